@@ -1,0 +1,304 @@
+/**
+ * Every default of the stack, in one place, with its unit in its name and where it comes from. `createStack({ tcp: { ... } })`
+ * overrides any of them; `verify` throws early on values that cannot work.
+ */
+import { invalidArgument } from './errors.ts'
+
+export interface ArpConfig {
+  /** Base of ReachableTime; the real value is drawn from 0.5..1.5 of it. RFC 4861 section 10. */
+  reachableTimeMs: number
+  /** DELAY_FIRST_PROBE_TIME. RFC 4861 section 10. */
+  delayFirstProbeMs: number
+  /** RetransTimer. RFC 4861 section 10. */
+  retransTimerMs: number
+  /** MAX_MULTICAST_SOLICIT (for ARP: broadcasts). RFC 4861 section 10. */
+  maxBroadcastSolicit: number
+  /** MAX_UNICAST_SOLICIT. RFC 4861 section 10. */
+  maxUnicastSolicit: number
+  /** How long a failed resolution is remembered, doubling up to the maximum: no ARP flood for a dead peer (RFC 1122 2.3.2.1). */
+  failedHoldMs: number
+  failedHoldMaxMs: number
+  /** Entries kept per interface; the least recently used that is not permanent goes first. Linux gc_thresh3. */
+  maxEntries: number
+  /** Packets and bytes queued per unresolved neighbour (Linux unres_qlen_bytes 212992). */
+  maxQueuedPackets: number
+  maxQueuedBytes: number
+  /** Unused STALE entries are forgotten after this. Linux gc_stale_time. */
+  staleTimeMs: number
+  /** RFC 5227 probe before an address is used. */
+  probe: boolean
+  /** RFC 5227 section 1.1: PROBE_WAIT, PROBE_NUM, PROBE_MIN, PROBE_MAX, ANNOUNCE_WAIT, ANNOUNCE_NUM, ANNOUNCE_INTERVAL, ... */
+  probeWaitMs: number
+  probeNum: number
+  probeMinMs: number
+  probeMaxMs: number
+  announceWaitMs: number
+  announceNum: number
+  announceIntervalMs: number
+  maxConflicts: number
+  rateLimitIntervalMs: number
+  defendIntervalMs: number
+}
+
+export interface Ipv4Config {
+  /** RFC 1700; Linux ip_default_ttl. */
+  ttl: number
+  /** Reassembly: 30 s (Linux ipfrag_time; RFC 1122 3.3.2 wants 60..120 s, which only helps an attacker). */
+  reassemblyTimeMs: number
+  /** Memory of all datagrams in reassembly. Linux ipfrag_high_thresh. */
+  reassemblyBytes: number
+  /** Fragments per datagram: 65535 bytes in 8-byte pieces would be 8192. */
+  reassemblyFragments: number
+  /** Datagrams in reassembly at once. */
+  reassemblyDatagrams: number
+  /** How long a learned path MTU is believed. RFC 1191 section 6.3. */
+  pathMtuTimeMs: number
+  /** Path MTUs below this are refused. Linux min_pmtu; RFC 1191 says 68, attackers say 68 too. */
+  pathMtuMin: number
+  /** Path MTU entries kept. */
+  pathMtuEntries: number
+}
+
+export interface IcmpConfig {
+  /** Answer echo requests to a broadcast IP address in a broadcast frame. RFC 1122 3.2.2.6 allows either; Linux ignores. */
+  echoBroadcast: boolean
+  /** Error messages per second and burst, for all destinations. Linux icmp_msgs_per_sec, icmp_msgs_burst. */
+  errorsPerSecond: number
+  errorsBurst: number
+  /** Error messages per second to one destination. Linux icmp_ratelimit. */
+  errorsPerSecondPerHost: number
+  /** Bytes of the offending datagram quoted. RFC 1812 4.3.2.3: up to 576 bytes in all. */
+  quoteBytes: number
+}
+
+export interface UdpConfig {
+  /** Bytes of datagrams queued per socket (payload and bookkeeping). Linux rmem_default. */
+  receiveBufferBytes: number
+  /** Ephemeral port range. RFC 6335 (dynamic ports), widened as RFC 6056 section 3.2 asks. */
+  ephemeralFirst: number
+  ephemeralLast: number
+  /** Answer datagrams to closed ports with port unreachable. RFC 1122 4.1.3.1. */
+  portUnreachable: boolean
+}
+
+export interface TcpConfig {
+  /** Send buffer: what `write` takes beyond what is acknowledged. Starts small, follows cwnd. Linux tcp_wmem. */
+  sendBufferInitialBytes: number
+  sendBufferMaxBytes: number
+  /** Receive window: starts here, grows with what the application reads (DRS). Linux tcp_rmem. */
+  receiveBufferInitialBytes: number
+  receiveBufferMaxBytes: number
+  /** Initial window in segments. RFC 6928. */
+  initialWindowSegments: number
+  /** Delayed ACK. RFC 9293 MUST-40: < 500 ms. Linux TCP_DELACK_MIN. */
+  delayedAckMs: number
+  /** RTO bounds. RFC 6298 says 1 s lower; Linux and everybody else use 200 ms. */
+  rtoInitialMs: number
+  rtoMinMs: number
+  rtoMaxMs: number
+  /** Retransmissions of a SYN, a SYN-ACK, data before giving up (R2). RFC 9293 3.8.3: SYN >= 3 minutes; data >= 100 s. */
+  synRetries: number
+  synAckRetries: number
+  retries: number
+  /** Same for connections without an owner. Linux tcp_orphan_retries. */
+  orphanRetries: number
+  /** R1: after so many retransmissions the neighbour and the path MTU are doubted. RFC 9293 3.8.3. */
+  retries1: number
+  /** User timeout (RFC 9293 3.9.1, RFC 5482); 0 = none: `retries` decides. */
+  userTimeoutMs: number
+  /** Keep-alive, off until asked for. RFC 9293 3.8.4: >= 2 h. */
+  keepAlive: boolean
+  keepAliveIdleMs: number
+  keepAliveIntervalMs: number
+  keepAliveProbes: number
+  /** TIME-WAIT = 2 MSL. Linux 60 s. */
+  timeWaitMs: number
+  /** FIN-WAIT-2 without an owner. Linux tcp_fin_timeout. */
+  finWait2Ms: number
+  /** TIME-WAIT entries kept; the oldest goes first. Linux tcp_max_tw_buckets. */
+  maxTimeWait: number
+  /** Options offered. */
+  windowScale: boolean
+  timestamps: boolean
+  sack: boolean
+  noDelay: boolean
+  /** Largest MSS announced; 0 = by MTU. */
+  maxSegmentBytes: number
+  /** Handshakes in progress per listener. Linux tcp_max_syn_backlog. */
+  synBacklog: number
+  /** Connections not yet accepted per listener. Node's default backlog. */
+  backlog: number
+  /** Challenge ACKs per second, for the stack; RFC 5961 section 10. Linux 1000. */
+  challengeAcksPerSecond: number
+  /** Out-of-sequence and challenge ACKs per connection: one per this time. Linux tcp_invalid_ratelimit. */
+  invalidAckIntervalMs: number
+  /** Sequence ranges remembered per connection while data is out of order. */
+  maxOutOfOrderRanges: number
+  /** Out-of-order bytes and ring memory of all connections; beyond it out-of-order data is dropped. */
+  memoryBytes: number
+  ephemeralFirst: number
+  ephemeralLast: number
+  /** RFC 1337: a RST does not end TIME-WAIT. */
+  rfc1337: boolean
+  /** Congestion control by name. */
+  congestion: string
+}
+
+export interface TurnConfig {
+  /** Frames taken from one NetIf in one turn. */
+  receiveBudget: number
+  /** Segments or super-segments one connection may send in one turn before others get theirs. */
+  sendQuantum: number
+}
+
+export interface Config {
+  /** For logs and traces. */
+  name: string
+  arp: ArpConfig
+  ipv4: Ipv4Config
+  icmp: IcmpConfig
+  udp: UdpConfig
+  tcp: TcpConfig
+  turn: TurnConfig
+}
+
+/** A config with every part optional. */
+export type ConfigOverrides = { [K in keyof Config]?: Config[K] extends object ? Partial<Config[K]> : Config[K] }
+
+export function defaults(): Config {
+  return {
+    name: 'stack',
+    arp: {
+      reachableTimeMs: 30_000,
+      delayFirstProbeMs: 5_000,
+      retransTimerMs: 1_000,
+      maxBroadcastSolicit: 3,
+      maxUnicastSolicit: 3,
+      failedHoldMs: 1_000,
+      failedHoldMaxMs: 20_000,
+      maxEntries: 1024,
+      maxQueuedPackets: 64,
+      maxQueuedBytes: 212_992,
+      staleTimeMs: 60_000,
+      probe: false,
+      probeWaitMs: 1_000,
+      probeNum: 3,
+      probeMinMs: 1_000,
+      probeMaxMs: 2_000,
+      announceWaitMs: 2_000,
+      announceNum: 2,
+      announceIntervalMs: 2_000,
+      maxConflicts: 10,
+      rateLimitIntervalMs: 60_000,
+      defendIntervalMs: 10_000,
+    },
+    ipv4: {
+      ttl: 64,
+      reassemblyTimeMs: 30_000,
+      reassemblyBytes: 4 << 20,
+      reassemblyFragments: 8192,
+      reassemblyDatagrams: 1024,
+      pathMtuTimeMs: 600_000,
+      pathMtuMin: 552,
+      pathMtuEntries: 4096,
+    },
+    icmp: { echoBroadcast: false, errorsPerSecond: 1000, errorsBurst: 50, errorsPerSecondPerHost: 10, quoteBytes: 548 },
+    udp: { receiveBufferBytes: 212_992, ephemeralFirst: 32768, ephemeralLast: 60999, portUnreachable: true },
+    tcp: {
+      sendBufferInitialBytes: 64 << 10,
+      sendBufferMaxBytes: 4 << 20,
+      receiveBufferInitialBytes: 128 << 10,
+      receiveBufferMaxBytes: 6 << 20,
+      initialWindowSegments: 10,
+      delayedAckMs: 40,
+      rtoInitialMs: 1_000,
+      rtoMinMs: 200,
+      rtoMaxMs: 120_000,
+      synRetries: 7,
+      synAckRetries: 5,
+      retries: 15,
+      orphanRetries: 8,
+      retries1: 3,
+      userTimeoutMs: 0,
+      keepAlive: false,
+      keepAliveIdleMs: 7_200_000,
+      keepAliveIntervalMs: 75_000,
+      keepAliveProbes: 9,
+      timeWaitMs: 60_000,
+      finWait2Ms: 60_000,
+      maxTimeWait: 65_536,
+      windowScale: true,
+      timestamps: true,
+      sack: true,
+      noDelay: false,
+      maxSegmentBytes: 0,
+      synBacklog: 1024,
+      backlog: 511,
+      challengeAcksPerSecond: 1000,
+      invalidAckIntervalMs: 500,
+      maxOutOfOrderRanges: 256,
+      memoryBytes: 256 << 20,
+      ephemeralFirst: 32768,
+      ephemeralLast: 60999,
+      rfc1337: true,
+      congestion: 'newreno',
+    },
+    turn: { receiveBudget: 64, sendQuantum: 8 },
+  }
+}
+
+/** Defaults with overrides applied and checked. Unknown names and impossible values throw ERR_INVALID_ARG_VALUE. */
+export function configure(overrides: ConfigOverrides = {}): Config {
+  const config = defaults()
+  const out = config as unknown as Record<string, unknown>
+  for (const [section, value] of Object.entries(overrides)) {
+    if (value === undefined) continue
+    if (!(section in out)) throw invalidArgument(`unknown option ${section}`)
+    const target = out[section]
+    if (typeof target !== 'object' || target === null) {
+      if (typeof value !== typeof target) throw invalidArgument(`option ${section} must be a ${typeof target}`)
+      out[section] = value
+      continue
+    }
+    if (typeof value !== 'object' || value === null) throw invalidArgument(`option ${section} must be an object`)
+    const fields = target as Record<string, unknown>
+    for (const [name, v] of Object.entries(value)) {
+      if (v === undefined) continue
+      if (!(name in fields)) throw invalidArgument(`unknown option ${section}.${name}`)
+      if (typeof v !== typeof fields[name]) throw invalidArgument(`option ${section}.${name} must be a ${typeof fields[name]}`)
+      fields[name] = v
+    }
+  }
+  verify(config)
+  return config
+}
+
+function verify(config: Config): void {
+  for (const [section, fields] of Object.entries(config)) {
+    if (typeof fields !== 'object') continue
+    for (const [name, v] of Object.entries(fields as Record<string, unknown>)) {
+      if (typeof v === 'number' && !(v >= 0 && v <= 0x7fffffff && Number.isFinite(v))) {
+        throw invalidArgument(`option ${section}.${name} is out of range: ${v}`)
+      }
+    }
+  }
+  const { tcp, udp, ipv4, turn } = config
+  const ordered = (low: number, high: number, what: string): void => {
+    if (low > high) throw invalidArgument(`option ${what}: ${low} is above ${high}`)
+  }
+  ordered(1, ipv4.ttl, 'ipv4.ttl')
+  ordered(ipv4.ttl, 255, 'ipv4.ttl')
+  ordered(tcp.rtoMinMs, tcp.rtoMaxMs, 'tcp.rtoMinMs')
+  ordered(tcp.ephemeralFirst, tcp.ephemeralLast, 'tcp.ephemeralFirst')
+  ordered(udp.ephemeralFirst, udp.ephemeralLast, 'udp.ephemeralFirst')
+  ordered(1, tcp.ephemeralFirst, 'tcp.ephemeralFirst')
+  ordered(1, udp.ephemeralFirst, 'udp.ephemeralFirst')
+  ordered(tcp.ephemeralLast, 65535, 'tcp.ephemeralLast')
+  ordered(udp.ephemeralLast, 65535, 'udp.ephemeralLast')
+  ordered(tcp.delayedAckMs, 499, 'tcp.delayedAckMs')
+  ordered(tcp.receiveBufferInitialBytes, tcp.receiveBufferMaxBytes, 'tcp.receiveBufferInitialBytes')
+  ordered(tcp.sendBufferInitialBytes, tcp.sendBufferMaxBytes, 'tcp.sendBufferInitialBytes')
+  ordered(tcp.receiveBufferMaxBytes, 0x3fffffff, 'tcp.receiveBufferMaxBytes')
+  ordered(1, turn.receiveBudget, 'turn.receiveBudget')
+  ordered(1, turn.sendQuantum, 'turn.sendQuantum')
+}

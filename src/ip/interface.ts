@@ -1,0 +1,84 @@
+/**
+ * An interface: a NetIf with a name, addresses and neighbours. IP sees every medium through `output`; Ethernet and ARP are behind
+ * it where there is a link layer.
+ */
+import type { Address, Prefix } from '../base/address.ts'
+import type { EthernetPort } from '../ethernet/ethernet.ts'
+import type { Frame } from '../netif/frame.ts'
+import type { NetIf } from '../netif/netif.ts'
+import { Offload } from '../netif/netif.ts'
+import type { Neighbor, NeighborTable } from './neighbor.ts'
+
+export const AddressState = {
+  /** Being probed (RFC 5227, RFC 4862): not used, not answered for. */
+  TENTATIVE: 0,
+  PREFERRED: 1,
+  /** Still ours, not chosen for new connections. */
+  DEPRECATED: 2,
+  /** Someone else has it: not ours. */
+  DUPLICATE: 3,
+} as const
+
+export interface InterfaceAddress {
+  readonly address: Address
+  readonly prefix: Prefix
+  /** Directed broadcast (IPv4), or null. */
+  readonly broadcast: Address | null
+  state: number
+}
+
+export class Interface {
+  readonly addresses: InterfaceAddress[] = []
+  /** IPv4 neighbours (ARP); null on media without a link layer. */
+  neighbors: NeighborTable | null = null
+  up = true
+  /** Largest IP packet sent by this interface: at most the NetIf's. Changed by `ip link set mtu`. */
+  mtu: number
+
+  constructor(
+    /** 1, 2, ... as in if_nametoindex(3). */
+    readonly index: number,
+    readonly name: string,
+    readonly netif: NetIf,
+    /** Null on IP media (tun, loopback). */
+    readonly ethernet: EthernetPort | null,
+    /** Inside this stack: never forwards, always up, 127/8. */
+    readonly isLoopback = false,
+  ) {
+    this.mtu = netif.mtu
+  }
+
+  get mac(): Uint8Array | null {
+    return this.ethernet === null ? null : this.ethernet.mac
+  }
+
+  /** True when the address is one of this interface's, usable or deprecated. */
+  has(a: Address): boolean {
+    for (let i = 0; i < this.addresses.length; i++) {
+      const own = this.addresses[i]
+      if (own.address.equals(a)) return own.state === AddressState.PREFERRED || own.state === AddressState.DEPRECATED
+    }
+    return false
+  }
+
+  /** True when the link takes PARTIAL transport checksums. */
+  get checksumOffload(): boolean {
+    return (this.netif.offload & Offload.TX_CHECKSUM) !== 0
+  }
+
+  /**
+   * Sends the IP packet in `frame` to a neighbour (null on media that have none). False: the link is full and nothing was taken.
+   * A packet that waits for address resolution counts as taken.
+   */
+  output(frame: Frame, to: Neighbor | null, etherType: number): boolean {
+    if (!this.up) return true // a wire that is down loses frames
+    if (this.ethernet === null) return this.netif.send(frame.buf, frame.start, frame.end, frame.meta)
+    if (to === null) return true
+    if (to.usable) {
+      to.used()
+      return this.ethernet.output(frame, to.macHigh, to.macLow, etherType)
+    }
+    to.enqueue(frame, etherType)
+    return true
+  }
+}

@@ -1,0 +1,260 @@
+/**
+ * IP, family-neutral: what transports import. IPv4 (and IPv6) register as families; TCP, UDP and ICMP register as protocols.
+ *
+ * Theory of operation. Down: a transport asks `route()` for a `Route` (kept as long as its generation holds), builds its segment
+ * in the stack's one `Frame` and calls `output()`; the family writes its header before it, fragments if it must, and the interface
+ * sends. Up: a family parses a frame into the one `Packet` and calls `deliver()`, which finds the protocol by number. ICMP errors
+ * travel up through `Protocol.error()` to the socket they concern; errors that we raise go down through `errors`, an interface
+ * that ICMP implements.
+ */
+import { Address, ANY, ANY_V4 } from '../base/address.ts'
+import type { Frame } from '../netif/frame.ts'
+import { AddressState, type Interface, type InterfaceAddress } from './interface.ts'
+import { type NoRoute, Route, type RouteEntry, RouteKind, RouteTable } from './route.ts'
+import { type Packet, To } from './packet.ts'
+
+/** What a transport (or ICMP) is to IP. */
+export interface Protocol {
+  /** A whole packet for us; `packet.off` is the transport header. */
+  input(packet: Packet): void
+  /**
+   * An ICMP error about a packet that we sent. `quote[off, end)` begins with the transport header that we sent (at least 8 bytes).
+   * `source` and `destination` are those of the quoted packet (source = ours). Already translated to family-neutral terms.
+   */
+  error(report: ErrorReport): void
+}
+
+/** Family-neutral kinds of ICMP errors. */
+export const ErrorKind = {
+  NET_UNREACHABLE: 0,
+  HOST_UNREACHABLE: 1,
+  PROTOCOL_UNREACHABLE: 2,
+  PORT_UNREACHABLE: 3,
+  PACKET_TOO_BIG: 4,
+  SOURCE_ROUTE_FAILED: 5,
+  PROHIBITED: 6,
+  TIME_EXCEEDED: 7,
+  PARAMETER_PROBLEM: 8,
+} as const
+
+/** One reused record per stack. */
+export class ErrorReport {
+  kind = 0
+  /** ICMP type and code as they came. */
+  type = 0
+  code = 0
+  /** Next-hop MTU of a PACKET_TOO_BIG; 0 when the router did not say. */
+  mtu = 0
+  /** Who reported it (our own address for errors of our own neighbour discovery). */
+  readonly reporter = new Address()
+  readonly source = new Address()
+  readonly destination = new Address()
+  protocol = 0
+  quote: Uint8Array = new Uint8Array(0)
+  off = 0
+  end = 0
+  /** Raised by this host itself (no route, no neighbour), not by a packet: it cannot be forged. */
+  local = false
+
+  /** The error code that a socket shows. */
+  get errorCode(): string {
+    switch (this.kind) {
+      case ErrorKind.NET_UNREACHABLE:
+        return 'ENETUNREACH'
+      case ErrorKind.PROTOCOL_UNREACHABLE:
+        return 'ENOPROTOOPT'
+      case ErrorKind.PORT_UNREACHABLE:
+        return 'ECONNREFUSED'
+      case ErrorKind.PACKET_TOO_BIG:
+        return 'EMSGSIZE'
+      case ErrorKind.SOURCE_ROUTE_FAILED:
+        return 'EOPNOTSUPP'
+      case ErrorKind.PARAMETER_PROBLEM:
+        return 'EPROTO'
+      default:
+        return 'EHOSTUNREACH'
+    }
+  }
+}
+
+/** Raising ICMP errors about packets that came in. Implemented by icmp. Rate limits and the "never answer" rules are inside. */
+export interface ErrorSender {
+  /** `code`: one of ErrorKind (NET, HOST, PROTOCOL, PORT, SOURCE_ROUTE_FAILED, PROHIBITED). */
+  unreachable(packet: Packet, kind: number): void
+  /** `reassembly`: true for "fragment reassembly time exceeded", false for "TTL exceeded in transit". */
+  timeExceeded(packet: Packet, reassembly: boolean): void
+  /** `pointer`: octet of the IP header where the problem is. */
+  parameterProblem(packet: Packet, pointer: number): void
+}
+
+/** How an address family sends. */
+export interface Family {
+  /** Bytes of the header it puts before a transport segment. */
+  readonly headerBytes: number
+  readonly etherType: number
+  /**
+   * Puts the IP header before `frame.start` and sends. False: the link is full and nothing was taken; `frame` is as before.
+   * `dontFragment`: the packet is never fragmented by us nor by routers; too large a packet is dropped and counted then.
+   */
+  output(frame: Frame, route: Route, protocol: number, tos: number, ttl: number, dontFragment: boolean): boolean
+}
+
+/** The family's part in route lookup. */
+export interface FamilyRouting {
+  /** The neighbour for a next hop, broadcast or group on an interface (created on demand); null where the medium has none. */
+  neighborFor(iface: Interface, route: Route): import('./neighbor.ts').Neighbor | null
+}
+
+export class Ip {
+  readonly interfaces: Interface[] = []
+  readonly routes = new RouteTable()
+  /** Bumped on every change that could make a kept `Route` wrong. */
+  generation = 0
+  v4: (Family & FamilyRouting) | null = null
+  v6: (Family & FamilyRouting) | null = null
+  errors: ErrorSender | null = null
+  loopback: Interface | null = null
+  /** Learned path MTUs; implemented by the families' owner. */
+  pathMtu: { get(destination: Address): number } | null = null
+  private readonly protocols: (Protocol | null)[] = new Array<Protocol | null>(256).fill(null)
+
+  register(protocol: number, handler: Protocol): void {
+    this.protocols[protocol] = handler
+  }
+
+  protocol(number: number): Protocol | null {
+    return this.protocols[number]
+  }
+
+  /** Hands a packet to its protocol. False: nobody speaks it (the family answers with protocol unreachable). */
+  deliver(packet: Packet): boolean {
+    const p = this.protocols[packet.protocol]
+    if (p === null) return false
+    p.input(packet)
+    return true
+  }
+
+  /** Hands an ICMP error to the protocol that sent the packet in question. */
+  deliverError(report: ErrorReport): void {
+    this.protocols[report.protocol]?.error(report)
+  }
+
+  /** Kept routes are stale from now on. */
+  changed(): void {
+    this.generation = (this.generation + 1) | 0
+  }
+
+  /** True when some interface has the address and may use it. 127/8 is local as a whole (RFC 1122 3.2.1.3 g). */
+  isLocal(a: Address): boolean {
+    for (let i = 0; i < this.interfaces.length; i++) if (this.interfaces[i].has(a)) return true
+    return this.loopback !== null && a.isV4 && a.isLoopback
+  }
+
+  /** Finds an interface's own record of an address, or null. */
+  ownAddress(a: Address): InterfaceAddress | null {
+    for (const i of this.interfaces) for (const own of i.addresses) if (own.address.equals(a)) return own
+    return null
+  }
+
+  /** What a destination address is to us on an interface: the question of every incoming packet. */
+  classify(a: Address, iface: Interface): number {
+    const own = iface.addresses
+    for (let i = 0; i < own.length; i++) {
+      if (own[i].address.equals(a)) {
+        if (own[i].state === AddressState.PREFERRED || own[i].state === AddressState.DEPRECATED) return To.HOST
+      } else if (own[i].broadcast !== null && own[i].broadcast!.equals(a)) return To.BROADCAST
+    }
+    if (a.isLimitedBroadcast) return To.BROADCAST
+    if (a.isMulticast) return To.MULTICAST
+    if (this.isLocal(a)) return a.isLoopback && !iface.isLoopback ? To.OTHER : To.HOST
+    return To.OTHER
+  }
+
+  /**
+   * Finds the way to `destination`, fills `out` and returns null, or says why there is none. `source`: the unspecified address lets
+   * us choose. `iface`: null lets us choose.
+   */
+  route(destination: Address, source: Address, iface: Interface | null, out: Route): NoRoute | null {
+    const v4 = destination.isV4
+    const family = v4 ? this.v4 : this.v6
+    if (family === null) return 'ENETUNREACH'
+    if (!source.isUnspecified && !this.isLocal(source)) return 'EADDRNOTAVAIL'
+    out.destination.copy(destination)
+    out.generation = this.generation
+    // To ourselves: through the loopback, whatever interface has the address.
+    if (this.loopback !== null && iface === null && this.isLocal(destination)) {
+      out.iface = this.loopback
+      out.kind = RouteKind.LOCAL
+      out.nextHop.copy(destination)
+      out.source.copy(source.isUnspecified ? destination : source)
+      out.neighbor = null
+      out.mtu = this.loopback.mtu
+      return null
+    }
+    if (destination.isUnspecified) return 'ENETUNREACH'
+    let entry: RouteEntry | null = null
+    let via = iface
+    const limited = destination.isLimitedBroadcast
+    const group = destination.isMulticast
+    if (via === null && (limited || group)) via = this.interfaceOf(source) ?? this.defaultInterface(v4)
+    if (limited && via === null) return 'ENETUNREACH'
+    if (!limited) {
+      entry = this.routes.lookup(destination, via)
+      // A multicast group needs no route when the interface is known.
+      if (entry === null && !(group && via !== null)) return 'ENETUNREACH'
+    }
+    out.iface = via ?? entry!.iface
+    if (!out.iface.up) return 'ENETDOWN'
+    out.kind = limited || this.isBroadcastOf(out.iface, destination) ? RouteKind.BROADCAST : group ? RouteKind.MULTICAST : RouteKind.UNICAST
+    if (out.kind !== RouteKind.UNICAST || entry === null || entry.gateway === null) out.nextHop.copy(destination)
+    else out.nextHop.copy(entry.gateway)
+    if (source.isUnspecified) {
+      const chosen = entry?.source ?? this.selectSource(out.iface, out.nextHop, v4)
+      if (chosen === null) return 'EADDRNOTAVAIL'
+      out.source.copy(chosen)
+    } else out.source.copy(source)
+    out.neighbor = family.neighborFor(out.iface, out)
+    out.mtu = out.iface.mtu
+    const learned = this.pathMtu === null ? 0 : this.pathMtu.get(destination)
+    if (learned !== 0 && learned < out.mtu) out.mtu = learned
+    return null
+  }
+
+  /** Source address for packets that leave by `iface` to `nextHop`: same subnet, then the interface's first, then any of ours. */
+  selectSource(iface: Interface, nextHop: Address, v4: boolean): Address | null {
+    let first: Address | null = null
+    let deprecated: Address | null = null
+    for (const own of iface.addresses) {
+      if (own.address.isV4 !== v4) continue
+      if (own.state === AddressState.DEPRECATED) deprecated ??= own.address
+      if (own.state !== AddressState.PREFERRED) continue
+      if (own.prefix.contains(nextHop)) return own.address
+      first ??= own.address
+    }
+    if (first !== null) return first
+    if (deprecated !== null) return deprecated
+    for (const other of this.interfaces) {
+      if (other.isLoopback) continue
+      for (const own of other.addresses) if (own.address.isV4 === v4 && own.state === AddressState.PREFERRED) return own.address
+    }
+    return null
+  }
+
+  private isBroadcastOf(iface: Interface, a: Address): boolean {
+    for (const own of iface.addresses) if (own.broadcast?.equals(a)) return true
+    return false
+  }
+
+  private interfaceOf(a: Address): Interface | null {
+    if (a.equals(ANY) || a.equals(ANY_V4)) return null
+    for (const i of this.interfaces) if (i.has(a)) return i
+    return null
+  }
+
+  /** The interface of the default route, or the first that is up and has an address of the family. */
+  private defaultInterface(v4: boolean): Interface | null {
+    for (const e of this.routes.entries) if (e.iface.up && e.prefix.length === 0 && e.prefix.address.isV4 === v4) return e.iface
+    for (const i of this.interfaces) if (i.up && !i.isLoopback && i.addresses.some((a) => a.address.isV4 === v4)) return i
+    return null
+  }
+}

@@ -1,0 +1,56 @@
+/** The TCP header and its options (RFC 9293 section 3.1; RFC 7323; RFC 2018). */
+import { offsetsOf, struct, u16be, u32be, u8 } from '../base/layout.ts'
+
+export const tcpHeader = struct([
+  u16be('sourcePort'),
+  u16be('destinationPort'),
+  u32be('sequence'),
+  u32be('acknowledgment'),
+  u8('dataOffset'),
+  u8('flags'),
+  u16be('window'),
+  u16be('checksum'),
+  u16be('urgent'),
+])
+export const TCP = offsetsOf(tcpHeader, [
+  'sourcePort',
+  'destinationPort',
+  'sequence',
+  'acknowledgment',
+  'dataOffset',
+  'flags',
+  'window',
+  'checksum',
+  'urgent',
+] as const)
+export const TCP_HEADER = tcpHeader.span
+
+export const FIN = 0x01
+export const SYN = 0x02
+export const RST = 0x04
+export const PSH = 0x08
+export const ACK = 0x10
+export const URG = 0x20
+export const ECE = 0x40
+export const CWR = 0x80
+
+export const OPT_END = 0
+export const OPT_NOP = 1
+export const OPT_MSS = 2
+export const OPT_WINDOW_SCALE = 3
+export const OPT_SACK_PERMITTED = 4
+export const OPT_SACK = 5
+export const OPT_TIMESTAMPS = 8
+
+export const OPT_MSS_LENGTH = 4
+export const OPT_WINDOW_SCALE_LENGTH = 3
+export const OPT_SACK_PERMITTED_LENGTH = 2
+export const OPT_TIMESTAMPS_LENGTH = 10
+/** Timestamps with two NOPs before, as everybody sends them: 12 bytes, aligned (RFC 7323 appendix A). */
+export const TIMESTAMPS_SPACE = 12
+
+/** RFC 9293 MUST-15: no MSS option seen. */
+export const DEFAULT_MSS_V4 = 536
+export const DEFAULT_MSS_V6 = 1220
+/** RFC 7323 section 2.3. */
+export const MAX_WINDOW_SCALE = 14

@@ -1,0 +1,167 @@
+/**
+ * The raw shape of TCP: synchronous, non-blocking, for those who count nanoseconds, and what the Node and web shapes are built on.
+ * RFC 9293 section 3.9.1 names the calls: OPEN, SEND (`write`), RECEIVE (`read`), CLOSE (`shutdown`, `close`), ABORT, STATUS (`info`).
+ */
+import type { Address } from '../base/address.ts'
+import type { NetError } from '../base/errors.ts'
+
+/**
+ * What a connection calls, always from the "tell" step of a turn: no protocol code is on the stack, and whatever the handler writes
+ * leaves right after it, in the same turn. Methods not needed may be left out.
+ */
+export interface ConnectionHandler {
+  /** The handshake is complete. Only for connections that were opened actively. */
+  onConnect?(connection: RawConnection): void
+  /** Bytes arrived, or the peer's FIN (`connection.ended` once everything is read). Called again only after more arrives. */
+  onReadable?(connection: RawConnection): void
+  /** There is room again after a `write` that took less than it was given. */
+  onWritable?(connection: RawConnection): void
+  /** Urgent data is announced (RFC 9293 MUST-32); it is read inline. `bytes`: how many up to and including the last urgent one. */
+  onUrgent?(connection: RawConnection, bytes: number): void
+  /** The connection has ended for the application: both directions are closed (error null), or it broke. The last call. */
+  onClose?(connection: RawConnection, error: NetError | null): void
+}
+
+export interface RawConnection {
+  handler: ConnectionHandler
+  readonly localAddress: Address
+  readonly localPort: number
+  readonly remoteAddress: Address
+  readonly remotePort: number
+  /** RFC 9293 state name: `ESTABLISHED`, `FIN-WAIT-1`, ... */
+  readonly stateName: string
+  /** Bytes that `read` would give now. */
+  readonly readable: number
+  /** The peer has sent FIN and everything before it was read. */
+  readonly ended: boolean
+  /** Bytes that `write` would take now. */
+  readonly writable: number
+  /** Bytes written but not yet acknowledged by the peer. */
+  readonly unsent: number
+  readonly bytesRead: number
+  readonly bytesWritten: number
+  /**
+   * Queues up to `len` bytes for sending and returns how many were taken: fewer (even 0) when the send buffer is full, `onWritable`
+   * follows. Throws NetError EPIPE after `shutdown`/`close`, and the connection's error once it broke. Before the handshake is
+   * complete bytes are queued.
+   */
+  write(buf: Uint8Array, off: number, len: number): number
+  /** Moves up to `len` received bytes to `buf`; 0 when there are none now (see `ended`). */
+  read(buf: Uint8Array, off: number, len: number): number
+  /** Throws away up to `len` received bytes without copying them; returns how many. */
+  skip(len: number): number
+  /** Like `write`, and marks the last byte urgent (RFC 9293 section 3.8.5). */
+  writeUrgent(buf: Uint8Array, off: number, len: number): number
+  /** CLOSE of our direction: FIN follows what was written; receiving goes on (half-close). */
+  shutdown(): void
+  /**
+   * The application is done in both directions. Unsent data still goes out, then FIN; unread data or data that arrives later causes a
+   * reset (RFC 1122 4.2.2.13, RFC 2525 2.17). `lingerMs`: give up and reset after that time; 0 is `abort`. No handler is called any more
+   * but onClose.
+   */
+  close(lingerMs?: number): void
+  /** ABORT: RST to the peer, everything queued is dropped. onClose follows with null. */
+  abort(): void
+  setNoDelay(on: boolean): void
+  /** idleMs, intervalMs, probes: 0 or undefined keeps what is set. */
+  setKeepAlive(on: boolean, idleMs?: number, intervalMs?: number, probes?: number): void
+  /** RFC 9293 3.9.1 user timeout in ms: how long data may stay unacknowledged; 0 = default rules. */
+  setUserTimeout(ms: number): void
+  /** DSCP and ECN bits of outgoing packets. */
+  setTos(tos: number): void
+  info(): ConnectionInfo
+}
+
+/** What `ss -ti` shows. Times in microseconds where the name ends in Us, milliseconds where in Ms; sizes in bytes. */
+export interface ConnectionInfo {
+  state: string
+  local: string
+  remote: string
+  mss: number
+  receiveMss: number
+  pathMtu: number
+  rttUs: number
+  rttVarUs: number
+  minRttUs: number
+  rtoMs: number
+  backoff: number
+  cwnd: number
+  ssthresh: number
+  congestion: string
+  recovery: 'open' | 'disorder' | 'recovery' | 'loss'
+  bytesInFlight: number
+  sendWindow: number
+  receiveWindow: number
+  sendScale: number
+  receiveScale: number
+  sack: boolean
+  timestamps: boolean
+  sndUna: number
+  sndNxt: number
+  rcvNxt: number
+  sendQueue: number
+  receiveQueue: number
+  sendBufferBytes: number
+  receiveBufferBytes: number
+  retransmits: number
+  retransmittedBytes: number
+  lost: number
+  sacked: number
+  dsacks: number
+  bytesSent: number
+  bytesAcked: number
+  bytesReceived: number
+  segmentsIn: number
+  segmentsOut: number
+}
+
+export interface OpenOptions {
+  remoteAddress: Address | string
+  remotePort: number
+  localAddress?: Address | string
+  /** 0 or absent: an ephemeral port, chosen at random (RFC 6056). */
+  localPort?: number
+  noDelay?: boolean
+  keepAlive?: boolean
+  userTimeoutMs?: number
+  tos?: number
+  ttl?: number
+}
+
+export interface ListenOptions {
+  /** 0: an ephemeral port. */
+  port: number
+  /** Absent or unspecified: every address of the stack. */
+  address?: Address | string
+  /** Connections waiting to be accepted. */
+  backlog?: number
+  /** Defaults of accepted connections. */
+  noDelay?: boolean
+  keepAlive?: boolean
+}
+
+export interface ListenerHandler {
+  /**
+   * A connection was accepted. Set `connection.handler` here; data that came with it is told right after. Without this method the
+   * connection waits for `listener.accept()`.
+   */
+  onConnection?(connection: RawConnection): void
+}
+
+export interface RawListener {
+  handler: ListenerHandler
+  readonly localAddress: Address
+  readonly localPort: number
+  /** Takes the next connection that waits, or null. */
+  accept(): RawConnection | null
+  /** Stops listening; waiting and half-open connections are reset. Accepted ones live on. */
+  close(): void
+}
+
+/** What `stack.tcp` offers to users of the raw shape. */
+export interface RawTcp {
+  /** Active OPEN. Throws NetError: EADDRNOTAVAIL, EADDRINUSE, ENETUNREACH, EINVAL, ... Later failures come by onClose. */
+  open(options: OpenOptions, handler: ConnectionHandler): RawConnection
+  /** Passive OPEN. Throws NetError: EADDRINUSE, EADDRNOTAVAIL. */
+  listen(options: ListenOptions, handler: ListenerHandler): RawListener
+}

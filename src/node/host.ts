@@ -1,0 +1,174 @@
+/**
+ * Node as the host of a stack: its clocks, timers, queues and generator of random bits, behind the `Host` interface.
+ *
+ * Theory of operation. `soon` collects tasks in one list that a single microtask works off: a turn asked for after an `await` runs
+ * before the event loop goes on. Two stacks that talk over a pipe would keep the microtask queue busy for ever that way, and neither
+ * timers nor descriptors would be looked at; so after `ROW` rounds, or `ROW_US` of work, in a row the next round goes through
+ * `setImmediate`, which lets the loop turn once. Timers are unref'd `setTimeout`s that check the clock when they fire, because
+ * libuv counts from the time at which its loop turned last and therefore may be early. What keeps the process alive is one interval
+ * that is ref'd while somebody holds.
+ */
+import { randomFillSync } from 'node:crypto'
+import { performance } from 'node:perf_hooks'
+import type { Host, Task, TimerHandle } from '../base/clock.ts'
+import type { Random } from '../base/random.ts'
+
+/** Rounds of `soon` that may follow each other without a look at the event loop. */
+const ROW = 128
+/** Microseconds of work that may be done in a row. */
+const ROW_US = 4_000
+/** A gap of this many microseconds between two rounds means that the loop was idle in between, not that a round took so long. */
+const IDLE_US = 500
+/** The longest delay that setTimeout takes; more would become 1 ms. */
+const LONGEST_MS = 0x7fffffff
+
+const settled = Promise.resolve()
+
+class NodeTimer {
+  /** The time of `performance.now()` before which the task must not run. */
+  readonly due: number
+  readonly task: Task
+  timeout: NodeJS.Timeout
+
+  constructor(delayMs: number, task: Task) {
+    this.due = performance.now() + delayMs
+    this.task = task
+    this.timeout = this.start(delayMs)
+  }
+
+  private start(delayMs: number): NodeJS.Timeout {
+    return setTimeout(fire, Math.min(Math.max(Math.ceil(delayMs), 0), LONGEST_MS), this).unref()
+  }
+
+  fire(): void {
+    const rest = this.due - performance.now()
+    if (rest > 0) this.timeout = this.start(rest)
+    else this.task.run()
+  }
+}
+
+function fire(timer: NodeTimer): void {
+  timer.fire()
+}
+
+function idle(): void {}
+
+export class NodeHost implements Host {
+  private tasks: Task[] = []
+  private spare: Task[] = []
+  private scheduled = false
+  /** Rounds and microseconds since the event loop turned. */
+  private row = 0
+  private rowUs = 0
+  private lastUs = 0
+  private holders = 0
+  private keeper: NodeJS.Timeout | null = null
+  /** What `hrtime` lacks to nanoseconds since 1970. */
+  private wallOffset = 0n
+  private readonly microtask: () => void
+  private readonly immediate: () => void
+
+  constructor() {
+    this.microtask = () => this.round()
+    this.immediate = () => {
+      this.row = 0
+      this.rowUs = 0
+      this.round()
+    }
+  }
+
+  ms(): number {
+    return performance.now() | 0
+  }
+
+  us(): number {
+    return (performance.now() * 1000) | 0
+  }
+
+  wallNs(): bigint {
+    const monotonic = process.hrtime.bigint()
+    let wall = monotonic + this.wallOffset
+    // The system's clock may be set while we run: start again from it when the two are more than 20 ms apart.
+    const off = Number(wall / 1_000_000n) - Date.now()
+    if (off > 20 || off < -20) {
+      this.wallOffset = BigInt(Date.now()) * 1_000_000n - monotonic
+      wall = monotonic + this.wallOffset
+    }
+    return wall
+  }
+
+  soon(task: Task): void {
+    this.tasks.push(task)
+    if (this.scheduled) return
+    this.scheduled = true
+    if (this.row < ROW && this.rowUs < ROW_US) settled.then(this.microtask)
+    else setImmediate(this.immediate)
+  }
+
+  after(delayMs: number, task: Task): TimerHandle {
+    return new NodeTimer(delayMs, task)
+  }
+
+  cancel(handle: TimerHandle): void {
+    clearTimeout((handle as NodeTimer).timeout)
+  }
+
+  hold(): void {
+    if (this.holders++ > 0) return
+    if (this.keeper === null) this.keeper = setInterval(idle, LONGEST_MS)
+    else this.keeper.ref()
+  }
+
+  release(): void {
+    if (this.holders > 0 && --this.holders === 0) this.keeper?.unref()
+  }
+
+  uncaught(error: unknown): void {
+    // Not a microtask: what a promise callback throws is an unhandled rejection, another event than 'uncaughtException'.
+    process.nextTick(rethrow, error)
+  }
+
+  /** Runs what was asked for up to now. What the tasks ask for comes in the next round. */
+  private round(): void {
+    this.scheduled = false
+    const tasks = this.tasks
+    this.tasks = this.spare
+    this.spare = tasks
+    const now = this.us()
+    const gap = (now - this.lastUs) | 0
+    this.lastUs = now
+    this.row++
+    if (gap > 0 && gap < IDLE_US) this.rowUs += gap
+    for (let i = 0; i < tasks.length; i++) {
+      try {
+        tasks[i].run()
+      } catch (error) {
+        this.uncaught(error)
+      }
+    }
+    tasks.length = 0
+  }
+}
+
+function rethrow(error: unknown): void {
+  throw error
+}
+
+/** The system's generator, asked for 1 KiB at a time. */
+class NodeRandom implements Random {
+  private readonly words = new Int32Array(256)
+  private next = 256
+
+  int32(): number {
+    if (this.next === 256) {
+      randomFillSync(this.words)
+      this.next = 0
+    }
+    const i = this.next++
+    const word = this.words[i]
+    this.words[i] = 0 // a word given away stays nowhere
+    return word
+  }
+}
+
+export const nodeRandom: Random = new NodeRandom()

@@ -1,0 +1,308 @@
+/**
+ * What is in flight: a flat circular log of records, oldest first, one per segment or super-segment sent.
+ *
+ * A record is [end sequence, time sent in us, flags, spare]; it begins where the one before ends (the first at SND.UNA), so records are
+ * contiguous by construction. The same records serve RTT (Karn), the SACK scoreboard and loss marking; the fourth word is for delivery
+ * rate. SACK may cover part of a record: it is split then. Three byte sums are kept beside the log, so that `pipe` is arithmetic:
+ *
+ *   pipe = (SND.NXT - SND.UNA) - sacked - lost + retransmitted            (RFC 6675 section 4)
+ *
+ * Invariants: sacked + lost <= SND.NXT - SND.UNA; retransmitted <= lost; a record is never SACKED and LOST; RETRANSMITTED only
+ * together with LOST.
+ */
+import { geq, gt, leq, lt } from './seq.ts'
+
+const STRIDE = 4
+const SENT = 1
+const FLAGS = 2
+/** Selectively acknowledged. */
+export const SACKED = 1
+/** Believed lost. */
+export const LOST = 2
+/** Lost, and the retransmission is in flight. */
+export const RETRANSMITTED = 4
+/** Was sent more than once: no RTT from it. */
+export const AMBIGUOUS = 8
+
+const FIRST_RECORDS = 16
+
+/** Logs of connections that have nothing in flight, for reuse: an idle connection holds none. */
+export class FlightPool {
+  private readonly free: Int32Array[] = []
+
+  take(): Int32Array {
+    return this.free.pop() ?? new Int32Array(FIRST_RECORDS * STRIDE)
+  }
+
+  give(log: Int32Array): void {
+    if (log.length === FIRST_RECORDS * STRIDE && this.free.length < 256) this.free.push(log)
+  }
+}
+
+export class Flight {
+  una = 0
+  /** Number of records. */
+  count = 0
+  sackedBytes = 0
+  lostBytes = 0
+  retransmittedBytes = 0
+  /** Of the last `acknowledge`: time sent of the newest record that it covered whole and that was sent once; valid if hasSample. */
+  sampleSentUs = 0
+  hasSample = false
+  /** Of the last `acknowledge`: something acknowledged had been sent more than once. */
+  ambiguous = false
+  private log: Int32Array | null = null
+  private head = 0
+  /** Records before this one hold nothing to retransmit. */
+  private hint = 0
+
+  constructor(private readonly pool: FlightPool) {}
+
+  /** Appends what was just sent, ending at sequence `end`. */
+  add(end: number, us: number): void {
+    if (this.log === null) this.log = this.pool.take()
+    else if (this.count * STRIDE === this.log.length) this.grow()
+    const at = this.at(this.count++)
+    const log = this.log!
+    log[at] = end
+    log[at + SENT] = us
+    log[at + FLAGS] = 0
+    log[at + 3] = 0
+  }
+
+  /** Everything before `ack` has arrived. */
+  acknowledge(ack: number): void {
+    this.hasSample = false
+    this.ambiguous = false
+    const log = this.log
+    while (this.count > 0) {
+      const at = this.head * STRIDE
+      const end = log![at]
+      const flags = log![at + FLAGS]
+      if (gt(end, ack)) {
+        if (gt(ack, this.una)) {
+          this.forget(flags, (ack - this.una) | 0)
+          if ((flags & AMBIGUOUS) !== 0) this.ambiguous = true
+        }
+        break
+      }
+      this.forget(flags, (end - this.una) | 0)
+      if ((flags & AMBIGUOUS) !== 0) this.ambiguous = true
+      else if ((flags & SACKED) === 0) {
+        this.sampleSentUs = log![at + SENT]
+        this.hasSample = true
+      }
+      this.una = end
+      this.head = (this.head + 1) & (log!.length / STRIDE - 1)
+      this.count--
+      if (this.hint > 0) this.hint--
+    }
+    this.una = ack
+    if (this.count === 0) this.release()
+  }
+
+  /** Marks [left, right) as selectively acknowledged; returns how many bytes are new. */
+  sack(left: number, right: number): number {
+    let fresh = 0
+    let start = this.una
+    for (let i = 0; i < this.count && lt(start, right); i++) {
+      let end = this.log![this.at(i)]
+      if (leq(end, left)) {
+        start = end
+        continue
+      }
+      if ((this.log![this.at(i) + FLAGS] & SACKED) !== 0) {
+        start = end
+        continue
+      }
+      if (gt(left, start)) {
+        this.split(i, left)
+        start = left
+        continue // the right half is the next record
+      }
+      if (gt(end, right)) {
+        this.split(i, right)
+        end = right
+      }
+      const at = this.at(i)
+      const flags = this.log![at + FLAGS]
+      const bytes = (end - start) | 0
+      this.forget(flags, bytes)
+      this.log![at + FLAGS] = (flags & AMBIGUOUS) | SACKED
+      this.sackedBytes += bytes
+      fresh += bytes
+      start = end
+    }
+    return fresh
+  }
+
+  /**
+   * RFC 6675 section 4, IsLost: more than (DupThresh - 1) * SMSS bytes, or DupThresh separate ranges, were SACKed above. Returns the bytes
+   * newly marked.
+   */
+  markLost(mss: number, dupThresh: number): number {
+    if (this.sackedBytes === 0) return 0
+    let above = 0
+    let ranges = 0
+    let previousSacked = false
+    let marked = 0
+    const enough = (dupThresh - 1) * mss
+    for (let i = this.count - 1; i >= 0; i--) {
+      const at = this.at(i)
+      const flags = this.log![at + FLAGS]
+      const bytes = (this.log![at] - this.startOf(i)) | 0
+      if ((flags & SACKED) !== 0) {
+        above += bytes
+        if (!previousSacked) ranges++
+        previousSacked = true
+        continue
+      }
+      previousSacked = false
+      if ((flags & LOST) === 0 && (above > enough || ranges >= dupThresh)) {
+        this.log![at + FLAGS] = flags | LOST
+        this.lostBytes += bytes
+        marked += bytes
+        if (i < this.hint) this.hint = i
+      }
+    }
+    return marked
+  }
+
+  /** Marks the first `bytes` from SND.UNA as lost, whatever was thought of them (NewReno; a path MTU that shrank). */
+  markFirstLost(bytes: number): void {
+    if (this.count === 0) return
+    const edge = (this.una + bytes) | 0
+    if (gt(this.log![this.at(0)], edge)) this.split(0, edge)
+    this.lose(0)
+    this.hint = 0
+  }
+
+  /** The timer expired, or what is in flight was too big: everything not SACKed is lost, also what was retransmitted. */
+  markAllLost(): void {
+    for (let i = 0; i < this.count; i++) this.lose(i)
+    this.hint = 0
+  }
+
+  /** The oldest record was SACKed, yet not acknowledged when the timer expired: the peer has thrown it away (RFC 2018 section 8). */
+  get reneged(): boolean {
+    return this.count > 0 && (this.log![this.at(0) + FLAGS] & SACKED) !== 0
+  }
+
+  /** Forgets all SACK information. */
+  clearSacks(): void {
+    for (let i = 0; i < this.count; i++) {
+      const at = this.at(i)
+      if ((this.log![at + FLAGS] & SACKED) !== 0) this.log![at + FLAGS] &= ~SACKED
+    }
+    this.sackedBytes = 0
+    this.hint = 0
+  }
+
+  /** Index of the first record to retransmit (lost, not yet sent again), or -1. */
+  nextLost(): number {
+    if (this.lostBytes === this.retransmittedBytes) return -1
+    for (let i = this.hint; i < this.count; i++) {
+      if ((this.log![this.at(i) + FLAGS] & (LOST | RETRANSMITTED)) === LOST) {
+        this.hint = i
+        return i
+      }
+    }
+    return -1
+  }
+
+  /** The first `bytes` of record `i` were sent again at `us`; the rest becomes a record of its own. */
+  retransmitted(i: number, bytes: number, us: number): void {
+    const start = this.startOf(i)
+    const edge = (start + bytes) | 0
+    if (lt(edge, this.log![this.at(i)])) this.split(i, edge)
+    const at = this.at(i)
+    this.log![at + FLAGS] |= RETRANSMITTED | AMBIGUOUS
+    this.log![at + SENT] = us
+    this.retransmittedBytes += bytes
+  }
+
+  startOf(i: number): number {
+    return i === 0 ? this.una : this.log![this.at(i - 1)]
+  }
+
+  endOf(i: number): number {
+    return this.log![this.at(i)]
+  }
+
+  flagsOf(i: number): number {
+    return this.log![this.at(i) + FLAGS]
+  }
+
+  sentUsOf(i: number): number {
+    return this.log![this.at(i) + SENT]
+  }
+
+  clear(): void {
+    this.count = 0
+    this.sackedBytes = 0
+    this.lostBytes = 0
+    this.retransmittedBytes = 0
+    this.release()
+  }
+
+  private release(): void {
+    if (this.log !== null) this.pool.give(this.log)
+    this.log = null
+    this.head = 0
+    this.hint = 0
+  }
+
+  private lose(i: number): void {
+    const at = this.at(i)
+    const flags = this.log![at + FLAGS]
+    if ((flags & SACKED) !== 0) return
+    const bytes = (this.log![at] - this.startOf(i)) | 0
+    this.forget(flags, bytes)
+    this.log![at + FLAGS] = (flags & AMBIGUOUS) | LOST
+    this.lostBytes += bytes
+  }
+
+  /** Takes `bytes` with these flags out of the sums. */
+  private forget(flags: number, bytes: number): void {
+    if ((flags & SACKED) !== 0) this.sackedBytes -= bytes
+    if ((flags & LOST) !== 0) this.lostBytes -= bytes
+    if ((flags & RETRANSMITTED) !== 0) this.retransmittedBytes -= bytes
+  }
+
+  private at(i: number): number {
+    return ((this.head + i) & (this.log!.length / STRIDE - 1)) * STRIDE
+  }
+
+  /** Record `i` becomes two that meet at `seq`, both with its flags and time. */
+  private split(i: number, seq: number): void {
+    if (this.count * STRIDE === this.log!.length) this.grow()
+    const log = this.log!
+    for (let j = this.count; j > i; j--) {
+      const to = this.at(j)
+      const from = this.at(j - 1)
+      log[to] = log[from]
+      log[to + 1] = log[from + 1]
+      log[to + 2] = log[from + 2]
+      log[to + 3] = log[from + 3]
+    }
+    this.count++
+    log[this.at(i)] = seq
+    if (this.hint > i) this.hint++
+  }
+
+  private grow(): void {
+    const old = this.log!
+    const next = new Int32Array(old.length * 2)
+    for (let i = 0; i < this.count; i++) {
+      const from = this.at(i)
+      for (let k = 0; k < STRIDE; k++) next[i * STRIDE + k] = old[from + k]
+    }
+    this.log = next
+    this.head = 0
+  }
+}
+
+/** True when `seq` lies in (una, nxt]: an ACK for something that was sent. */
+export function acknowledges(ack: number, una: number, nxt: number): boolean {
+  return gt(ack, una) && geq(nxt, ack)
+}

@@ -1,0 +1,55 @@
+/** Reno's window with NewReno's recovery: RFC 5681 (slow start, congestion avoidance), RFC 6582, RFC 6928. */
+import { type CongestionControl, type CongestionWindow, initialWindow } from './congestion.ts'
+
+/** Far above any window in use, far below int32 overflow. */
+const MAX_CWND = 1 << 30
+
+export class NewReno implements CongestionControl {
+  readonly name = 'newreno'
+  /** Bytes acknowledged towards the next increase in congestion avoidance (appropriate byte counting, RFC 3465 section 2.1). */
+  private counted = 0
+
+  start(w: CongestionWindow, initialWindowSegments: number): void {
+    w.cwnd = initialWindow(w.mss, initialWindowSegments)
+  }
+
+  acked(w: CongestionWindow, bytes: number): void {
+    if (w.cwnd >= MAX_CWND) return
+    let left = bytes
+    if (w.cwnd < w.ssthresh) {
+      // RFC 5681 equation 2 with L unlimited, as RFC 9406 allows: one ACK may stand for a whole super-segment.
+      const grow = Math.min(left, w.ssthresh - w.cwnd, MAX_CWND - w.cwnd)
+      w.cwnd += grow
+      left -= grow
+      if (w.cwnd < w.ssthresh) return
+    }
+    this.counted += left
+    if (this.counted >= w.cwnd) {
+      this.counted -= w.cwnd
+      w.cwnd += w.mss
+    }
+  }
+
+  loss(w: CongestionWindow, inFlight: number): void {
+    // RFC 5681 equation 4.
+    w.ssthresh = Math.max(inFlight >> 1, 2 * w.mss)
+    w.cwnd = w.ssthresh
+    this.counted = 0
+  }
+
+  timeout(w: CongestionWindow, inFlight: number, first: boolean): void {
+    if (first) w.ssthresh = Math.max(inFlight >> 1, 2 * w.mss)
+    w.cwnd = w.mss
+    this.counted = 0
+  }
+
+  recovered(w: CongestionWindow, inFlight: number): void {
+    // RFC 6582 section 3.2 step 3, option 1: no burst when little is left in flight.
+    w.cwnd = Math.min(w.ssthresh, Math.max(inFlight, w.mss) + w.mss)
+    this.counted = 0
+  }
+
+  idle(w: CongestionWindow, initialWindowSegments: number): void {
+    w.cwnd = Math.min(w.cwnd, initialWindow(w.mss, initialWindowSegments))
+  }
+}

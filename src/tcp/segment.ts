@@ -1,0 +1,149 @@
+/** The incoming segment: one reused record per stack, filled by `parse`, read by whoever receives it. */
+import { get16, get32 } from '../base/bytes.ts'
+import { gsoSize } from '../netif/netif.ts'
+import type { Packet } from '../ip/packet.ts'
+import {
+  FIN,
+  OPT_END,
+  OPT_MSS,
+  OPT_MSS_LENGTH,
+  OPT_NOP,
+  OPT_SACK,
+  OPT_SACK_PERMITTED,
+  OPT_SACK_PERMITTED_LENGTH,
+  OPT_TIMESTAMPS,
+  OPT_TIMESTAMPS_LENGTH,
+  OPT_WINDOW_SCALE,
+  OPT_WINDOW_SCALE_LENGTH,
+  SYN,
+  TCP,
+  TCP_HEADER,
+} from './wire.ts'
+
+/** NOP NOP kind=8 length=10: how nearly every segment begins its options. */
+const ALIGNED_TIMESTAMPS = (OPT_NOP << 24) | (OPT_NOP << 16) | (OPT_TIMESTAMPS << 8) | OPT_TIMESTAMPS_LENGTH
+
+export class Segment {
+  /** The packet that carried it. */
+  packet: Packet
+  buf: Uint8Array
+  sourcePort = 0
+  destinationPort = 0
+  seq = 0
+  ack = 0
+  flags = 0
+  /** As on the wire, not scaled. */
+  wnd = 0
+  urgent = 0
+  /** Payload: offset in `buf` and length. */
+  off = 0
+  len = 0
+  /** Wire segments that it stands for: more than 1 for a super-segment. */
+  count = 1
+
+  /** Options. */
+  hasTimestamps = false
+  tsVal = 0
+  tsEcr = 0
+  /** 0: no MSS option. */
+  mss = 0
+  /** -1: no window scale option. */
+  windowScale = -1
+  sackPermitted = false
+  /** SACK blocks: pairs (left, right) in `sacks`. */
+  sackCount = 0
+  readonly sacks = new Int32Array(8)
+
+  constructor(packet: Packet) {
+    this.packet = packet
+    this.buf = packet.buf
+  }
+
+  /** Sequence space it occupies: payload, SYN and FIN. */
+  get span(): number {
+    return this.len + ((this.flags & SYN) !== 0 ? 1 : 0) + ((this.flags & FIN) !== 0 ? 1 : 0)
+  }
+
+  /** Reads header and options; false when the lengths do not fit. The checksum is the caller's. */
+  parse(packet: Packet): boolean {
+    const buf = packet.buf
+    const start = packet.off
+    const size = packet.end - start
+    if (size < TCP_HEADER) return false
+    const header = (buf[start + TCP.dataOffset] >> 4) << 2
+    if (header < TCP_HEADER || header > size) return false
+    this.packet = packet
+    this.buf = buf
+    this.sourcePort = get16(buf, start)
+    this.destinationPort = get16(buf, start + TCP.destinationPort)
+    this.seq = get32(buf, start + TCP.sequence)
+    this.ack = get32(buf, start + TCP.acknowledgment)
+    this.flags = buf[start + TCP.flags]
+    this.wnd = get16(buf, start + TCP.window)
+    this.urgent = get16(buf, start + TCP.urgent)
+    this.off = start + header
+    this.len = size - header
+    const mss = gsoSize(packet.meta)
+    this.count = mss !== 0 && this.len > mss ? Math.ceil(this.len / mss) : 1
+    this.mss = 0
+    this.windowScale = -1
+    this.sackPermitted = false
+    this.sackCount = 0
+    if (header === TCP_HEADER) {
+      this.hasTimestamps = false
+    } else if (header === TCP_HEADER + 12 && get32(buf, start + TCP_HEADER) === ALIGNED_TIMESTAMPS) {
+      this.hasTimestamps = true
+      this.tsVal = get32(buf, start + TCP_HEADER + 4)
+      this.tsEcr = get32(buf, start + TCP_HEADER + 8)
+    } else {
+      this.options(start + TCP_HEADER, start + header)
+    }
+    return true
+  }
+
+  /** Options at any alignment (MUST-64); unknown ones skipped by length (MUST-6); an impossible length ends the list (MUST-7). */
+  private options(from: number, to: number): void {
+    const buf = this.buf
+    this.hasTimestamps = false
+    let i = from
+    while (i < to) {
+      const kind = buf[i]
+      if (kind === OPT_END) return
+      if (kind === OPT_NOP) {
+        i++
+        continue
+      }
+      if (i + 1 >= to) return
+      const length = buf[i + 1]
+      if (length < 2 || i + length > to) return
+      switch (kind) {
+        case OPT_MSS:
+          if (length === OPT_MSS_LENGTH) this.mss = get16(buf, i + 2)
+          break
+        case OPT_WINDOW_SCALE:
+          if (length === OPT_WINDOW_SCALE_LENGTH) this.windowScale = buf[i + 2]
+          break
+        case OPT_SACK_PERMITTED:
+          if (length === OPT_SACK_PERMITTED_LENGTH) this.sackPermitted = true
+          break
+        case OPT_SACK:
+          if ((length - 2) % 8 === 0) this.sackBlocks(i + 2, (length - 2) >> 3)
+          break
+        case OPT_TIMESTAMPS:
+          if (length === OPT_TIMESTAMPS_LENGTH) {
+            this.hasTimestamps = true
+            this.tsVal = get32(buf, i + 2)
+            this.tsEcr = get32(buf, i + 6)
+          }
+          break
+      }
+      i += length
+    }
+  }
+
+  private sackBlocks(off: number, count: number): void {
+    const n = Math.min(count, 4)
+    for (let i = 0; i < 2 * n; i++) this.sacks[i] = get32(this.buf, off + 4 * i)
+    this.sackCount = n
+  }
+}

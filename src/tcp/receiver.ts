@@ -1,0 +1,230 @@
+/**
+ * The receiving half of a connection: RCV.NXT, the window, the ring, what came out of order, and when to acknowledge.
+ *
+ * Payload is copied once, to its final place in the ring, also out of order: filling a hole moves an integer. The window is what the
+ * ring may still take; its right edge (`edge`) never moves left (RFC 9293 SHLD-14) and moves right only by steps worth sending (receiver
+ * SWS avoidance, MUST-39).
+ *
+ * Invariants: nxt <= edge; ring.length = received in order and not yet read; every span lies above nxt.
+ */
+import type { BufferPool } from '../base/pool.ts'
+import { put16, put32 } from '../base/bytes.ts'
+import { ByteRing } from '../base/ring.ts'
+import { geq, gt, leq, lt } from './seq.ts'
+import { Spans } from './spans.ts'
+import { OPT_NOP, OPT_SACK } from './wire.ts'
+
+/** What `accept` did with a segment's payload. */
+export const Accepted = { IN_ORDER: 0, OUT_OF_ORDER: 1, DUPLICATE: 2, REFUSED: 3 } as const
+
+/** RFC 2018: at most four blocks fit, three beside timestamps. */
+const MAX_BLOCKS_WITH_TIMESTAMPS = 3
+const MAX_BLOCKS = 4
+
+export class Receiver {
+  irs = 0
+  nxt = 0
+  /** Right edge of the window as last advertised. */
+  edge = 0
+  /** RCV.NXT in the last segment sent: Last.ACK.sent of RFC 7323. */
+  lastAckSent = 0
+  /** Our window scale. */
+  scale = 0
+  /** Urgent pointer; valid while `urgent`. */
+  up = 0
+  urgent = false
+  /** Largest segment seen: what "full-sized" means for delayed ACKs. */
+  mss = 536
+  /** The buffer the window is made from. */
+  limit: number
+  readonly ring: ByteRing
+  /** Ranges above nxt; made when the first is needed. */
+  spans: Spans | null = null
+  /** Where the peer's FIN is, once seen (possibly out of order). */
+  finSeq = 0
+  finSeen = false
+
+  /** ACK policy: something must be acknowledged now; or by `delayed` at the latest. */
+  ackNow = false
+  delayed = false
+  /** Segments that are acknowledged at once at the start of a connection, to open the peer's window (Linux quickack). */
+  quick: number
+  /** D-SACK to report in the next ACK (RFC 2883). */
+  dsackLeft = 0
+  dsackRight = 0
+  hasDsack = false
+
+  /** Dynamic right-sizing: bytes read by the application since `drsUs`. */
+  private drsBytes = 0
+  private drsUs = 0
+
+  bytesReceived = 0
+
+  constructor(
+    pool: BufferPool,
+    limit: number,
+    private readonly maxLimit: number,
+    private readonly maxRanges: number,
+    quick: number,
+  ) {
+    this.ring = new ByteRing(pool)
+    this.limit = limit
+    this.quick = quick
+  }
+
+  /** Bytes of window as advertised: edge - nxt. */
+  get window(): number {
+    return (this.edge - this.nxt) | 0
+  }
+
+  /**
+   * Takes payload that begins at or after nxt and ends within the window (the caller has trimmed it). Returns one of `Accepted`.
+   */
+  accept(seq: number, buf: Uint8Array, off: number, len: number): number {
+    if (seq === this.nxt) {
+      this.ring.write(buf, off, len)
+      this.nxt = (seq + len) | 0
+      this.bytesReceived += len
+      if (this.spans !== null && this.spans.count > 0) this.absorb()
+      return Accepted.IN_ORDER
+    }
+    const end = (seq + len) | 0
+    this.spans ??= new Spans(this.maxRanges)
+    if (this.spans.covers(seq, end)) {
+      this.duplicate(seq, end)
+      this.spans.add(seq, end) // freshens the stamp: its block comes first after the D-SACK
+      return Accepted.DUPLICATE
+    }
+    if (!this.spans.add(seq, end)) return Accepted.REFUSED
+    this.ring.put(this.ring.length + ((seq - this.nxt) | 0), buf, off, len)
+    return Accepted.OUT_OF_ORDER
+  }
+
+  /** Remembers a duplicate range for the next ACK. */
+  duplicate(left: number, right: number): void {
+    this.hasDsack = true
+    this.dsackLeft = left
+    this.dsackRight = right
+  }
+
+  private absorb(): void {
+    const to = this.spans!.absorb(this.nxt)
+    const more = (to - this.nxt) | 0
+    if (more === 0) return
+    this.ring.extend(more)
+    this.nxt = to
+    this.bytesReceived += more
+  }
+
+  /** True when the peer's FIN is next in order. */
+  get finDue(): boolean {
+    return this.finSeen && this.finSeq === this.nxt
+  }
+
+  /**
+   * The window field for a segment that is sent now (already scaled), moving the edge. `scaled`: false in SYN segments (RFC 7323
+   * section 2.2).
+   */
+  advertise(scaled: boolean): number {
+    const shift = scaled ? this.scale : 0
+    this.edge = this.newEdge()
+    let field = (this.window + (1 << shift) - 1) >> shift // rounded up: rounding down would move the edge left
+    if (field > 0xffff) field = 0xffff
+    this.edge = (this.nxt + (field << shift)) | 0
+    this.lastAckSent = this.nxt
+    this.ackNow = false
+    this.delayed = false
+    if (this.quick > 0) this.quick--
+    return field
+  }
+
+  /** Where the edge may go: as far as the buffer allows, if that is a step worth telling. */
+  private newEdge(): number {
+    const free = this.limit - this.ring.length
+    if (free <= 0) return this.edge
+    let reach = (this.nxt + free) | 0
+    const most = 0xffff << this.scale
+    if (((reach - this.nxt) | 0) > most) reach = (this.nxt + most) | 0
+    const step = (reach - this.edge) | 0
+    return step >= Math.min(this.limit >> 1, this.mss) ? reach : this.edge
+  }
+
+  /** The application has read so much that the peer should hear of the new window at once (RFC 9293 section 3.8.6.2.2). */
+  get updateDue(): boolean {
+    const step = (this.newEdge() - this.edge) | 0
+    if (step <= 0) return false
+    const left = this.window
+    if (left < this.mss) return true // the peer may be stuck
+    return step >= left && step >= 2 * this.mss
+  }
+
+  /** Accounts for bytes that the application took, and lets the buffer follow the rate at which it takes them. */
+  consumed(bytes: number, nowUs: number, rttUs: number): void {
+    this.drsBytes += bytes
+    const elapsed = (nowUs - this.drsUs) | 0
+    if (elapsed >= 0 && elapsed < (rttUs > 0 ? rttUs : 1000)) return
+    // Dynamic right-sizing (Fisk and Feng): twice what was read in a round trip, so that a doubling sender is never held back.
+    const wish = 2 * this.drsBytes + 16 * this.mss
+    if (wish > this.limit && this.limit < this.maxLimit) this.limit = Math.min(wish, this.maxLimit)
+    this.drsBytes = 0
+    this.drsUs = nowUs
+  }
+
+  /** Bytes of the SACK option that the next ACK carries, padding included; 0 = none. */
+  sackLength(timestamps: boolean): number {
+    const n = this.blockCount(timestamps)
+    return n === 0 ? 0 : 4 + 8 * n
+  }
+
+  private blockCount(timestamps: boolean): number {
+    const spans = this.spans
+    const held = spans === null ? 0 : spans.count
+    if (held === 0 && !this.hasDsack) return 0
+    const max = timestamps ? MAX_BLOCKS_WITH_TIMESTAMPS : MAX_BLOCKS
+    return Math.min(max, held + (this.hasDsack ? 1 : 0))
+  }
+
+  /** Writes NOP NOP SACK at `at`; a D-SACK block first, then the most recent ranges (RFC 2018 section 4, RFC 2883 section 4). */
+  writeSack(buf: Uint8Array, at: number, timestamps: boolean): void {
+    const n = this.blockCount(timestamps)
+    put16(buf, at, (OPT_NOP << 8) | OPT_NOP)
+    buf[at + 2] = OPT_SACK
+    buf[at + 3] = 2 + 8 * n
+    let off = at + 4
+    let written = 0
+    if (this.hasDsack) {
+      put32(buf, off, this.dsackLeft)
+      put32(buf, off + 4, this.dsackRight)
+      off += 8
+      written = 1
+      this.hasDsack = false
+    }
+    for (let k = 0; written < n; k++, written++) {
+      const i = this.spans!.recent(k)
+      put32(buf, off, this.spans!.leftOf(i))
+      put32(buf, off + 4, this.spans!.rightOf(i))
+      off += 8
+    }
+  }
+
+  /** RFC 9293 section 3.10.7.4, first check: does a segment of `span` sequence numbers at `seq` touch the window? */
+  isAcceptable(seq: number, span: number): boolean {
+    const nxt = this.nxt
+    if (span === 0) return this.edge === nxt ? seq === nxt : geq(seq, nxt) && lt(seq, this.edge)
+    if (this.edge === nxt) return false
+    return lt(seq, this.edge) && gt((seq + span) | 0, nxt)
+  }
+
+  /** The FIN of the peer lies at `seq`; it is in order when nxt gets there. */
+  sawFin(seq: number): void {
+    if (this.finSeen && leq(this.finSeq, seq)) return // the first FIN is the one
+    this.finSeen = true
+    this.finSeq = seq
+  }
+
+  /** Nobody will read any more: memory back. */
+  release(): void {
+    this.ring.clear()
+    this.spans = null
+  }
+}

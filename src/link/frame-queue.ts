@@ -1,0 +1,179 @@
+/**
+ * A bounded FIFO of frames in one byte ring: what every link that keeps frames for later is made of.
+ *
+ * Theory of operation. Frames lie one after the other in a ring of bytes, each whole (a frame that does not fit before the end
+ * begins again at 0) and each with `HEADROOM` bytes before it, so that whoever is lent the frame may scribble there. The address
+ * of a frame modulo four is kept, because checksums run over words. The ring starts at nothing, doubles until the limit, and
+ * restarts at 0 whenever it runs empty: a queue that is drained as fast as it is filled always uses the same few warm cache
+ * lines. Once it has its size nothing is allocated.
+ */
+import { copyBytes } from '../base/bytes.ts'
+import { HEADROOM } from '../netif/netif.ts'
+
+/** Whoever is lent a frame: every `NetIfSink` is one. */
+export interface FrameSink {
+  input(buf: Uint8Array, start: number, end: number, meta: number): void
+}
+
+/** Small enough to stay in the second-level cache. */
+export const QUEUE_FRAMES = 256
+export const QUEUE_BYTES = 512 << 10
+
+/** The largest frame that any queue takes: an IP packet of 65535 bytes in an Ethernet frame with two tags, and then some. */
+export const MAX_FRAME = 0x10000 + 64
+const LEAST_BYTES = MAX_FRAME + HEADROOM + 4
+const FIRST_BYTES = 8 << 10
+
+/** Fields of a frame's record. */
+const START = 0
+const LENGTH = 1
+const META = 2
+const RECORD = 3
+
+export class FrameQueue {
+  /** Frames in the queue. */
+  count = 0
+  /** Bytes of the frames in the queue. */
+  bytes = 0
+  private buf = new Uint8Array(0)
+  /** Circular records of `RECORD` ints; as many as fit `records.length`. */
+  private records = new Int32Array(0)
+  /** Index of the oldest record. */
+  private first = 0
+  /** Where the next frame may begin to look for room; the oldest frame's slot begins at or after `head`. */
+  private tail = 0
+  private readonly maxFrames: number
+  private readonly maxBytes: number
+
+  /** @param maxFrames at most so many frames, @param maxBytes in so many bytes (never less than one frame of 64 KiB needs). */
+  constructor(maxFrames = QUEUE_FRAMES, maxBytes = QUEUE_BYTES) {
+    this.maxFrames = Math.max(1, Math.min(maxFrames, 0x100_0000))
+    this.maxBytes = Math.max(LEAST_BYTES, Math.min(maxBytes, 0x4000_0000))
+  }
+
+  /** Bytes of memory now held. */
+  get capacity(): number {
+    return this.buf.length + this.records.byteLength
+  }
+
+  /** At most half full: the moment to tell a sender that waits. An empty queue always is. */
+  get low(): boolean {
+    return this.count * 2 <= this.maxFrames && this.bytes * 2 <= this.maxBytes
+  }
+
+  /** Copies a frame in. False: full, nothing was taken. A frame above `MAX_FRAME` never fits: its owner drops it beforehand. */
+  push(buf: Uint8Array, start: number, end: number, meta: number): boolean {
+    if (this.count >= this.maxFrames) return false
+    const length = end - start
+    if (this.count * RECORD === this.records.length) this.growRecords()
+    const at = this.reserve(length, (buf.byteOffset + start) & 3)
+    if (at < 0) return false
+    copyBytes(buf, start, this.buf, at, length)
+    this.append(at, length, meta)
+    return true
+  }
+
+  /** Lends the oldest frame to the sink, then forgets it. The queue must not be empty. The sink may push while it is lent. */
+  deliver(sink: FrameSink): void {
+    const r = this.first
+    const start = this.records[r + START]
+    const length = this.records[r + LENGTH]
+    const meta = this.records[r + META]
+    const buf = this.buf
+    // The slot is released only after the call: what is pushed meanwhile goes elsewhere (a larger ring is another buffer).
+    sink.input(buf, start, start + length, meta)
+    this.shift()
+  }
+
+  /** Length in bytes of the oldest frame, or -1. */
+  get nextLength(): number {
+    return this.count === 0 ? -1 : this.records[this.first + LENGTH]
+  }
+
+  /** Forgets the oldest frame. */
+  shift(): void {
+    if (this.count === 0) return // cleared while the frame was lent
+    this.bytes -= this.records[this.first + LENGTH]
+    this.first += RECORD
+    if (this.first === this.records.length) this.first = 0
+    if (--this.count === 0) this.tail = 0
+  }
+
+  /** Forgets everything and gives the memory back. */
+  clear(): void {
+    this.count = 0
+    this.bytes = 0
+    this.first = 0
+    this.tail = 0
+    this.buf = new Uint8Array(0)
+    this.records = new Int32Array(0)
+  }
+
+  /** Where a frame of this length and alignment goes, or -1. */
+  private reserve(length: number, phase: number): number {
+    for (;;) {
+      const at = this.find(length, phase)
+      if (at >= 0 || this.buf.length >= this.maxBytes) return at
+      this.grow(length)
+    }
+  }
+
+  private find(length: number, phase: number): number {
+    let at = aligned(this.tail, phase)
+    if (this.count === 0) return at + length <= this.buf.length ? at : -1
+    const head = this.records[this.first + START] - HEADROOM
+    if (this.tail > head) {
+      if (at + length <= this.buf.length) return at
+      at = aligned(0, phase)
+    }
+    return at + length <= head ? at : -1
+  }
+
+  private append(at: number, length: number, meta: number): void {
+    let r = this.first + this.count * RECORD
+    if (r >= this.records.length) r -= this.records.length
+    this.records[r + START] = at
+    this.records[r + LENGTH] = length
+    this.records[r + META] = meta
+    this.tail = at + length
+    this.bytes += length
+    this.count++
+  }
+
+  /** Doubles the ring and moves the frames to its beginning, each with its alignment. */
+  private grow(length: number): void {
+    const want = Math.max(FIRST_BYTES, this.buf.length * 2, length + HEADROOM + 4)
+    const old = this.buf
+    // Eight bytes over: the first frame of each run may need other padding at its new place.
+    const next = new Uint8Array(Math.min(want, this.maxBytes) + 8)
+    let tail = 0
+    let r = this.first
+    for (let i = 0; i < this.count; i++) {
+      const from = this.records[r + START]
+      const n = this.records[r + LENGTH]
+      const at = aligned(tail, from & 3)
+      copyBytes(old, from, next, at, n)
+      this.records[r + START] = at
+      tail = at + n
+      r += RECORD
+      if (r === this.records.length) r = 0
+    }
+    this.buf = next
+    this.tail = tail
+  }
+
+  private growRecords(): void {
+    const old = this.records
+    const next = new Int32Array(Math.min(Math.max(16, this.count * 2), this.maxFrames) * RECORD)
+    next.set(old.subarray(this.first), 0)
+    next.set(old.subarray(0, this.first), old.length - this.first)
+    this.records = next
+    this.first = 0
+  }
+}
+
+/** The first address after `tail` that leaves the headroom and is `phase` modulo four. */
+function aligned(tail: number, phase: number): number {
+  const least = tail + HEADROOM
+  return least + ((phase - least) & 3)
+}

@@ -1,0 +1,453 @@
+/**
+ * The suite that every NetIf passes: one test for each rule of src/netif/netif.ts. A backend gives a pair of links that reach each
+ * other and a way to let time pass; the suite sends from one to the other and looks at everything.
+ */
+import { describe, expect, it } from 'vitest'
+import { equalBytes } from '../../src/base/bytes.ts'
+import type { Host } from '../../src/base/clock.ts'
+import {
+  CSUM_MASK,
+  CSUM_NONE,
+  CSUM_PARTIAL,
+  CSUM_VALID,
+  GSO_MASK,
+  HEADROOM,
+  type Medium,
+  type NetIf,
+  type NetIfSink,
+  Offload,
+} from '../../src/netif/netif.ts'
+import { EXPERIMENTAL, noise, parseTransport, plainFrame, tcpFrame } from './frames.ts'
+
+export interface ConformancePair {
+  /** What is sent on one is received by the other. A loopback gives the same link twice. */
+  a: NetIf
+  b: NetIf
+  host: Host
+  /** Lets what is under way arrive: runs a virtual clock, or waits a moment for a real device. */
+  settle(): Promise<void> | void
+  /** Releases what the pair has beside its two links. */
+  close?(): Promise<void> | void
+}
+
+export interface ConformanceOptions {
+  /** Shortest frame carried unchanged, in bytes. 14 on Ethernet, 20 on IP media when left out. */
+  minFrame?: number
+  /** The link refuses frames when nobody takes them (false: it loses them, as a socket with a full buffer). True when left out. */
+  refuses?: boolean
+  /** A frame longer than the MTU is lost (false: it may arrive all the same). True when left out. */
+  dropsTooLong?: boolean
+  /** Send several frames between two calls of `settle` at most: what the path holds without loss. 32 when left out. */
+  burst?: number
+}
+
+/** A sink that keeps copies and takes note of every call that the contract forbids. */
+export class RecordingSink implements NetIfSink {
+  readonly frames: Uint8Array[] = []
+  readonly metas: number[] = []
+  readonly complaints: string[] = []
+  readables = 0
+  writables = 0
+  closes = 0
+  /** `readable()` was called and `receive` has not answered false since. */
+  ready = false
+  /** Overwrite each frame and its headroom after it was copied. */
+  scribble = false
+  /** Set while `receive` runs. */
+  receiving = false
+  /** No call at all is allowed any more. */
+  silent = false
+  /** Called with each frame, lent. */
+  onFrame: ((buf: Uint8Array, start: number, end: number, meta: number) => void) | null = null
+  private inside = false
+
+  constructor(
+    readonly host: Host,
+    /** Frames that the test did not send (a kernel's own chatter) are left out. */
+    private readonly isOurs: (frame: Uint8Array) => boolean = () => true,
+  ) {}
+
+  input(buf: Uint8Array, start: number, end: number, meta: number): void {
+    this.note(!this.receiving, 'input outside of receive')
+    this.note(this.inside, 'input within input')
+    this.note(start < HEADROOM, `start ${start} leaves no headroom`)
+    this.note(!(start < end && end <= buf.length), `range ${start}..${end} of ${buf.length}`)
+    this.note(this.silent, 'input after close')
+    const frame = buf.slice(start, end)
+    if (this.isOurs(frame)) {
+      this.frames.push(frame)
+      this.metas.push(meta)
+      this.inside = true
+      this.onFrame?.(buf, start, end, meta)
+      this.inside = false
+    }
+    if (this.scribble) buf.fill(0xee, start - HEADROOM, end)
+  }
+
+  readable(): void {
+    this.note(this.silent, 'readable after close')
+    this.readables++
+    this.ready = true
+  }
+
+  writable(): void {
+    this.note(this.silent, 'writable after close')
+    this.writables++
+  }
+
+  closed(): void {
+    this.note(this.silent, 'closed after close')
+    this.closes++
+  }
+
+  private note(wrong: boolean, what: string): void {
+    if (wrong) this.complaints.push(what)
+  }
+}
+
+/** One side of a pair under test. */
+class Side {
+  constructor(
+    readonly link: NetIf,
+    readonly sink: RecordingSink,
+  ) {}
+
+  /** One `receive`, its budget checked. */
+  receive(budget: number): boolean {
+    const had = this.sink.frames.length
+    this.sink.receiving = true
+    const more = this.link.receive(budget)
+    this.sink.receiving = false
+    expect(this.sink.frames.length - had).toBeLessThanOrEqual(budget)
+    if (!more) this.sink.ready = false
+    return more
+  }
+
+  /** Takes everything that waits, if the link said that something does. */
+  drain(): void {
+    while (this.sink.ready) this.receive(64)
+  }
+}
+
+class Bench {
+  readonly a: Side
+  readonly b: Side
+
+  constructor(readonly pair: ConformancePair) {
+    const { medium } = pair.a
+    const sinkA = new RecordingSink(pair.host, (f) => isOurs(f, medium))
+    const sinkB = pair.a === pair.b ? sinkA : new RecordingSink(pair.host, (f) => isOurs(f, medium))
+    pair.a.attach(sinkA)
+    if (pair.a !== pair.b) pair.b.attach(sinkB)
+    this.a = new Side(pair.a, sinkA)
+    this.b = new Side(pair.b, sinkB)
+  }
+
+  async settle(): Promise<void> {
+    await this.pair.settle()
+  }
+
+  /** Sends a copy of the bytes from the middle of a larger buffer, and checks that nothing outside the lent range was touched. */
+  send(side: Side, bytes: Uint8Array, meta = 0, phase = 2): boolean {
+    const start = 64 + phase
+    const buf = new Uint8Array(start + bytes.length + 64).fill(0xa5)
+    buf.set(bytes, start)
+    const taken = side.link.send(buf, start, start + bytes.length, meta)
+    const untouched = (byte: number): boolean => byte === 0xa5
+    expect(buf.subarray(0, start - HEADROOM).every(untouched), 'bytes before the headroom').toBe(true)
+    expect(buf.subarray(start + bytes.length).every(untouched), 'bytes after the frame').toBe(true)
+    if (!taken) expectFrames([buf.slice(start, start + bytes.length)], [bytes]) // refused: it will be tried again
+    buf.fill(0x5a) // it was lent for the call only
+    return taken
+  }
+
+  /** Sends all, waiting where the link is full, and takes them at the other side. */
+  async transfer(from: Side, to: Side, frames: readonly Uint8Array[], burst: number): Promise<void> {
+    let phase = 0
+    for (let i = 0; i < frames.length; i++) {
+      for (let tries = 0; !this.send(from, frames[i], 0, phase & 3); tries++) {
+        expect(tries, 'tries of one frame').toBeLessThan(100)
+        await this.settle()
+        to.drain()
+      }
+      phase++
+      if (i % burst === burst - 1) {
+        from.link.flush()
+        await this.settle()
+        to.drain()
+      }
+    }
+    from.link.flush()
+    await this.settle()
+    to.drain()
+  }
+
+  async close(): Promise<void> {
+    await this.pair.a.close()
+    await this.pair.b.close()
+    await this.pair.close?.()
+    expect(this.a.sink.complaints).toEqual([])
+    expect(this.b.sink.complaints).toEqual([])
+  }
+}
+
+/** Equality of frames; the slow comparison, with its words, only for those that differ. */
+export function expectFrames(got: readonly Uint8Array[], wanted: readonly Uint8Array[]): void {
+  expect(got.length, 'number of frames').toBe(wanted.length)
+  for (let i = 0; i < got.length; i++) {
+    if (got[i].length !== wanted[i].length || !equalBytes(got[i], 0, wanted[i], 0, got[i].length)) {
+      expect(got[i], `frame ${i}`).toEqual(wanted[i])
+    }
+  }
+}
+
+function isOurs(frame: Uint8Array, medium: Medium): boolean {
+  if (medium === 'ip') return frame[0] === 0x45 && (frame[9] === 253 || frame[9] === 6)
+  return frame[12] * 256 + frame[13] === EXPERIMENTAL || (frame[12] === 8 && frame[13] === 0 && frame[23] === 6)
+}
+
+/** Defines the suite for one kind of link. `makePair` is called for every test. */
+export function netifConformance(
+  name: string,
+  makePair: () => Promise<ConformancePair> | ConformancePair,
+  options: ConformanceOptions = {},
+): void {
+  const { refuses = true, dropsTooLong = true, burst = 32 } = options
+  const rule = (what: string, run: (bench: Bench) => Promise<void>): void => {
+    it(what, async () => {
+      const bench = new Bench(await makePair())
+      try {
+        await run(bench)
+      } finally {
+        await bench.close()
+      }
+    })
+  }
+  const header = (link: NetIf): number => (link.medium === 'ethernet' ? 14 : 0)
+  const least = (link: NetIf): number => options.minFrame ?? (link.medium === 'ethernet' ? 14 : 20)
+
+  describe(`NetIf contract: ${name}`, () => {
+    rule('describes itself', async ({ a, b }) => {
+      for (const { link } of [a, b]) {
+        expect(link.name).not.toBe('')
+        expect(['ethernet', 'ip']).toContain(link.medium)
+        expect(link.mtu).toBeGreaterThanOrEqual(68)
+        expect(link.mtu).toBeLessThanOrEqual(65535)
+        expect(link.gsoMax).toBeGreaterThanOrEqual(0)
+        expect(link.gsoMax).toBeLessThanOrEqual(65535)
+        if (link.mac !== null) expect(link.mac.length).toBe(6)
+        const segments = (link.offload & (Offload.TSO4 | Offload.TSO6 | Offload.USO)) !== 0
+        expect(segments).toBe(link.gsoMax > 0)
+        if (segments) expect(link.offload & Offload.TX_CHECKSUM).toBe(Offload.TX_CHECKSUM)
+        if (link.describe !== undefined) expect(link.describe()).toContain(link.name)
+      }
+    })
+
+    rule('carries frames of every size and alignment, equal and in order, both ways', async (bench) => {
+      const { a, b } = bench
+      const min = least(a.link)
+      const max = a.link.mtu + header(a.link)
+      const sizes = [min, min + 1, min + 2, min + 3, 60, 61, 62, 63, 64, 65, 576, max - 3, max - 2, max - 1, max]
+      for (const [from, to] of [
+        [a, b],
+        [b, a],
+      ]) {
+        to.sink.frames.length = 0
+        const frames = sizes.filter((n) => n >= min && n <= max).map((n, i) => plainFrame(a.link.medium, n, i + 1))
+        await bench.transfer(from, to, frames, burst)
+        expectFrames(to.sink.frames, frames)
+      }
+    })
+
+    rule('keeps its own copy of what waits', async (bench) => {
+      // `send` of the bench overwrites the lent buffer as soon as the call has returned.
+      const frames = Array.from({ length: 20 }, (_, i) => plainFrame(bench.a.link.medium, 100 + i, i))
+      await bench.transfer(bench.a, bench.b, frames, burst)
+      expectFrames(bench.b.sink.frames, frames)
+    })
+
+    rule('survives a receiver that scribbles over frame and headroom', async (bench) => {
+      bench.b.sink.scribble = true
+      const frames = Array.from({ length: 100 }, (_, i) => plainFrame(bench.a.link.medium, 60 + ((i * 37) % 900), i))
+      await bench.transfer(bench.a, bench.b, frames, burst)
+      expectFrames(bench.b.sink.frames, frames)
+    })
+
+    rule('is pulled: nothing is handed over but within receive, and sending does not call back', async (bench) => {
+      const { a, b } = bench
+      for (let i = 0; i < 5; i++) bench.send(a, plainFrame(a.link.medium, 80, i))
+      a.link.flush()
+      await bench.settle()
+      expect(b.sink.frames).toEqual([]) // readable() at most
+      expect(b.sink.readables).toBeGreaterThan(0)
+      b.drain()
+      expect(b.sink.frames.length).toBe(5)
+    })
+
+    rule('respects the budget and tells again after it said that nothing waits', async (bench) => {
+      const { a, b } = bench
+      const frames = Array.from({ length: 10 }, (_, i) => plainFrame(a.link.medium, 70, i))
+      await bench.transfer(a, new Side(b.link, new RecordingSink(bench.pair.host)), frames, burst) // nobody drains
+      await bench.settle()
+      const had: number[] = []
+      for (let rounds = 0; b.sink.ready && rounds < 100; rounds++) {
+        b.receive(3)
+        had.push(b.sink.frames.length)
+      }
+      expect(had.slice(0, 4)).toEqual([3, 6, 9, 10])
+      expectFrames(b.sink.frames, frames)
+      for (let i = 0; i < 3; i++) {
+        const before = b.sink.readables
+        bench.send(a, frames[i])
+        a.link.flush()
+        await bench.settle()
+        expect(b.sink.readables).toBeGreaterThan(before)
+        b.drain()
+        expect(b.sink.frames.length).toBe(11 + i)
+      }
+      expect(b.receive(64)).toBe(false) // and asking in vain does no harm
+    })
+
+    rule('lets a receiver answer from within input', async (bench) => {
+      const { a, b } = bench
+      if (a.link === b.link) return
+      b.sink.onFrame = (buf, start, end) => void b.link.send(buf, start, end, 0)
+      const frames = Array.from({ length: 10 }, (_, i) => plainFrame(a.link.medium, 90, i))
+      await bench.transfer(a, b, frames, burst)
+      b.link.flush()
+      await bench.settle()
+      a.drain()
+      expectFrames(a.sink.frames, frames)
+    })
+
+    if (refuses) {
+      rule('refuses when full, then says writable, and loses nothing that it took', async (bench) => {
+        const { a, b } = bench
+        const sent: Uint8Array[] = []
+        let i = 0
+        for (let round = 0; round < 3; round++) {
+          const told = a.sink.writables
+          for (;;) {
+            const frame = plainFrame(a.link.medium, 600 + (i % 400), i)
+            if (!bench.send(a, frame)) break
+            sent.push(frame)
+            if (i % burst === 0) await bench.settle() // so that the far side is full, not only the near one
+            expect(++i, 'frames without back-pressure').toBeLessThan(50_000)
+          }
+          expect(a.sink.writables).toBe(told)
+          for (let tries = 0; a.sink.writables === told && tries < 100; tries++) {
+            await bench.settle()
+            b.drain()
+          }
+          expect(a.sink.writables).toBeGreaterThan(told)
+        }
+        for (let tries = 0; b.sink.frames.length < sent.length && tries < 100; tries++) {
+          await bench.settle()
+          b.drain()
+        }
+        expectFrames(b.sink.frames, sent)
+      })
+    }
+
+    if (dropsTooLong) {
+      rule('loses a frame that is too long, and only that', async (bench) => {
+        const { a, b } = bench
+        const max = a.link.mtu + header(a.link)
+        if (max > 65535) return
+        const frames = [
+          plainFrame(a.link.medium, 100, 1),
+          plainFrame(a.link.medium, max + 1, 2),
+          plainFrame(a.link.medium, max, 3),
+        ]
+        for (const f of frames) expect(bench.send(a, f)).toBe(true)
+        a.link.flush()
+        await bench.settle()
+        b.drain()
+        expectFrames(b.sink.frames, [frames[0], frames[2]])
+      })
+    }
+
+    rule('carries what it offers: partial checksums and super-segments', async (bench) => {
+      const { a, b } = bench
+      const { medium, offload, mtu, gsoMax } = a.link
+      const payload = noise((offload & Offload.TSO4) !== 0 ? Math.min(gsoMax, 20_000) - 40 : mtu - 40, 7)
+      const gso = (offload & Offload.TSO4) !== 0 ? mtu - 40 : 0
+      const partial = (offload & Offload.TX_CHECKSUM) !== 0
+      const sent = tcpFrame({ medium, payload, gso, partial, seq: 1000 })
+      expect(bench.send(a, sent.bytes, sent.meta)).toBe(true)
+      a.link.flush()
+      for (let tries = 0; tries < 50; tries++) {
+        await bench.settle()
+        b.drain()
+      }
+      const got: number[] = []
+      b.sink.frames.forEach((frame, i) => {
+        const t = parseTransport(frame, medium)
+        const state = b.sink.metas[i] & CSUM_MASK
+        expect(t.ipChecksumOk).toBe(true)
+        if (state === CSUM_NONE) expect(t.checksumOk).toBe(true)
+        else expect([CSUM_VALID, CSUM_PARTIAL]).toContain(state)
+        if (state !== CSUM_NONE) expect(b.link.offload & Offload.RX_CHECKSUM).toBe(Offload.RX_CHECKSUM)
+        if ((b.sink.metas[i] & GSO_MASK) === 0) expect(t.end - t.ip).toBeLessThanOrEqual(b.link.mtu)
+        got.push(...frame.slice(t.payload, t.end))
+      })
+      expectFrames([Uint8Array.from(got)], [payload])
+    })
+
+    rule('is silent after close, which may be called twice; sending then loses the frame', async (bench) => {
+      const { a, b } = bench
+      for (let i = 0; i < 3; i++) bench.send(a, plainFrame(a.link.medium, 80, i))
+      a.link.flush()
+      await bench.settle()
+      await b.link.close()
+      b.sink.silent = true
+      await b.link.close()
+      expect(b.link.receive(64)).toBe(false)
+      expect(bench.send(b, plainFrame(a.link.medium, 80, 9))).toBe(true)
+      b.link.flush()
+      await bench.settle()
+      expect([b.sink.closes, b.sink.frames.length]).toEqual([0, 0])
+    })
+
+    rule('is not hurt by a peer that closes', async (bench) => {
+      const { a, b } = bench
+      bench.send(a, plainFrame(a.link.medium, 80, 1))
+      await b.link.close()
+      b.sink.silent = true
+      await bench.settle()
+      for (let i = 0; i < 300; i++) bench.send(a, plainFrame(a.link.medium, 80, i))
+      a.link.flush()
+      await bench.settle()
+      expect(a.sink.closes).toBeLessThanOrEqual(1)
+    })
+
+    rule('may be closed from within input', async (bench) => {
+      const { a, b } = bench
+      b.sink.onFrame = () => {
+        void b.link.close()
+        b.sink.silent = true
+      }
+      for (let i = 0; i < 3; i++) bench.send(a, plainFrame(a.link.medium, 80, i))
+      a.link.flush()
+      await bench.settle()
+      b.drain()
+      expect(b.sink.frames.length).toBe(1)
+    })
+
+    rule('counts', async (bench) => {
+      const { a, b } = bench
+      await bench.transfer(a, b, [plainFrame(a.link.medium, 100, 1), plainFrame(a.link.medium, 100, 2)], burst)
+      for (const { link } of [a, b]) {
+        const counters = link.counters?.() ?? {}
+        for (const [key, value] of Object.entries(counters)) {
+          expect(key).not.toBe('')
+          expect(Number.isFinite(value) && value >= 0, key).toBe(true)
+        }
+      }
+      const out = a.link.counters?.()
+      if (out !== undefined && 'outFrames' in out) expect(out.outFrames).toBeGreaterThanOrEqual(2)
+      const into = b.link.counters?.()
+      if (into !== undefined && 'inFrames' in into) expect(into.inFrames).toBeGreaterThanOrEqual(2)
+    })
+  })
+}

@@ -25,6 +25,8 @@ export interface ArpConfig {
   maxQueuedBytes: number
   /** Unused STALE entries are forgotten after this. Linux gc_stale_time. */
   staleTimeMs: number
+  /** ARP replies per second and interface: a flood of requests does not become one of replies. */
+  repliesPerSecond: number
   /** RFC 5227 probe before an address is used. */
   probe: boolean
   /** RFC 5227 section 1.1: PROBE_WAIT, PROBE_NUM, PROBE_MIN, PROBE_MAX, ANNOUNCE_WAIT, ANNOUNCE_NUM, ANNOUNCE_INTERVAL, ... */
@@ -92,6 +94,8 @@ export interface TcpConfig {
   initialWindowSegments: number
   /** Delayed ACK. RFC 9293 MUST-40: < 500 ms. Linux TCP_DELACK_MIN. */
   delayedAckMs: number
+  /** Segments acknowledged at once when a connection begins, so that the peer's slow start is not held up. Linux TCP_MAX_QUICKACKS. */
+  quickAcks: number
   /** RTO bounds. RFC 6298 says 1 s lower; Linux and everybody else use 200 ms. */
   rtoInitialMs: number
   rtoMinMs: number
@@ -180,6 +184,7 @@ export function defaults(): Config {
       maxQueuedPackets: 64,
       maxQueuedBytes: 212_992,
       staleTimeMs: 60_000,
+      repliesPerSecond: 1_000,
       probe: false,
       probeWaitMs: 1_000,
       probeNum: 3,
@@ -211,6 +216,7 @@ export function defaults(): Config {
       receiveBufferMaxBytes: 6 << 20,
       initialWindowSegments: 10,
       delayedAckMs: 40,
+      quickAcks: 16,
       rtoInitialMs: 1_000,
       rtoMinMs: 200,
       rtoMaxMs: 120_000,

@@ -1,5 +1,5 @@
 /** ARP for IPv4 over Ethernet (RFC 826). */
-import { blob, offsetsOf, struct, u16be, u32be, u8 } from '../base/layout.ts'
+import { blob, offsetsOf, struct, u8, u16be, u32be } from '../base/layout.ts'
 
 export const arpPacket = struct([
   u16be('hardwareType'),

@@ -27,6 +27,12 @@ export interface Host {
   uncaught(error: unknown): void
 }
 
+/** The time of the running turn: read once from the host when the turn begins, then the same for everybody. */
+export interface Clock {
+  /** Monotonic milliseconds, wrapping int32. */
+  readonly nowMs: number
+}
+
 /** Work handed to the host. An object, not a closure, so that handing it over allocates nothing. */
 export interface Task {
   run(): void

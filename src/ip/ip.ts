@@ -50,6 +50,8 @@ export class ErrorReport {
   readonly source = new Address()
   readonly destination = new Address()
   protocol = 0
+  /** Total length of the packet in question, in bytes, as its own header says: what a router without RFC 1191 found too big. */
+  length = 0
   quote: Uint8Array = new Uint8Array(0)
   off = 0
   end = 0
@@ -87,6 +89,17 @@ export interface ErrorSender {
   parameterProblem(packet: Packet, pointer: number): void
 }
 
+/** What is known of paths that are narrower than the interface they begin at (RFC 1191, RFC 8201). */
+export interface PathMtuCache {
+  /** Largest IP packet known to reach `destination`; 0 = nothing known. */
+  get(destination: Address): number
+  /**
+   * Believes a PACKET_TOO_BIG. Called by the protocol that sent the packet, once it has made sure that it did (RFC 5927 section 7).
+   * True: the path MTU went down, and kept routes are stale.
+   */
+  learn(report: ErrorReport): boolean
+}
+
 /** How an address family sends. */
 export interface Family {
   /** Bytes of the header it puts before a transport segment. */
@@ -115,7 +128,7 @@ export class Ip {
   errors: ErrorSender | null = null
   loopback: Interface | null = null
   /** Learned path MTUs; implemented by the families' owner. */
-  pathMtu: { get(destination: Address): number } | null = null
+  pathMtu: PathMtuCache | null = null
   private readonly protocols: (Protocol | null)[] = new Array<Protocol | null>(256).fill(null)
 
   register(protocol: number, handler: Protocol): void {

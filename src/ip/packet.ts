@@ -9,6 +9,8 @@ export class Packet {
   /** The interface it came in by. */
   iface: Interface
   buf: Uint8Array = new Uint8Array(0)
+  /** First byte of the Ethernet header in `buf`; -1 where there is none (IP media, reassembled datagrams). */
+  link = -1
   /** First byte of the IP header. */
   start = 0
   /** First byte of the transport header. */

@@ -1,0 +1,62 @@
+/**
+ * Addresses of interfaces and the connected routes that come and go with them: the plumbing behind `attach({ addresses })`,
+ * `ip addr add` and DHCP. Routing caches are told through `ip.changed()`.
+ */
+import type { Address, Prefix } from '../base/address.ts'
+import { invalidArgument, NetError } from '../base/errors.ts'
+import { AddressState, type Interface, type InterfaceAddress } from './interface.ts'
+import type { Ip } from './ip.ts'
+
+/**
+ * Gives `iface` the address of `prefix` (with its length) and the connected route of its network.
+ * `state`: AddressState, PREFERRED unless it has to be probed first. Throws NetError: EEXIST when the interface has it already,
+ * ERR_INVALID_ARG_VALUE for what cannot be a host's address.
+ */
+export function addAddress(ip: Ip, iface: Interface, prefix: Prefix, state: number = AddressState.PREFERRED): InterfaceAddress {
+  const address = prefix.address.clone()
+  checkHostAddress(prefix)
+  for (const own of iface.addresses) {
+    if (own.address.equals(address)) {
+      throw new NetError('EEXIST', { message: `${iface.name} already has the address ${address}`, address: address.toString() })
+    }
+  }
+  const own: InterfaceAddress = { address, prefix, broadcast: prefix.broadcast, state }
+  iface.addresses.push(own)
+  // A host prefix reaches nobody but ourselves, and that way is the loopback's: no route.
+  if (prefix.length < (address.isV4 ? 32 : 128)) {
+    ip.routes.add({ prefix: prefix.network, gateway: null, iface, metric: 0, source: address, origin: 'connected' })
+  }
+  ip.changed()
+  return own
+}
+
+/**
+ * Takes an address from `iface`, with its connected route and every route that prefers it as source. False: it was not there.
+ */
+export function removeAddress(ip: Ip, iface: Interface, address: Address): boolean {
+  const at = iface.addresses.findIndex((own) => own.address.equals(address))
+  if (at < 0) return false
+  iface.addresses.splice(at, 1)
+  ip.routes.remove((e) => e.iface === iface && e.source !== null && e.source.equals(address))
+  ip.changed()
+  return true
+}
+
+/** Moves an address to another AddressState (probing has ended, its lifetime ran out, a conflict was found). */
+export function setAddressState(ip: Ip, own: InterfaceAddress, state: number): void {
+  if (own.state === state) return
+  own.state = state
+  ip.changed()
+}
+
+/** RFC 1122 section 3.2.1.3: what may stand as the address of one host. */
+function checkHostAddress(prefix: Prefix): void {
+  const a = prefix.address
+  let why = ''
+  if (a.isUnspecified) why = 'is the unspecified address'
+  else if (a.isMulticast) why = 'is a multicast group'
+  else if (a.isLimitedBroadcast) why = 'is the limited broadcast address'
+  else if (prefix.broadcast?.equals(a)) why = `is the broadcast address of ${prefix.network}`
+  else if (prefix.broadcast !== null && prefix.network.address.equals(a)) why = `is the network address of ${prefix.network}`
+  if (why !== '') throw invalidArgument(`${a} ${why}, not a host's address`)
+}

@@ -1,5 +1,5 @@
 /** The IPv4 header (RFC 791 section 3.1). */
-import { offsetsOf, struct, u16be, u32be, u8 } from '../base/layout.ts'
+import { offsetsOf, struct, u8, u16be, u32be } from '../base/layout.ts'
 
 export const ipv4Header = struct([
   u8('versionIhl'),

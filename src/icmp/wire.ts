@@ -1,5 +1,5 @@
 /** ICMP for IPv4 (RFC 792, RFC 1122, RFC 1191). */
-import { offsetsOf, struct, u16be, u8 } from '../base/layout.ts'
+import { offsetsOf, struct, u8, u16be } from '../base/layout.ts'
 
 /** Echo and echo reply; errors use the same first four bytes, then four unused bytes (or the next-hop MTU), then the quote. */
 export const icmpEcho = struct([u8('type'), u8('code'), u16be('checksum'), u16be('identifier'), u16be('sequence')])

@@ -72,8 +72,8 @@ export class Recovery {
         this.flight.markFirstLost(this.window.mss)
         this.forced = true
       }
-    } else if (this.state < RecoveryState.RECOVERY && this.dupAcks >= DUP_THRESH && geq(this.flight.una, this.point)) {
-      // RFC 6582 step 1: nothing beyond the last recovery point is acknowledged twice by its own retransmissions.
+    } else if (this.state < RecoveryState.RECOVERY && this.dupAcks >= DUP_THRESH && this.flight.una !== this.point) {
+      // RFC 6582 step 1: exactly at the last recovery point, duplicate ACKs come from our own retransmissions.
       this.enter(nxt, nowMs)
     }
     if (acked > 0 && limited && (this.state === RecoveryState.OPEN || this.state === RecoveryState.LOSS)) {

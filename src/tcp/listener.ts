@@ -1,0 +1,298 @@
+/**
+ * Listening: a SYN queue of small records (a flood costs ~200 bytes each, and is bounded) and an accept queue of full connections.
+ *
+ * A SYN makes a `SynReceived`, answered at once; the ACK that completes the handshake turns it into a `Connection`. When the accept queue
+ * is full that ACK is not heard (Linux does the same): the peer's data or our SYN-ACK's timer brings another chance.
+ */
+import type { Address } from '../base/address.ts'
+import type { Tellable } from '../base/tell.ts'
+import { Timed } from '../base/timers.ts'
+import { Route } from '../ip/route.ts'
+import type { ListenerHandler, RawConnection, RawListener } from './api.ts'
+import { Connection, scaleFor } from './connection.ts'
+import type { Flow } from './flows.ts'
+import { Rto } from './rto.ts'
+import type { Segment } from './segment.ts'
+import { lt } from './seq.ts'
+import type { Tcp } from './tcp.ts'
+import { C } from './tcp-counters.ts'
+import { ACK, FIN, MAX_WINDOW_SCALE, RST, SYN } from './wire.ts'
+
+export class Listener implements RawListener, Tellable {
+  told = false
+  noDelay: boolean
+  keepAlive: boolean
+  backlog: number
+  /** Handshakes in progress. */
+  handshakes = 0
+  closed = false
+  private readonly queue: Connection[] = []
+  readonly pending = new Set<SynReceived>()
+
+  constructor(
+    readonly tcp: Tcp,
+    readonly localAddress: Address,
+    readonly localPort: number,
+    public handler: ListenerHandler,
+    backlog: number,
+  ) {
+    this.backlog = backlog
+    this.noDelay = tcp.config.noDelay
+    this.keepAlive = tcp.config.keepAlive
+  }
+
+  get isFull(): boolean {
+    return this.queue.length >= Math.max(1, this.backlog)
+  }
+
+  /** A segment for this port that belongs to no connection (RFC 9293 section 3.10.7.2). */
+  receive(seg: Segment): void {
+    const { tcp } = this
+    const n = tcp.counters.values
+    if ((seg.flags & RST) !== 0) return
+    if ((seg.flags & ACK) !== 0) {
+      tcp.resetFor(seg)
+      return
+    }
+    if ((seg.flags & SYN) === 0 || (seg.flags & FIN) !== 0) {
+      n[C.dropSynNotFirst]++
+      return
+    }
+    if (this.handshakes >= tcp.config.synBacklog || this.isFull) {
+      n[C.ListenDrops]++
+      return
+    }
+    const { packet } = seg
+    const half = new SynReceived(this, packet.destination.clone(), packet.source.clone(), seg)
+    if (!half.begin()) {
+      n[C.dropNoRoute]++
+      return
+    }
+    this.handshakes++
+    this.pending.add(half)
+    tcp.flowTable.add(half)
+  }
+
+  /** The handshake is complete. */
+  enqueue(c: Connection): void {
+    this.queue.push(c)
+    this.tcp.tell.add(this)
+  }
+
+  tell(): void {
+    while (this.handler.onConnection !== undefined && this.queue.length > 0 && !this.closed) {
+      const c = this.take()!
+      try {
+        this.handler.onConnection(c)
+      } finally {
+        c.accept()
+        if (this.queue.length > 0) this.tcp.tell.add(this)
+      }
+    }
+  }
+
+  accept(): RawConnection | null {
+    const c = this.take()
+    c?.accept()
+    return c
+  }
+
+  private take(): Connection | null {
+    return this.queue.shift() ?? null
+  }
+
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    this.tcp.removeListener(this)
+    for (const half of [...this.pending]) half.end(true)
+    for (const c of this.queue.splice(0)) c.abort()
+  }
+}
+
+/** SYN-RECEIVED of a passive open: what is known after the SYN. */
+export class SynReceived extends Timed implements Flow {
+  readonly localPort: number
+  readonly remotePort: number
+  private readonly iss: number
+  private readonly irs: number
+  private readonly timestamps: boolean
+  private readonly sackPermitted: boolean
+  private readonly windowScaling: boolean
+  private readonly peerScale: number
+  private readonly peerMss: number
+  private tsRecent: number
+  private readonly tsOffset: number
+  private readonly window: number
+  private readonly route = new Route()
+  private readonly rto: Rto
+  private sentUs = 0
+  private retries = 0
+
+  constructor(
+    private readonly listener: Listener,
+    readonly localAddress: Address,
+    readonly remoteAddress: Address,
+    seg: Segment,
+  ) {
+    super()
+    const { tcp } = listener
+    const { config } = tcp
+    this.localPort = seg.destinationPort
+    this.remotePort = seg.sourcePort
+    this.irs = seg.seq
+    this.timestamps = config.timestamps && seg.hasTimestamps
+    this.sackPermitted = config.sack && seg.sackPermitted
+    this.windowScaling = config.windowScale && seg.windowScale >= 0
+    this.peerScale = this.windowScaling ? Math.min(seg.windowScale, MAX_WINDOW_SCALE) : 0
+    this.peerMss = tcp.peerMss(seg.mss, remoteAddress.isV4)
+    this.tsRecent = seg.tsVal
+    this.tsOffset = tcp.secrets.timestampOffset(localAddress, remoteAddress)
+    this.iss = tcp.secrets.isn(localAddress, this.localPort, remoteAddress, this.remotePort, tcp.clock.nowUs)
+    this.window = Math.min(config.receiveBufferInitialBytes, 0xffff)
+    this.rto = new Rto(config.rtoInitialMs, config.rtoMinMs, config.rtoMaxMs)
+  }
+
+  /** Sends the SYN-ACK; false when there is no way back. */
+  begin(): boolean {
+    const { tcp } = this.listener
+    if (tcp.ip.route(this.remoteAddress, this.localAddress, null, this.route) !== null) return false
+    this.sendSynAck()
+    this.sentUs = tcp.clock.nowUs
+    tcp.timers.arm(this, (tcp.clock.nowMs + this.rto.ms) | 0)
+    return true
+  }
+
+  receive(seg: Segment): void {
+    const { tcp } = this.listener
+    const n = tcp.counters.values
+    const nxt = (this.irs + 1) | 0
+    if (this.timestamps && seg.hasTimestamps && (seg.flags & (RST | SYN)) === 0 && ((seg.tsVal - this.tsRecent) | 0) < 0) {
+      n[C.PAWSEstabRejected]++
+      this.sendAck()
+      return
+    }
+    if ((seg.flags & RST) !== 0) {
+      // RFC 5961 section 3.2: only the exact number ends it.
+      if (seg.seq === nxt) {
+        n[C.tcpAttemptFails]++
+        this.end(false)
+      } else n[C.dropUnacceptableReset]++
+      return
+    }
+    if ((seg.flags & SYN) !== 0) {
+      if (seg.seq === this.irs && (seg.flags & ACK) === 0) {
+        this.sendSynAck() // the SYN again: our SYN-ACK was lost
+        n[C.tcpSynRetransmits]++
+      } else if (tcp.mayChallenge()) this.sendAck()
+      return
+    }
+    if ((seg.flags & ACK) === 0) {
+      n[C.dropNoAck]++
+      return
+    }
+    if (seg.ack !== ((this.iss + 1) | 0)) {
+      tcp.resetFor(seg)
+      return
+    }
+    if (lt(seg.seq, nxt) || !lt(seg.seq, (nxt + this.window + 1) | 0)) {
+      n[C.dropOutOfWindow]++
+      this.sendAck()
+      return
+    }
+    if (this.listener.isFull) {
+      n[C.ListenOverflows]++
+      return
+    }
+    this.promote(seg)
+  }
+
+  private promote(seg: Segment): void {
+    const { listener } = this
+    const { tcp } = listener
+    const c = tcp.newConnection(this.localAddress, this.localPort, this.remoteAddress, this.remotePort)
+    c.accepted = false
+    c.timestamps = this.timestamps
+    c.sackPermitted = this.sackPermitted
+    c.windowScaling = this.windowScaling
+    c.tsOffset = this.tsOffset
+    if (this.timestamps) c.setTsRecent(this.tsRecent)
+    tcp.ip.route(this.remoteAddress, this.localAddress, null, c.route)
+    c.rcv.irs = this.irs
+    c.rcv.nxt = (this.irs + 1) | 0
+    c.rcv.edge = (c.rcv.nxt + this.window) | 0
+    c.rcv.lastAckSent = c.rcv.nxt
+    c.snd.iss = this.iss
+    c.snd.scale = this.peerScale
+    c.snd.peerMss = this.peerMss
+    c.snd.noDelay = listener.noDelay
+    c.snd.wnd = seg.wnd << this.peerScale
+    c.snd.maxWnd = c.snd.wnd
+    c.snd.wl1 = seg.seq
+    c.snd.wl2 = seg.ack
+    if (this.retries === 0) c.rto.sample((tcp.clock.nowUs - this.sentUs) | 0)
+    if (listener.keepAlive) c.setKeepAlive(true)
+    c.established()
+    this.leave()
+    tcp.flowTable.replace(this, c)
+    tcp.counters.values[C.tcpPassiveOpens]++
+    tcp.openConnections++
+    listener.enqueue(c)
+    c.receive(seg) // it may carry data, or FIN
+  }
+
+  onTimer(now: number): void {
+    const { tcp } = this.listener
+    if (++this.retries > tcp.config.synAckRetries) {
+      tcp.counters.values[C.tcpAttemptFails]++
+      this.end(false)
+      return
+    }
+    this.rto.backoff++
+    tcp.counters.values[C.tcpSynRetransmits]++
+    this.sendSynAck()
+    tcp.timers.arm(this, (now + this.rto.ms) | 0)
+  }
+
+  /** Forgets the handshake; `reset` tells the peer. */
+  end(reset: boolean): void {
+    const { tcp } = this.listener
+    if (reset) this.send(RST, (this.iss + 1) | 0, false)
+    this.leave()
+    tcp.flowTable.remove(this)
+  }
+
+  private leave(): void {
+    const { listener } = this
+    listener.tcp.timers.remove(this)
+    if (listener.pending.delete(this)) listener.handshakes--
+  }
+
+  private sendSynAck(): void {
+    this.send(SYN | ACK, this.iss, true)
+  }
+
+  private sendAck(): void {
+    this.send(ACK, (this.iss + 1) | 0, false)
+  }
+
+  private send(flags: number, seq: number, isSyn: boolean): void {
+    const { tcp } = this.listener
+    if (this.route.generation !== tcp.ip.generation) tcp.ip.route(this.remoteAddress, this.localAddress, null, this.route)
+    const b = tcp.output.bareSegment
+    b.sourcePort = this.localPort
+    b.destinationPort = this.remotePort
+    b.seq = seq
+    b.ack = (flags & RST) !== 0 ? 0 : (this.irs + 1) | 0
+    b.flags = flags
+    const scale = this.windowScaling ? scaleFor(tcp.config.receiveBufferMaxBytes) : 0
+    b.wnd = isSyn ? this.window : this.window >> scale
+    b.mss = isSyn ? tcp.mssFor(this.route, this.remoteAddress.isV4) : 0
+    b.windowScale = isSyn && this.windowScaling ? scale : -1
+    b.sackPermitted = isSyn && this.sackPermitted
+    b.hasTimestamps = this.timestamps
+    b.tsVal = (tcp.clock.nowMs + this.tsOffset) | 0
+    b.tsEcr = this.tsRecent
+    tcp.output.bare(this.route, this.localAddress, this.remoteAddress)
+  }
+}

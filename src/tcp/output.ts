@@ -1,0 +1,203 @@
+/**
+ * Writing segments: into the stack's one frame, payload first, header before it, straight from the send ring to the link.
+ *
+ * `segment` is the hot path, for connections. `bare` is for everything without one: resets to strangers, SYN-ACKs, the ACKs of TIME-WAIT.
+ */
+import type { Address } from '../base/address.ts'
+import { put16, put32 } from '../base/bytes.ts'
+import { fold, sumBytes } from '../base/checksum.ts'
+import type { Ip } from '../ip/ip.ts'
+import { PROTO_TCP } from '../ip/packet.ts'
+import { pseudoHeaderSum } from '../ip/pseudo.ts'
+import type { Route } from '../ip/route.ts'
+import type { Frame } from '../netif/frame.ts'
+import { PAYLOAD_AT } from '../netif/frame.ts'
+import { CSUM_NONE, CSUM_PARTIAL, frameMeta, GSO_NONE, GSO_TCP4, GSO_TCP6 } from '../netif/netif.ts'
+import type { Connection } from './connection.ts'
+import {
+  ACK,
+  OPT_MSS,
+  OPT_MSS_LENGTH,
+  OPT_NOP,
+  OPT_SACK_PERMITTED,
+  OPT_SACK_PERMITTED_LENGTH,
+  OPT_TIMESTAMPS,
+  OPT_TIMESTAMPS_LENGTH,
+  OPT_WINDOW_SCALE,
+  OPT_WINDOW_SCALE_LENGTH,
+  SYN,
+  TCP,
+  TCP_HEADER,
+  TIMESTAMPS_SPACE,
+} from './wire.ts'
+
+const TIMESTAMPS_WORD = (OPT_NOP << 24) | (OPT_NOP << 16) | (OPT_TIMESTAMPS << 8) | OPT_TIMESTAMPS_LENGTH
+
+/** What a segment without a connection says. One reused record. */
+export class Bare {
+  sourcePort = 0
+  destinationPort = 0
+  seq = 0
+  ack = 0
+  flags = 0
+  /** As on the wire. */
+  wnd = 0
+  /** 0: no MSS option. */
+  mss = 0
+  /** -1: no window scale option. */
+  windowScale = -1
+  sackPermitted = false
+  hasTimestamps = false
+  tsVal = 0
+  tsEcr = 0
+}
+
+export class Output {
+  readonly bareSegment = new Bare()
+  segments = 0
+
+  constructor(
+    private readonly ip: Ip,
+    private readonly frame: Frame,
+    private readonly ttl: number,
+  ) {}
+
+  /**
+   * One segment or super-segment of a connection: `len` payload bytes at sequence `seq` out of the send ring, and the ACK state of the
+   * receiver. False: the link is full; nothing was sent and nothing changed but the advertised window.
+   */
+  segment(c: Connection, seq: number, len: number, flags: number): boolean {
+    const snd = c.snd
+    const rcv = c.rcv
+    const route = c.route
+    const frame = this.frame.reset()
+    const buf = frame.buf
+    if (len > 0) {
+      snd.ring.copyOut((seq - snd.una) | 0, len, buf, PAYLOAD_AT)
+      frame.end = PAYLOAD_AT + len
+    }
+    const sack = rcv.sackLength(c.timestamps)
+    const header = TCP_HEADER + (c.timestamps ? TIMESTAMPS_SPACE : 0) + (c.sackPermitted ? sack : 0)
+    const at = PAYLOAD_AT - header
+    frame.start = at
+    put16(buf, at, c.localPort)
+    put16(buf, at + TCP.destinationPort, c.remotePort)
+    put32(buf, at + TCP.sequence, seq)
+    put32(buf, at + TCP.acknowledgment, rcv.nxt)
+    buf[at + TCP.dataOffset] = header << 2
+    const urgent = snd.urgentAt(seq)
+    buf[at + TCP.flags] = urgent > 0 ? flags | 0x20 : flags
+    const edge = rcv.edge
+    const lastAckSent = rcv.lastAckSent
+    const quick = rcv.quick
+    const ackNow = rcv.ackNow
+    const delayed = rcv.delayed
+    const dsack = rcv.hasDsack
+    put16(buf, at + TCP.window, rcv.advertise(true))
+    put16(buf, at + TCP.checksum, 0)
+    put16(buf, at + TCP.urgent, urgent)
+    let o = at + TCP_HEADER
+    if (c.timestamps) {
+      put32(buf, o, TIMESTAMPS_WORD)
+      put32(buf, o + 4, c.tsNow())
+      put32(buf, o + 8, c.tsRecent)
+      o += TIMESTAMPS_SPACE
+    }
+    if (c.sackPermitted && sack > 0) rcv.writeSack(buf, o, c.timestamps)
+    const mss = snd.payloadLimit
+    const gso = len > mss ? (c.remoteAddress.isV4 ? GSO_TCP4 : GSO_TCP6) : GSO_NONE
+    this.finish(frame, route, c.pseudoSum, gso, mss)
+    const family = c.remoteAddress.isV4 ? this.ip.v4! : this.ip.v6!
+    if (!family.output(frame, route, PROTO_TCP, c.tos, c.ttl, true)) {
+      rcv.edge = edge
+      rcv.lastAckSent = lastAckSent
+      rcv.quick = quick
+      rcv.ackNow = ackNow
+      rcv.delayed = delayed
+      rcv.hasDsack = dsack
+      return false
+    }
+    this.segments++
+    return true
+  }
+
+  /** The SYN of an active open, or the SYN-ACK of a simultaneous one. */
+  syn(c: Connection, flags: number): boolean {
+    const b = this.bareSegment
+    b.sourcePort = c.localPort
+    b.destinationPort = c.remotePort
+    b.seq = c.snd.iss
+    b.ack = (flags & ACK) !== 0 ? c.rcv.nxt : 0
+    b.flags = flags
+    b.wnd = c.rcv.advertise(false)
+    b.mss = c.announcedMss
+    b.windowScale = c.windowScaling ? c.rcv.scale : -1
+    b.sackPermitted = c.sackPermitted
+    b.hasTimestamps = c.timestamps
+    b.tsVal = c.tsNow()
+    b.tsEcr = (flags & ACK) !== 0 ? c.tsRecent : 0
+    return this.bare(c.route, c.localAddress, c.remoteAddress, c.tos, c.ttl)
+  }
+
+  /** Sends `bareSegment` along a route. */
+  bare(route: Route, local: Address, remote: Address, tos = 0, ttl = this.ttl): boolean {
+    const b = this.bareSegment
+    const frame = this.frame.reset()
+    const buf = frame.buf
+    const isSyn = (b.flags & SYN) !== 0
+    let options = 0
+    if (isSyn && b.mss > 0) options += OPT_MSS_LENGTH
+    if (isSyn && b.sackPermitted && !b.hasTimestamps) options += 4
+    if (b.hasTimestamps) options += TIMESTAMPS_SPACE
+    if (isSyn && b.windowScale >= 0) options += 4
+    const at = PAYLOAD_AT - TCP_HEADER - options
+    frame.start = at
+    put16(buf, at, b.sourcePort)
+    put16(buf, at + TCP.destinationPort, b.destinationPort)
+    put32(buf, at + TCP.sequence, b.seq)
+    put32(buf, at + TCP.acknowledgment, b.ack)
+    buf[at + TCP.dataOffset] = (TCP_HEADER + options) << 2
+    buf[at + TCP.flags] = b.flags
+    put16(buf, at + TCP.window, b.wnd)
+    put16(buf, at + TCP.checksum, 0)
+    put16(buf, at + TCP.urgent, 0)
+    let o = at + TCP_HEADER
+    if (isSyn && b.mss > 0) {
+      put16(buf, o, (OPT_MSS << 8) | OPT_MSS_LENGTH)
+      put16(buf, o + 2, b.mss)
+      o += OPT_MSS_LENGTH
+    }
+    // Linux's order: SACK-permitted takes the place of the two NOPs before timestamps.
+    if (isSyn && b.sackPermitted) {
+      put16(buf, o, (OPT_SACK_PERMITTED << 8) | OPT_SACK_PERMITTED_LENGTH)
+      if (!b.hasTimestamps) put16(buf, o + 2, (OPT_NOP << 8) | OPT_NOP)
+    } else if (b.hasTimestamps) put16(buf, o, (OPT_NOP << 8) | OPT_NOP)
+    if (b.hasTimestamps) {
+      put16(buf, o + 2, (OPT_TIMESTAMPS << 8) | OPT_TIMESTAMPS_LENGTH)
+      put32(buf, o + 4, b.tsVal)
+      put32(buf, o + 8, b.tsEcr)
+      o += TIMESTAMPS_SPACE
+    } else if (isSyn && b.sackPermitted) o += 4
+    if (isSyn && b.windowScale >= 0) {
+      put32(buf, o, (OPT_NOP << 24) | (OPT_WINDOW_SCALE << 16) | (OPT_WINDOW_SCALE_LENGTH << 8) | b.windowScale)
+    }
+    this.finish(frame, route, pseudoHeaderSum(local, remote, PROTO_TCP), GSO_NONE, 0)
+    const family = remote.isV4 ? this.ip.v4! : this.ip.v6!
+    if (!family.output(frame, route, PROTO_TCP, tos, ttl, true)) return false
+    this.segments++
+    return true
+  }
+
+  /** Checksum and meta: left to the link where it offers that, else over the whole. */
+  private finish(frame: Frame, route: Route, pseudoSum: number, gso: number, size: number): void {
+    const length = frame.end - frame.start
+    const sum = fold(pseudoSum + length)
+    if (route.iface!.checksumOffload) {
+      put16(frame.buf, frame.start + TCP.checksum, sum)
+      frame.meta = frameMeta(CSUM_PARTIAL, gso, gso === GSO_NONE ? 0 : size)
+    } else {
+      put16(frame.buf, frame.start + TCP.checksum, ~sumBytes(frame.buf, frame.start, length, sum) & 0xffff)
+      frame.meta = frameMeta(CSUM_NONE, GSO_NONE, 0)
+    }
+  }
+}

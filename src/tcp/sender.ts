@@ -1,0 +1,273 @@
+/**
+ * The sending half of a connection: SND.*, the ring, and the answer to "what is to be said next" (RFC 9293 section 3.8).
+ *
+ * `next()` emits at most one segment or super-segment: first what is lost, then new data as far as cwnd, the peer's window, Nagle
+ * (section 3.7.4) and silly-window avoidance (3.8.6.2.1) allow. SND.NXT advances only when the link took the segment. All limits count
+ * bytes, so a super-segment is only a larger limit.
+ *
+ * Invariants: una <= nxt; offset 0 of the ring is una (from the handshake's end until our FIN is acknowledged); nxt - una never exceeds
+ * ring.length + 1 (the FIN); the flight log ends at nxt.
+ */
+import type { BufferPool } from '../base/pool.ts'
+import { ByteRing } from '../base/ring.ts'
+import { type CongestionControl, CongestionWindow } from './congestion.ts'
+import { Flight, type FlightPool } from './flight.ts'
+import type { Connection } from './connection.ts'
+import { Recovery } from './recovery.ts'
+import type { Rto } from './rto.ts'
+import { geq, gt, lt } from './seq.ts'
+import { ACK, FIN, PSH } from './wire.ts'
+
+/** What `next` did. */
+export const Sent = { SOMETHING: 0, NOTHING: 1, BLOCKED: 2 } as const
+
+export class Sender {
+  iss = 0
+  nxt = 0
+  /** Peer's window in bytes, and the segment that last updated it. */
+  wnd = 0
+  wl1 = 0
+  wl2 = 0
+  /** Largest window the peer ever offered: silly-window avoidance and RFC 5961 go by it. */
+  maxWnd = 0
+  /** Peer's window scale. */
+  scale = 0
+  /** Payload bytes of a full segment, options that every segment carries already taken off. */
+  mss = 536
+  /** What the peer's SYN said. */
+  peerMss = 536
+  /** Largest payload of one super-segment: mss when the link has no TSO. */
+  superLimit = 536
+  /** The same two with the SACK option of the moment taken off. */
+  payloadLimit = 536
+
+  finQueued = false
+  finSent = false
+  /** Sequence number after the last urgent byte; valid while `urgent`. */
+  up = 0
+  urgent = false
+
+  noDelay = false
+  /** The persist timer asked for a segment smaller than SWS avoidance likes. */
+  override = false
+  /** A write took less than it was given: tell when there is room. */
+  wantWritable = false
+  limit: number
+  lastSendMs = 0
+  /** Largest pipe since `pipeMark` was acknowledged: the window only grows while it is used. */
+  private maxPipe = 0
+  private pipeMark = 0
+  private cwndLimited = false
+
+  bytesSent = 0
+  bytesAcked = 0
+  retransmits = 0
+  retransmittedBytes = 0
+
+  readonly ring: ByteRing
+  readonly flight: Flight
+  readonly window = new CongestionWindow()
+  readonly recovery: Recovery
+
+  constructor(
+    pool: BufferPool,
+    flights: FlightPool,
+    readonly control: CongestionControl,
+    readonly rto: Rto,
+    initialLimit: number,
+    private readonly maxLimit: number,
+    private readonly initialSegments: number,
+  ) {
+    this.ring = new ByteRing(pool)
+    this.flight = new Flight(flights)
+    this.recovery = new Recovery(this.flight, this.window, control)
+    this.limit = initialLimit
+  }
+
+  get una(): number {
+    return this.flight.una
+  }
+
+  /** Sets una = nxt = the first byte after the SYN: the handshake is over. */
+  begin(): void {
+    this.flight.una = (this.iss + 1) | 0
+    this.nxt = this.flight.una
+    this.recovery.point = this.iss
+    this.pipeMark = this.nxt
+    this.window.mss = this.mss
+    this.control.start(this.window, this.initialSegments)
+  }
+
+  /** Segment sizes changed (handshake, path MTU). */
+  setMss(mss: number, superLimit: number): void {
+    this.mss = mss
+    this.window.mss = mss
+    this.superLimit = superLimit
+    this.payloadLimit = mss
+  }
+
+  /** Bytes in the ring that were never sent. */
+  get unsent(): number {
+    return this.finSent ? 0 : this.ring.length - ((this.nxt - this.una) | 0)
+  }
+
+  get inFlight(): number {
+    return (this.nxt - this.una) | 0
+  }
+
+  /** Something waits to be sent for the first time. */
+  get pending(): boolean {
+    return !this.finSent && (this.finQueued || this.unsent > 0)
+  }
+
+  /** Room for the application's bytes. The limit follows twice the congestion window (RFC 9293 leaves it to us; Linux does this). */
+  get room(): number {
+    const wish = this.window.cwnd * 2
+    if (wish > this.limit) this.limit = wish < this.maxLimit ? wish : this.maxLimit
+    const room = this.limit - this.ring.length
+    return room > 0 ? room : 0
+  }
+
+  /** The urgent pointer of a segment at `seq`: distance to the end of urgent data, 0 = none (RFC 9293 section 3.8.5). */
+  urgentAt(seq: number): number {
+    if (!this.urgent || !gt(this.up, seq)) return 0
+    const d = (this.up - seq) | 0
+    return d > 0xffff ? 0xffff : d
+  }
+
+  /** Emits one segment if there is reason to. Returns one of `Sent`. */
+  next(c: Connection, nowUs: number, nowMs: number): number {
+    const sackBytes = c.sackPermitted ? c.rcv.sackLength(c.timestamps) : 0
+    this.payloadLimit = this.mss - sackBytes
+    const lost = this.flight.nextLost()
+    const pipe = this.recovery.pipe(this.nxt)
+    if (lost >= 0) return this.retransmit(c, lost, pipe, nowUs, nowMs)
+    return this.pending ? this.fresh(c, pipe, nowUs, nowMs) : Sent.NOTHING
+  }
+
+  private retransmit(c: Connection, i: number, pipe: number, nowUs: number, nowMs: number): number {
+    const start = this.flight.startOf(i)
+    const end = this.flight.endOf(i)
+    const size = (end - start) | 0
+    const mss = this.payloadLimit
+    const room = this.window.cwnd - pipe
+    const forced = this.recovery.forced
+    if (!forced && room < mss && room < size) return Sent.NOTHING
+    // RFC 9293 SHLD-16: what lies beyond a window that shrank waits; the oldest byte goes all the same, as a probe.
+    if (i > 0 && !lt(start, (this.una + this.wnd) | 0)) return Sent.NOTHING
+    let n = Math.min(size, this.superLimitNow())
+    if (n > room) n = Math.min(size, Math.max(mss, room - (room % mss)))
+    if (forced) n = Math.min(n, mss)
+    const withFin = this.finSent && (start + n) === end && end === this.nxt
+    const payload = withFin ? n - 1 : n
+    const flags = withFin ? ACK | PSH | FIN : ((start + n) | 0) === ((this.una + this.ring.length) | 0) ? ACK | PSH : ACK
+    if (!c.tcp.output.segment(c, start, payload, flags)) return Sent.BLOCKED
+    this.flight.retransmitted(i, n, nowUs)
+    this.recovery.forced = false
+    this.retransmits++
+    this.retransmittedBytes += n
+    this.lastSendMs = nowMs
+    c.sentData()
+    return Sent.SOMETHING
+  }
+
+  private fresh(c: Connection, pipe: number, nowUs: number, nowMs: number): number {
+    const mss = this.payloadLimit
+    const unsent = this.unsent
+    const outstanding = (this.nxt - this.una) | 0
+    if (outstanding === 0 && this.lastSendMs !== 0 && ((nowMs - this.lastSendMs) | 0) > this.rto.ms) {
+      this.control.idle(this.window, this.initialSegments)
+    }
+    const usable = (this.una + this.wnd - this.nxt) | 0
+    const cwndRoom = this.window.cwnd - pipe
+    let n = Math.min(unsent, this.superLimitNow())
+    if (n > usable) n = usable > 0 ? usable : 0
+    if (n > cwndRoom) {
+      this.cwndLimited = true
+      n = cwndRoom >= mss ? cwndRoom - (cwndRoom % mss) : pipe === 0 ? Math.min(n, mss) : 0
+      if (n === 0 && unsent > 0) return Sent.NOTHING
+    }
+    if (n < unsent) {
+      if (n >= mss) n -= n % mss
+      else if (!(n > 0 && (this.override || n >= this.maxWnd >> 1))) return Sent.NOTHING // sender SWS avoidance
+    } else {
+      const tail = n % mss
+      // Nagle: the small tail waits while anything is unacknowledged; not when it is the last before FIN.
+      if (tail > 0 && outstanding > 0 && !this.noDelay && !this.finQueued && !this.urgent) n -= tail
+      if (n === 0 && unsent > 0) return Sent.NOTHING
+    }
+    const empties = n === unsent
+    const withFin = empties && this.finQueued && usable > n
+    if (n === 0 && !withFin) return Sent.NOTHING
+    const flags = ACK | (empties ? PSH : 0) | (withFin ? FIN : 0)
+    if (!c.tcp.output.segment(c, this.nxt, n, withFin && n === 0 ? ACK | FIN : flags)) return Sent.BLOCKED
+    const end = (this.nxt + n + (withFin ? 1 : 0)) | 0
+    this.nxt = end
+    this.flight.add(end, nowUs)
+    if (withFin) {
+      this.finSent = true
+      c.finSent()
+    }
+    this.override = false
+    this.bytesSent += n
+    this.lastSendMs = nowMs
+    const nowInPipe = pipe + n
+    if (nowInPipe > this.maxPipe) this.maxPipe = nowInPipe
+    c.sentData()
+    return Sent.SOMETHING
+  }
+
+  private superLimitNow(): number {
+    const mss = this.payloadLimit
+    if (this.superLimit <= this.mss) return mss
+    return this.superLimit - (this.superLimit % mss)
+  }
+
+  /**
+   * An acceptable ACK was applied to una by the caller's check; moves everything behind it. `acked` may be 0 for duplicates and SACKs.
+   * Returns bytes of data that left the ring.
+   */
+  acknowledged(c: Connection, ack: number, sacked: number, duplicate: boolean, nowUs: number, nowMs: number, tsRttUs: number): number {
+    const flight = this.flight
+    const acked = (ack - flight.una) | 0
+    let freed = 0
+    let rttUs = 0
+    if (acked > 0) {
+      flight.acknowledge(ack)
+      freed = Math.min(acked, this.ring.length)
+      this.ring.drop(freed)
+      this.bytesAcked += freed
+      if (flight.hasSample && !flight.ambiguous) rttUs = Math.max(1, (nowUs - flight.sampleSentUs) | 0)
+      else if (tsRttUs > 0) rttUs = tsRttUs
+      if (rttUs > 0) this.rto.sample(rttUs)
+      this.rto.backoff = 0
+      if (this.urgent && geq(ack, this.up)) this.urgent = false
+      if (geq(ack, this.pipeMark)) {
+        this.pipeMark = this.nxt
+        this.wasLimited = this.cwndLimited
+        this.cwndLimited = false
+        this.lastMaxPipe = this.maxPipe
+        this.maxPipe = this.recovery.pipe(this.nxt)
+      }
+    }
+    if (acked > 0 || sacked > 0 || duplicate) {
+      this.recovery.onAck(this.nxt, acked, sacked, duplicate, c.sackPermitted, this.limited(), rttUs, nowMs)
+    }
+    return freed
+  }
+
+  private wasLimited = false
+  private lastMaxPipe = 0
+
+  /** The congestion window was what held us back (RFC 7661, RFC 2861: a window not used says nothing about the path). */
+  private limited(): boolean {
+    if (this.cwndLimited || this.wasLimited) return true
+    const most = Math.max(this.maxPipe, this.lastMaxPipe)
+    return this.window.slowStart && this.window.cwnd < 2 * most
+  }
+
+  release(): void {
+    this.ring.clear()
+    this.flight.clear()
+  }
+}

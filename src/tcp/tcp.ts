@@ -1,0 +1,444 @@
+/**
+ * The TCP layer of one stack: who gets a segment, ports, resets to strangers, the dirty list.
+ *
+ * Theory of operation. `input` checks the checksum, parses into the one `Segment` and asks the flow table; what no connection knows goes to
+ * a listener by port, or gets a reset. Nothing but handshakes, resets and the ACKs of TIME-WAIT is sent while segments are heard: those have
+ * no application behind them and leave at once. Connections that were touched stand on the dirty list; the turn calls `speak` at its end.
+ */
+import { Address, ANY, address as parse } from '../base/address.ts'
+import { sumBytes } from '../base/checksum.ts'
+import type { TcpConfig } from '../base/config.ts'
+import { Counters } from '../base/counters.ts'
+import { invalidArgument, NetError } from '../base/errors.ts'
+import { BufferPool } from '../base/pool.ts'
+import type { Random } from '../base/random.ts'
+import { HalfSipHash } from '../base/siphash.ts'
+import type { TellList } from '../base/tell.ts'
+import type { Timers } from '../base/timers.ts'
+import type { ErrorReport, Ip, Protocol } from '../ip/ip.ts'
+import { type Packet, PROTO_TCP, To } from '../ip/packet.ts'
+import { pseudoHeaderSum } from '../ip/pseudo.ts'
+import { Route } from '../ip/route.ts'
+import type { Frame } from '../netif/frame.ts'
+import { CSUM_MASK, CSUM_NONE } from '../netif/netif.ts'
+import { get16, get32 } from '../base/bytes.ts'
+import { congestionControl } from './algorithms.ts'
+import type { ConnectionHandler, ListenerHandler, ListenOptions, OpenOptions, RawConnection, RawListener, RawTcp } from './api.ts'
+import { Connection, Spoken } from './connection.ts'
+import { FlightPool } from './flight.ts'
+import { type Flow, FlowTable } from './flows.ts'
+import { Listener, SynReceived } from './listener.ts'
+import { Output } from './output.ts'
+import { Secrets } from './ports.ts'
+import { Segment } from './segment.ts'
+import { State } from './state.ts'
+import { C, TCP_COUNTERS } from './tcp-counters.ts'
+import { TimeWait, TimeWaits } from './time-wait.ts'
+import { ACK, DEFAULT_MSS_V4, DEFAULT_MSS_V6, RST, TCP_HEADER } from './wire.ts'
+
+/** What the layer needs from the stack. */
+export interface TcpDeps {
+  ip: Ip
+  frame: Frame
+  timers: Timers
+  /** Set once per turn. */
+  clock: { readonly nowMs: number; readonly nowUs: number }
+  random: Random
+  config: TcpConfig
+  ttl: number
+  tell: TellList
+  pool?: BufferPool
+  /** A turn is wanted: somebody is on the dirty list. */
+  wake(): void
+  /** Learns a path MTU; true when it is smaller than what was believed. */
+  learnPathMtu(destination: Address, mtu: number, packetSize: number): boolean
+}
+
+export class Tcp implements Protocol, RawTcp {
+  readonly counters = new Counters(TCP_COUNTERS)
+  readonly ip: Ip
+  readonly config: TcpConfig
+  readonly timers: Timers
+  readonly clock: { readonly nowMs: number; readonly nowUs: number }
+  readonly tell: TellList
+  readonly pool: BufferPool
+  readonly flights = new FlightPool()
+  readonly flowTable: FlowTable
+  readonly secrets: Secrets
+  readonly output: Output
+  readonly timeWaits: TimeWaits
+  readonly defaultTtl: number
+  /** Full connections, whatever their state. */
+  openConnections = 0
+  private readonly listeners = new Map<number, Listener[]>()
+  private readonly segment: Segment
+  private readonly deps: TcpDeps
+  private dirty: Connection[] = []
+  private spare: Connection[] = []
+  /** Challenge ACKs left in this second (RFC 5961 section 7). */
+  private challenges = 0
+  private challengeSecond = 0
+  private readonly scratchRoute = new Route()
+
+  constructor(deps: TcpDeps, packet: Packet) {
+    this.deps = deps
+    this.ip = deps.ip
+    this.config = deps.config
+    this.timers = deps.timers
+    this.clock = deps.clock
+    this.tell = deps.tell
+    this.pool = deps.pool ?? new BufferPool()
+    this.defaultTtl = deps.ttl
+    this.flowTable = new FlowTable(new HalfSipHash(deps.random))
+    this.secrets = new Secrets(deps.random)
+    this.output = new Output(deps.ip, deps.frame, deps.ttl)
+    this.timeWaits = new TimeWaits(this)
+    this.segment = new Segment(packet)
+    congestionControl(deps.config.congestion) // a wrong name is said now, not at the first connection
+  }
+
+  // -------------------------------------------------------------------- in
+
+  input(packet: Packet): void {
+    const n = this.counters.values
+    n[C.tcpInSegs]++
+    if (packet.to !== To.HOST) {
+      n[C.dropNotUnicast]++ // RFC 9293 MUST-57
+      return
+    }
+    const size = packet.end - packet.off
+    if ((packet.meta & CSUM_MASK) === CSUM_NONE) {
+      const sum = pseudoHeaderSum(packet.source, packet.destination, PROTO_TCP) + size
+      if (size < TCP_HEADER || sumBytes(packet.buf, packet.off, size, sum) !== 0xffff) {
+        n[size < TCP_HEADER ? C.dropTooShort : C.dropBadChecksum]++
+        n[C.tcpInErrs]++
+        return
+      }
+    }
+    const seg = this.segment
+    if (!seg.parse(packet)) {
+      n[C.dropTooShort]++
+      n[C.tcpInErrs]++
+      return
+    }
+    const flow = this.flowTable.find(packet.destination, seg.destinationPort, packet.source, seg.sourcePort)
+    if (flow !== null) flow.receive(seg)
+    else this.receiveUnknown(seg)
+  }
+
+  /** A segment that belongs to no connection. */
+  receiveUnknown(seg: Segment): void {
+    const { packet } = seg
+    if (packet.source.isMulticast || packet.source.isUnspecified || packet.source.isLimitedBroadcast) {
+      this.counters.values[C.dropBadSource]++ // RFC 9293 MUST-63
+      return
+    }
+    const listener = this.findListener(packet.destination, seg.destinationPort)
+    if (listener !== null) {
+      listener.receive(seg)
+      return
+    }
+    this.counters.values[C.dropNoSocket]++
+    if ((seg.flags & RST) === 0) this.resetFor(seg)
+  }
+
+  /** RFC 9293 section 3.10.7.1: the reset that fits a segment of no connection. */
+  resetFor(seg: Segment): void {
+    const { packet } = seg
+    const b = this.output.bareSegment
+    b.sourcePort = seg.destinationPort
+    b.destinationPort = seg.sourcePort
+    if ((seg.flags & ACK) !== 0) {
+      b.seq = seg.ack
+      b.ack = 0
+      b.flags = RST
+    } else {
+      b.seq = 0
+      b.ack = (seg.seq + seg.span) | 0
+      b.flags = RST | ACK
+    }
+    b.wnd = 0
+    b.mss = 0
+    b.windowScale = -1
+    b.sackPermitted = false
+    b.hasTimestamps = false
+    this.counters.values[C.tcpOutRsts]++
+    this.sendBare(packet.destination, packet.source)
+  }
+
+  /** Sends the bare segment from one of our addresses, by whatever way there is now. */
+  sendBare(local: Address, remote: Address): void {
+    if (this.ip.route(remote, local, null, this.scratchRoute) !== null) {
+      this.counters.values[C.dropNoRoute]++
+      return
+    }
+    this.output.bare(this.scratchRoute, local, remote)
+  }
+
+  error(report: ErrorReport): void {
+    if (report.end - report.off < 8) return
+    const localPort = get16(report.quote, report.off)
+    const remotePort = get16(report.quote, report.off + 2)
+    const seq = get32(report.quote, report.off + 4)
+    const flow = this.flowTable.find(report.source, localPort, report.destination, remotePort)
+    if (flow instanceof Connection) flow.icmpError(report, seq, true)
+    else this.counters.values[C.dropIcmpNoSocket]++
+  }
+
+  // ------------------------------------------------------------------- out
+
+  markDirty(c: Connection): void {
+    if (c.dirty) return
+    c.dirty = true
+    this.dirty.push(c)
+    if (this.dirty.length === 1) this.deps.wake()
+  }
+
+  wake(): void {
+    this.deps.wake()
+  }
+
+  /** Somebody waits to speak. */
+  get hasDirty(): boolean {
+    return this.dirty.length > 0
+  }
+
+  /**
+   * Lets every dirty connection speak. Those that have more to say, or found the link full, stay dirty. Returns true when another turn
+   * should follow at once (a full link calls back by itself).
+   */
+  speak(quantum: number): boolean {
+    const round = this.dirty
+    if (round.length === 0) return false
+    this.dirty = this.spare
+    this.spare = round
+    let more = false
+    for (let i = 0; i < round.length; i++) {
+      const c = round[i]
+      c.dirty = false
+      const result = c.speak(quantum)
+      if (result === Spoken.DONE || c.dirty) continue
+      if (result === Spoken.MORE) more = true
+      c.dirty = true
+      this.dirty.push(c)
+    }
+    round.length = 0
+    return more
+  }
+
+  /** RFC 5961 section 7 with a limit that varies, so that it cannot be used to count others' connections (CVE-2016-5696). */
+  mayChallenge(): boolean {
+    const second = (this.clock.nowMs / 1000) | 0
+    if (second !== this.challengeSecond) {
+      this.challengeSecond = second
+      const half = this.config.challengeAcksPerSecond >> 1
+      this.challenges = half + ((this.deps.random.int32() >>> 1) % (half + 1))
+    }
+    if (this.challenges <= 0) {
+      this.counters.values[C.dropChallengeLimit]++
+      return false
+    }
+    this.challenges--
+    this.counters.values[C.tcpChallengeAcks]++
+    return true
+  }
+
+  // ----------------------------------------------------------------- calls
+
+  open(options: OpenOptions, handler: ConnectionHandler): RawConnection {
+    const remote = typeof options.remoteAddress === 'string' ? parse(options.remoteAddress) : options.remoteAddress.clone()
+    checkPort(options.remotePort, 'remotePort', 1)
+    const place = { syscall: 'connect', address: remote.toString(), port: options.remotePort }
+    if (remote.isMulticast || remote.isLimitedBroadcast) throw new NetError('ENETUNREACH', place) // RFC 9293 MUST-46
+    const wanted = options.localAddress === undefined ? ANY : typeof options.localAddress === 'string' ? parse(options.localAddress) : options.localAddress
+    const route = new Route()
+    // Connecting to the unspecified address means this host, as in every kernel.
+    if (remote.isUnspecified) remote.copy(remote.isV4 ? Address.v4(0x7f000001) : new Address(0, 0, 0, 1))
+    const problem = this.ip.route(remote, wanted, null, route)
+    if (problem !== null) throw new NetError(problem, problem === 'EADDRNOTAVAIL' ? { syscall: 'bind', address: wanted.toString() } : place)
+    const local = route.source.clone()
+    const localPort = this.localPort(local, options.localPort ?? 0, remote, options.remotePort, place)
+    const c = this.newConnection(local, localPort, remote, options.remotePort)
+    this.ip.route(remote, local, null, c.route)
+    c.handler = handler
+    c.tsOffset = this.secrets.timestampOffset(local, remote)
+    c.snd.iss = this.secrets.isn(local, localPort, remote, options.remotePort, this.clock.nowUs)
+    if (options.noDelay !== undefined) c.snd.noDelay = options.noDelay
+    if (options.keepAlive !== undefined) c.setKeepAlive(options.keepAlive)
+    if (options.userTimeoutMs !== undefined) c.setUserTimeout(options.userTimeoutMs)
+    if (options.tos !== undefined) c.setTos(options.tos)
+    if (options.ttl !== undefined) c.ttl = options.ttl
+    this.flowTable.add(c)
+    this.openConnections++
+    this.counters.values[C.tcpActiveOpens]++
+    c.open()
+    return c
+  }
+
+  private localPort(local: Address, wanted: number, remote: Address, remotePort: number, place: { syscall: string }): number {
+    const { config, secrets } = this
+    if (wanted !== 0) {
+      checkPort(wanted, 'localPort', 1)
+      if (!this.isTupleFree(local, wanted, remote, remotePort)) {
+        throw new NetError('EADDRINUSE', { syscall: 'bind', address: local.toString(), port: wanted })
+      }
+      return wanted
+    }
+    const port = secrets.pickPort(local, remote, remotePort, config.ephemeralFirst, config.ephemeralLast, (p) =>
+      this.isTupleFree(local, p, remote, remotePort),
+    )
+    if (port === 0) throw new NetError('EADDRNOTAVAIL', place)
+    return port
+  }
+
+  private isTupleFree(local: Address, localPort: number, remote: Address, remotePort: number): boolean {
+    const flow = this.flowTable.find(local, localPort, remote, remotePort)
+    if (flow === null) return !this.listeners.has(localPort)
+    if (flow instanceof TimeWait && flow.isReusable(this.clock.nowMs)) {
+      this.timeWaits.remove(flow)
+      this.counters.values[C.tcpTimeWaitRecycled]++
+      return true
+    }
+    return false
+  }
+
+  listen(options: ListenOptions, handler: ListenerHandler): RawListener {
+    checkPort(options.port, 'port', 0)
+    const local = options.address === undefined ? ANY : typeof options.address === 'string' ? parse(options.address) : options.address.clone()
+    if (!local.isUnspecified && !this.ip.isLocal(local)) {
+      throw new NetError('EADDRNOTAVAIL', {
+        syscall: 'listen',
+        address: local.toString(),
+        port: options.port,
+        message: `listen EADDRNOTAVAIL: address not available ${local}:${options.port}`,
+      })
+    }
+    const port = options.port !== 0 ? options.port : this.freeListenPort(local)
+    if (this.isPortTaken(local, port)) {
+      throw new NetError('EADDRINUSE', {
+        syscall: 'listen',
+        address: local.toString(),
+        port,
+        message: `listen EADDRINUSE: address already in use ${local.isV4 ? local : local}:${port}`,
+      })
+    }
+    const listener = new Listener(this, local, port, handler, options.backlog ?? this.config.backlog)
+    if (options.noDelay !== undefined) listener.noDelay = options.noDelay
+    if (options.keepAlive !== undefined) listener.keepAlive = options.keepAlive
+    const list = this.listeners.get(port)
+    if (list === undefined) this.listeners.set(port, [listener])
+    else list.push(listener)
+    return listener
+  }
+
+  private freeListenPort(local: Address): number {
+    const { ephemeralFirst, ephemeralLast } = this.config
+    const port = this.secrets.pickPort(local, ANY, 0, ephemeralFirst, ephemeralLast, (p) => !this.isPortTaken(local, p))
+    if (port === 0) throw new NetError('EADDRINUSE', { syscall: 'listen', address: local.toString(), port: 0 })
+    return port
+  }
+
+  private isPortTaken(local: Address, port: number): boolean {
+    const list = this.listeners.get(port)
+    if (list === undefined) return false
+    return list.some((l) => l.localAddress.isUnspecified || local.isUnspecified || l.localAddress.equals(local))
+  }
+
+  /** The listener for an address and port: the one bound to the address before the one bound to all. */
+  private findListener(local: Address, port: number): Listener | null {
+    const list = this.listeners.get(port)
+    if (list === undefined) return null
+    let any: Listener | null = null
+    for (let i = 0; i < list.length; i++) {
+      const l = list[i]
+      if (l.localAddress.equals(local)) return l
+      // 0.0.0.0 is IPv4 only; :: takes both families (RFC 3493 section 5.3).
+      if (l.localAddress.isUnspecified && (!l.localAddress.isV4 || local.isV4)) any = l
+    }
+    return any
+  }
+
+  removeListener(l: Listener): void {
+    const list = this.listeners.get(l.localPort)
+    if (list === undefined) return
+    const i = list.indexOf(l)
+    if (i >= 0) list.splice(i, 1)
+    if (list.length === 0) this.listeners.delete(l.localPort)
+  }
+
+  /** Every connection, handshake and TIME-WAIT, for listings. */
+  *flows(): Generator<Connection | SynReceived | TimeWait> {
+    const all: Flow[] = []
+    this.flowTable.forEach((f) => all.push(f))
+    for (const f of all) if (f instanceof Connection || f instanceof SynReceived || f instanceof TimeWait) yield f
+  }
+
+  allListeners(): Listener[] {
+    return [...this.listeners.values()].flat()
+  }
+
+  /** Resets and forgets everything. */
+  shutdown(): void {
+    for (const l of this.allListeners()) l.close()
+    for (const f of this.flows()) {
+      if (f instanceof Connection) f.abort()
+      else if (f instanceof SynReceived) f.end(true)
+    }
+    this.timeWaits.clear()
+  }
+
+  // --------------------------------------------------------- for connections
+
+  newConnection(local: Address, localPort: number, remote: Address, remotePort: number): Connection {
+    return new Connection(this, local, localPort, remote, remotePort, congestionControl(this.config.congestion))
+  }
+
+  removeFlow(c: Connection): void {
+    if (this.flowTable.remove(c)) this.openConnections--
+  }
+
+  enterTimeWait(c: Connection): void {
+    const t = new TimeWait(this, c)
+    this.flowTable.replace(c, t)
+    this.openConnections--
+    this.counters.values[C.tcpTimeWaited]++
+    this.timeWaits.add(t)
+    t.acknowledgeFin(c)
+  }
+
+  /** Hook for tests and traces: every change of state passes here. */
+  stateChanged(from: number, to: number): void {
+    this.onStateChange?.(from, to)
+    if (to === State.CLOSED && from === State.SYN_SENT) this.counters.values[C.tcpAttemptFails]++
+  }
+
+  onStateChange: ((from: number, to: number) => void) | null = null
+
+  pseudoSum(c: Connection): number {
+    return pseudoHeaderSum(c.localAddress, c.remoteAddress, PROTO_TCP)
+  }
+
+  /** The MSS to announce: what fits the interface (RFC 9293 section 3.7.1; options are not subtracted, RFC 6691). */
+  mssFor(route: Route, v4: boolean): number {
+    const mss = Math.min(route.iface!.mtu, 65535) - (v4 ? 20 : 40) - TCP_HEADER
+    const most = this.config.maxSegmentBytes
+    return most > 0 && most < mss ? most : mss
+  }
+
+  /** The peer's MSS option, with the default when absent and a floor: a tiny MSS is an attack on our CPU (CVE-2019-11479). */
+  peerMss(option: number, v4: boolean): number {
+    if (option === 0) return v4 ? DEFAULT_MSS_V4 : DEFAULT_MSS_V6
+    return Math.max(option, 88)
+  }
+
+  learnPathMtu(destination: Address, mtu: number, packetSize: number): boolean {
+    return this.deps.learnPathMtu(destination, mtu, packetSize)
+  }
+}
+
+function checkPort(port: number, name: string, min: number): void {
+  if (!Number.isInteger(port) || port < min || port > 65535) {
+    throw invalidArgument(`${name} should be >= ${min} and < 65536. Received ${port}.`, 'ERR_SOCKET_BAD_PORT')
+  }
+}
+

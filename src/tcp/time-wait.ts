@@ -1,0 +1,198 @@
+/**
+ * TIME-WAIT: after the connection only a small record stays, for 2 MSL, to answer a lost last ACK and keep old segments out of a new
+ * connection with the same addresses and ports (RFC 9293 section 3.6.1; RFC 1337; RFC 6191).
+ *
+ * All wait equally long, so they stand in one queue with one timer; a full house drops the oldest.
+ */
+import type { Address } from '../base/address.ts'
+import { Timed } from '../base/timers.ts'
+import { Route } from '../ip/route.ts'
+import type { Connection } from './connection.ts'
+import type { Flow } from './flows.ts'
+import type { Segment } from './segment.ts'
+import { gt, leq } from './seq.ts'
+import type { Tcp } from './tcp.ts'
+import { C } from './tcp-counters.ts'
+import { ACK, FIN, RST, SYN } from './wire.ts'
+
+export class TimeWait implements Flow {
+  readonly localAddress: Address
+  readonly localPort: number
+  readonly remoteAddress: Address
+  readonly remotePort: number
+  readonly sndNxt: number
+  readonly rcvNxt: number
+  private readonly timestamps: boolean
+  private readonly tsOffset: number
+  private readonly window: number
+  private tsRecent: number
+  private lastAckMs = 0
+  private acked = false
+  /** When it began, and when it ends (restarted by a retransmitted FIN). */
+  sinceMs: number
+  gone = false
+
+  constructor(
+    private readonly tcp: Tcp,
+    c: Connection,
+  ) {
+    this.localAddress = c.localAddress
+    this.localPort = c.localPort
+    this.remoteAddress = c.remoteAddress
+    this.remotePort = c.remotePort
+    this.sndNxt = c.snd.nxt
+    this.rcvNxt = c.rcv.nxt
+    this.timestamps = c.timestamps
+    this.tsOffset = c.tsOffset
+    this.tsRecent = c.tsRecent
+    this.window = Math.min(0xffff, c.rcv.limit >> c.rcv.scale)
+    this.sinceMs = tcp.clock.nowMs
+  }
+
+  /** A new active open may take over the addresses: its timestamps will be newer than anything still under way. */
+  isReusable(nowMs: number): boolean {
+    return this.timestamps && ((nowMs - this.sinceMs) | 0) > 1000
+  }
+
+  /** RFC 9293 section 3.10.7.4 for TIME-WAIT. */
+  receive(seg: Segment): void {
+    const { tcp } = this
+    if ((seg.flags & RST) !== 0) {
+      // RFC 1337: assassination is refused, unless configured away.
+      if (!tcp.config.rfc1337 && seg.seq === this.rcvNxt) tcp.timeWaits.remove(this)
+      else tcp.counters.values[C.dropUnacceptableReset]++
+      return
+    }
+    const newerTimestamp = this.timestamps && seg.hasTimestamps && ((seg.tsVal - this.tsRecent) | 0) > 0
+    if ((seg.flags & (SYN | ACK)) === SYN) {
+      // RFC 6191 section 2: a new incarnation, if it cannot be an old duplicate.
+      const isNew = this.timestamps && seg.hasTimestamps ? newerTimestamp : gt(seg.seq, this.rcvNxt)
+      if (isNew) {
+        tcp.timeWaits.remove(this)
+        tcp.counters.values[C.tcpTimeWaitRecycled]++
+        tcp.receiveUnknown(seg)
+        return
+      }
+    }
+    if (newerTimestamp && leq(seg.seq, this.rcvNxt)) this.tsRecent = seg.tsVal
+    // A retransmitted FIN: our ACK was lost. Acknowledge, and wait anew.
+    const isFin = (seg.flags & FIN) !== 0 && ((seg.seq + seg.len + 1) | 0) === this.rcvNxt
+    if (isFin) tcp.timeWaits.restart(this)
+    else if (seg.span === 0 && seg.seq === this.rcvNxt && seg.ack === this.sndNxt) return // a last, harmless ACK
+    this.acknowledge(isFin)
+  }
+
+  private acknowledge(always: boolean): void {
+    const { tcp } = this
+    const now = tcp.clock.nowMs
+    if (!always && this.acked && ((now - this.lastAckMs) | 0) < tcp.config.invalidAckIntervalMs) {
+      tcp.counters.values[C.tcpAckSkipped]++
+      return
+    }
+    this.acked = true
+    this.lastAckMs = now
+    const b = tcp.output.bareSegment
+    b.sourcePort = this.localPort
+    b.destinationPort = this.remotePort
+    b.seq = this.sndNxt
+    b.ack = this.rcvNxt
+    b.flags = ACK
+    b.wnd = this.window
+    b.mss = 0
+    b.windowScale = -1
+    b.sackPermitted = false
+    b.hasTimestamps = this.timestamps
+    b.tsVal = (now + this.tsOffset) | 0
+    b.tsEcr = this.tsRecent
+    tcp.sendBare(this.localAddress, this.remoteAddress)
+  }
+}
+
+/** The queue of all TIME-WAIT records of a stack. */
+export class TimeWaits extends Timed {
+  /** A circular queue would need moving on restart; an array with a moving head is enough, since all wait equally long. */
+  private queue: TimeWait[] = []
+  private head = 0
+  /** Records that still count. */
+  size = 0
+  /** For answers; resolved anew each time, they are rare. */
+  readonly route = new Route()
+
+  constructor(private readonly tcp: Tcp) {
+    super()
+  }
+
+  add(t: TimeWait): void {
+    if (this.size >= this.tcp.config.maxTimeWait) {
+      this.tcp.counters.values[C.tcpTimeWaitOverflow]++
+      this.dropOldest()
+    }
+    this.queue.push(t)
+    this.size++
+    this.arm()
+  }
+
+  /** 2 MSL begin anew. */
+  restart(t: TimeWait): void {
+    t.sinceMs = this.tcp.clock.nowMs
+    this.queue.push(t) // the older entry is passed over when its turn comes: sinceMs says so
+  }
+
+  remove(t: TimeWait): void {
+    if (t.gone) return
+    t.gone = true
+    this.size--
+    this.tcp.flowTable.remove(t)
+  }
+
+  onTimer(now: number): void {
+    const life = this.tcp.config.timeWaitMs
+    while (this.head < this.queue.length) {
+      const t = this.queue[this.head]
+      if (!t.gone) {
+        const left = (t.sinceMs + life - now) | 0
+        if (left > 0) {
+          if (!this.isStale(t)) break
+        } else this.remove(t)
+      }
+      this.head++
+    }
+    this.compact()
+    this.arm()
+  }
+
+  clear(): void {
+    for (const t of this.queue) this.remove(t)
+    this.queue.length = 0
+    this.head = 0
+    this.tcp.timers.remove(this)
+  }
+
+  /** The same record stands again further back (it was restarted). */
+  private isStale(t: TimeWait): boolean {
+    return this.queue.indexOf(t, this.head + 1) > 0
+  }
+
+  private dropOldest(): void {
+    while (this.head < this.queue.length) {
+      const t = this.queue[this.head++]
+      if (!t.gone) {
+        this.remove(t)
+        break
+      }
+    }
+    this.compact()
+  }
+
+  private compact(): void {
+    if (this.head < 1024 && this.head < this.queue.length) return
+    if (this.head * 2 < this.queue.length) return
+    this.queue = this.queue.slice(this.head)
+    this.head = 0
+  }
+
+  private arm(): void {
+    if (this.timerArmed || this.head >= this.queue.length) return
+    this.tcp.timers.arm(this, (this.queue[this.head].sinceMs + this.tcp.config.timeWaitMs) | 0)
+  }
+}

@@ -4,9 +4,8 @@
  * Theory of operation. Entries live in four lists by what is known of them, each with its own limit, so that a flood of one kind
  * only ever pushes out its own kind (RFC 6583):
  *
- *   pending    being asked for, or failed. Sorted by when they were last asked for. A scan of a whole subnet fills this one only;
- *              an entry asked for within the last RetransTimer is never pushed out, so a scan cannot make us ask twice a second
- *              for one address, nor starve a resolution under way. When it is full, nothing is asked a second time.
+ *   pending    being asked for, or failed. The one that was asked for longest ago goes first. A scan of a whole subnet fills this
+ *              one only, and what `AskedLately` remembers keeps it from becoming a flood of requests.
  *   heard      somebody told us its address, but it never answered a question of ours. Forged ARP requests fill this one only.
  *   confirmed  has been REACHABLE. The least recently used goes first.
  *   permanent  the user's own.
@@ -23,6 +22,7 @@ import type { Timers } from '../base/timers.ts'
 import type { EthernetPort } from '../ethernet/ethernet.ts'
 import { formatMac } from '../ethernet/mac.ts'
 import type { Frame } from '../netif/frame.ts'
+import { AskedLately } from './asked-lately.ts'
 import type { Interface } from './interface.ts'
 import {
   Neighbor,
@@ -42,12 +42,11 @@ const NAMES = [
   'failed',
   /** Entries pushed out by others of their kind. */
   'evicted',
-  /** Repeated questions that were not asked because too many are open. */
-  'solicitsWithheld',
-  /** Packets dropped: pushed out by later ones, unreachable (and reported), no room for the neighbour, neighbour forgotten. */
+  /** Questions put off: the same was asked less than a RetransTimer ago, or too many others were. */
+  'solicitsDelayed',
+  /** Packets dropped: pushed out by later ones, unreachable (and reported), neighbour forgotten. */
   'dropQueueFull',
   'dropUnreachable',
-  'dropTableFull',
   'dropForgotten',
 ] as const
 const C = indexOf(NAMES)
@@ -118,6 +117,7 @@ export class NeighborCache implements NeighborTable {
   private readonly permanent: NeighborList
   private readonly buckets: (Neighbor | null)[]
   private readonly key: number
+  private readonly asked: AskedLately
   /** Usable neighbours whose packets wait because the link was full. */
   private readonly waiting: Neighbor[] = []
   private readonly groups: (Neighbor | null)[]
@@ -144,6 +144,7 @@ export class NeighborCache implements NeighborTable {
     const size = 1 << Math.min(16, Math.max(4, 32 - Math.clz32(options.config.maxEntries)))
     this.buckets = new Array<Neighbor | null>(size).fill(null)
     this.key = options.random.int32()
+    this.asked = new AskedLately(size, options.config.retransTimerMs, options.clock.nowMs)
     this.groups = new Array<Neighbor | null>(GROUPS).fill(null)
     this.broadcast = this.fixed(Address.v4(-1), 0xffff, -1)
   }
@@ -239,20 +240,11 @@ export class NeighborCache implements NeighborTable {
 
   /* What follows is for Neighbor. */
 
-  /** Makes room for one more question and lets the neighbour in. False: no room, its packet is lost. */
-  admit(n: Neighbor): boolean {
-    if (this.pending.size >= this.pending.limit) {
-      const oldest = this.pending.head!
-      const age = (this.clock.nowMs - oldest.solicitedAt) | 0
-      if (age >= 0 && age < this.config.retransTimerMs) {
-        this.counters.values[C.dropTableFull]++
-        return false
-      }
-      this.evict(oldest)
-    }
+  /** Lets a neighbour in that is to be asked for. */
+  admit(n: Neighbor): void {
+    if (this.pending.size >= this.pending.limit) this.evict(this.pending.head!)
     this.insert(n)
     this.pending.append(n)
-    return true
   }
 
   /** The neighbour has an address now, but never answered. */
@@ -274,17 +266,21 @@ export class NeighborCache implements NeighborTable {
     if (oldest !== null) this.evict(oldest)
   }
 
-  /** Asks. `again`: not for the first time, and therefore not while too many questions are open. */
-  solicit(n: Neighbor, unicast: boolean, now: number, again: boolean): void {
-    if (!unicast) {
-      if (again && this.pending.size >= this.pending.limit) {
-        this.counters.values[C.solicitsWithheld]++
-        return
-      }
-      this.place(n, this.pending)
+  /** Asks the neighbour itself. */
+  probe(n: Neighbor): void {
+    this.solicitor.solicit(n, true)
+  }
+
+  /** Asks everybody for it and returns 0, or returns how many ms it must wait. */
+  solicit(n: Neighbor, now: number): number {
+    const wait = this.asked.ask(this.hashOf(n.address), n.address.digest, now)
+    if (wait > 0) {
+      this.counters.values[C.solicitsDelayed]++
+      return wait
     }
-    n.solicitedAt = now
-    this.solicitor.solicit(n, unicast)
+    this.place(n, this.pending)
+    this.solicitor.solicit(n, false)
+    return 0
   }
 
   /** Out of the table. Whoever still holds the object finds it unresolved, and it comes back when used. */
@@ -379,9 +375,13 @@ export class NeighborCache implements NeighborTable {
     return n
   }
 
-  private bucketOf(address: Address): number {
+  private hashOf(address: Address): number {
     const h = Math.imul(address.digest ^ this.key, 0x9e3779b1)
-    return (h ^ (h >>> 15)) & (this.buckets.length - 1)
+    return h ^ (h >>> 15)
+  }
+
+  private bucketOf(address: Address): number {
+    return this.hashOf(address) & (this.buckets.length - 1)
   }
 
   private insert(n: Neighbor): void {

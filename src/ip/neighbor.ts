@@ -103,13 +103,12 @@ export class Neighbor extends Timed {
   next: Neighbor | null = null
   chain: Neighbor | null = null
   blocked = false
-  /** When it was last sent to, last known to be reachable, and last asked for. */
+  /** When it was last sent to, and last known to be reachable. */
   usedAt: number
   confirmedAt: number
-  solicitedAt: number
   /** When DELAY or FAILED began. */
   private since = 0
-  /** Solicitations sent (or withheld) in INCOMPLETE or PROBE. */
+  /** Solicitations sent in INCOMPLETE or PROBE. */
   private probes = 0
   /** Resolutions that failed in a row, and how long the last one is remembered. */
   private failures = 0
@@ -130,7 +129,6 @@ export class Neighbor extends Timed {
     this.reachableMs = cache.config.reachableTimeMs
     this.usedAt = now
     this.confirmedAt = (now - this.reachableMs) | 0
-    this.solicitedAt = (now - cache.config.retransTimerMs) | 0
   }
 
   /** A frame can be sent now (every state but INCOMPLETE and FAILED). */
@@ -169,7 +167,7 @@ export class Neighbor extends Timed {
         this.cache.sendBy(other, frame, etherType)
         return
       }
-      if (!this.cache.admit(this)) return
+      this.cache.admit(this)
       this.push(frame, etherType)
       this.resolve()
       return
@@ -220,7 +218,7 @@ export class Neighbor extends Timed {
     this.cache.timers.disarm(this)
   }
 
-  /** The cache has let go of it: unresolved, as a new one. `solicitedAt` stays: it limits how soon it may be asked for again. */
+  /** The cache has let go of it: unresolved, as a new one. */
   reset(): void {
     this.state = NeighborState.INCOMPLETE
     this.probes = 0
@@ -232,7 +230,7 @@ export class Neighbor extends Timed {
     const config = this.cache.config
     switch (this.state) {
       case NeighborState.INCOMPLETE:
-        if (this.probes < config.maxBroadcastSolicit) this.ask(now, false)
+        if (this.probes < config.maxBroadcastSolicit) this.askEverybody(now)
         else this.fail(now)
         break
       case NeighborState.REACHABLE: {
@@ -267,26 +265,25 @@ export class Neighbor extends Timed {
     return ((this.confirmedAt - this.since) | 0) >= 0
   }
 
-  /** Begins to ask. Never sooner than a RetransTimer after the last question: RFC 1122 2.3.2.1, no ARP floods. */
   private resolve(): void {
-    const now = this.clock.nowMs
     this.state = NeighborState.INCOMPLETE
     this.probes = 0
-    const elapsed = (now - this.solicitedAt) | 0
-    const wait = this.cache.config.retransTimerMs - elapsed
-    if (elapsed >= 0 && wait > 0) this.cache.timers.arm(this, (now + wait) | 0)
-    else this.ask(now, false)
+    this.askEverybody(this.clock.nowMs)
   }
 
-  private ask(now: number, unicast: boolean): void {
-    this.probes++
-    this.cache.solicit(this, unicast, now, this.probes > 1)
-    this.cache.timers.arm(this, (now + this.cache.config.retransTimerMs) | 0)
+  private askEverybody(now: number): void {
+    const wait = this.cache.solicit(this, now)
+    if (wait === 0) this.probes++
+    this.cache.timers.arm(this, (now + (wait === 0 ? this.cache.config.retransTimerMs : wait)) | 0)
   }
 
   private probeOrForget(now: number): void {
     if (this.progressed) this.toReachable(this.confirmedAt)
-    else if (this.probes < this.cache.config.maxUnicastSolicit) this.ask(now, true)
+    else if (this.probes < this.cache.config.maxUnicastSolicit) {
+      this.probes++
+      this.cache.timers.arm(this, (now + this.cache.config.retransTimerMs) | 0)
+      this.cache.probe(this)
+    }
     // The next packet asks everybody: it may have another MAC now (RFC 4861 7.3.3: the entry is deleted).
     else this.cache.forget(this)
   }

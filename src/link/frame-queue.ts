@@ -15,6 +15,11 @@ export interface FrameSink {
   input(buf: Uint8Array, start: number, end: number, meta: number): void
 }
 
+/** Whoever may refuse a lent frame (false: not taken, and unchanged): every `NetIf` is one. */
+export interface FrameOutlet {
+  send(buf: Uint8Array, start: number, end: number, meta: number): boolean
+}
+
 /** Small enough to stay in the second-level cache. */
 export const QUEUE_FRAMES = 256
 export const QUEUE_BYTES = 512 << 10
@@ -83,6 +88,15 @@ export class FrameQueue {
     // The slot is released only after the call: what is pushed meanwhile goes elsewhere (a larger ring is another buffer).
     sink.input(buf, start, start + length, meta)
     this.shift()
+  }
+
+  /** Offers the oldest frame to a taker and forgets it if it was taken. The queue must not be empty. */
+  offer(taker: FrameOutlet): boolean {
+    const r = this.first
+    const start = this.records[r + START]
+    if (!taker.send(this.buf, start, start + this.records[r + LENGTH], this.records[r + META])) return false
+    this.shift()
+    return true
   }
 
   /** Length in bytes of the oldest frame, or -1. */

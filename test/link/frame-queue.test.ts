@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { FrameQueue, MAX_FRAME } from '../../src/link/frame-queue.ts'
 import { HEADROOM } from '../../src/netif/netif.ts'
 import { noise } from '../support/frames.ts'
+import { expectFrames } from '../support/netif-conformance.ts'
 
 class Taker {
   readonly got: { bytes: Uint8Array; meta: number; phase: number }[] = []
@@ -39,7 +40,10 @@ describe('FrameQueue', () => {
             for (let i = 0; i < op.take && queue.count > 0; i++) {
               expect(queue.nextLength).toBe(twin[0].bytes.length)
               queue.deliver(taker)
-              expect(taker.got.pop()).toEqual(twin.shift())
+              const got = taker.got.pop()!
+              const wanted = twin.shift()!
+              expect([got.meta, got.phase]).toEqual([wanted.meta, wanted.phase])
+              expectFrames([got.bytes], [wanted.bytes])
             }
           } else {
             const bytes = noise(op.length, ++seed)

@@ -110,7 +110,7 @@ export class Neighbor extends Timed {
   private since = 0
   /** Solicitations sent in INCOMPLETE or PROBE. */
   private probes = 0
-  /** Resolutions that failed in a row, and how long the last one is remembered. */
+  /** Resolutions that failed in a row (after a success only `reset` leads back to asking), and how long the last one counts. */
   private failures = 0
   private holdMs = 0
   /** ReachableTime, drawn anew each time it becomes REACHABLE. */
@@ -196,10 +196,7 @@ export class Neighbor extends Timed {
     }
     this.macHigh = high
     this.macLow = low
-    if (!known) {
-      this.failures = 0
-      this.cache.countResolved()
-    }
+    if (!known) this.cache.countResolved()
     if (solicited) this.toReachable(now)
     else if (differs) {
       this.confirmedAt = (now - this.reachableMs) | 0 // what was confirmed was the old address
@@ -214,7 +211,6 @@ export class Neighbor extends Timed {
     this.state = NeighborState.PERMANENT
     this.macHigh = high
     this.macLow = low
-    this.failures = 0
     this.cache.timers.disarm(this)
   }
 

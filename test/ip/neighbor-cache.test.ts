@@ -160,6 +160,15 @@ describe('floods', () => {
     expect(w.state('10.0.0.11')).toBe('none')
     expect(w.state('10.0.0.50')).toBe('REACHABLE')
     expect(w.cache.size).toBe(8)
+    // The newcomer itself stays, though all others were used since it was.
+    const late = w.neighbor('10.0.0.51')
+    w.send(late, 'x')
+    w.advance(10)
+    for (const n of all) if (n.usable) w.send(n, 'x')
+    w.send(w.neighbor('10.0.0.50'), 'x')
+    w.answer('10.0.0.51')
+    expect(late.usable).toBe(true)
+    expect(w.cache.size).toBe(8)
   })
 })
 
@@ -207,8 +216,9 @@ describe('objects that a route still holds', () => {
     expect(w.send(old, 'd')).toBe(true)
     expect(w.send(old, 'e')).toBe(true)
     w.link.room = 9
+    w.send(old, 'f') // there is room, but others were first
     expect(w.cache.flushPending()).toBe(true)
-    expect(w.takenIp()).toEqual([`${OTHER_MAC} d`, `${OTHER_MAC} e`])
+    expect(w.takenIp()).toEqual([`${OTHER_MAC} d`, `${OTHER_MAC} e`, `${OTHER_MAC} f`])
     expect(w.cache.size).toBe(1)
   })
 })

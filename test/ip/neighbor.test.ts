@@ -284,6 +284,7 @@ describe('STALE, DELAY and PROBE', () => {
     const w = world()
     const n = stale(w)
     n.confirm()
+    w.advance(100)
     w.send(n)
     expect(w.state(PEER)).toBe('REACHABLE')
   })
@@ -503,6 +504,16 @@ describe('a link that is full', () => {
     expect(w.cache.flushPending()).toBe(true)
     expect(w.taken()).toEqual([])
     expect(w.counters().dropForgotten).toBe(1)
-    expect(w.pool.inUse).toBe(0)
+    w.advance(1000)
+    w.link.room = 0
+    w.send(n, 'two')
+    w.answer(PEER)
+    w.cache.clear()
+    w.send(n, 'three')
+    w.link.room = 9
+    // Asked for again: its packet waits for the answer, not for the link.
+    expect(w.cache.flushPending()).toBe(true)
+    expect(w.takenIp()).toEqual([])
+    expect(n.queue.count).toBe(1)
   })
 })

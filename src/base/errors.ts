@@ -59,14 +59,14 @@ export interface ErrorPlace {
 /** An error of the stack or of a link. `code` is Node's (`ECONNREFUSED`) or one of ours (`ERR_TAPSTACK_...`). */
 export class NetError extends Error {
   readonly code: string
-  readonly errno?: number
-  readonly syscall?: string
-  readonly address?: string
-  readonly port?: number
+  // Declared, not defined: a field that does not apply is absent, as on Node's errors.
+  declare readonly errno?: number
+  declare readonly syscall?: string
+  declare readonly address?: string
+  declare readonly port?: number
 
   constructor(code: string, place: ErrorPlace = {}) {
     super(place.message ?? describe(code, place), place.cause === undefined ? undefined : { cause: place.cause })
-    this.name = 'Error'
     this.code = code
     const errno = errnoOf(code)
     if (errno !== undefined) this.errno = errno

@@ -1,0 +1,22 @@
+/**
+ * Node's classes of sockets and servers can be called without `new`, and inherited from with `util.inherits`-like code; a class
+ * cannot. This gives a class a function's face: call, construct, extend and `instanceof` all work.
+ */
+
+/** `T` made of arguments `A`, with or without `new`. */
+export interface Callable<A extends unknown[], T> {
+  new (...args: A): T
+  (...args: A): T
+  readonly prototype: T
+}
+
+export function callable<A extends unknown[], T extends object>(name: string, make: new (...args: A) => T): Callable<A, T> {
+  function face(this: unknown, ...args: A): T {
+    return Reflect.construct(make, args, new.target ?? face) as T
+  }
+  Object.setPrototypeOf(face, make) // statics, such as EventEmitter's
+  Object.defineProperty(face, 'name', { value: name })
+  face.prototype = make.prototype
+  Object.defineProperty(face.prototype, 'constructor', { value: face, writable: true, configurable: true })
+  return face as unknown as Callable<A, T>
+}

@@ -1,0 +1,282 @@
+/**
+ * The way from `socket.connect(options)` to a raw connection: arguments checked, the name looked up, addresses tried one after the
+ * other. With several addresses an attempt that has not succeeded in time makes place for the next one (RFC 8305 in Node's manner:
+ * `autoSelectFamily`).
+ */
+import { isIP } from 'node:net'
+import type { NetError } from '../base/errors.ts'
+import type { LookupFamily, NodeDeps } from './deps.ts'
+import type { Driver } from './driver.ts'
+import {
+  badAddress,
+  badFamily,
+  badState,
+  badType,
+  checkBoolean,
+  checkFunction,
+  checkNumber,
+  checkPort,
+  codeOf,
+  hostPortError,
+  outOfRange,
+} from './errors.ts'
+import { anyOf, literal } from './place.ts'
+import type { Socket, SocketOptions } from './socket.ts'
+
+/** As `dns.lookup` calls back: one address and its family, or with `all` a list. */
+export type LookupCallback = (error: Error | null, found?: string | Found[], family?: number) => void
+export type LookupFunction = (hostname: string, options: LookupOptions, callback: LookupCallback) => void
+
+export interface LookupOptions {
+  family?: number
+  hints?: number
+  all?: boolean
+}
+
+export interface Found {
+  address: string
+  family: number
+}
+
+export interface ConnectOptions extends SocketOptions {
+  port?: number | string | null
+  host?: string
+  path?: string
+  localAddress?: string
+  localPort?: number
+  family?: number | 'IPv4' | 'IPv6'
+  hints?: number
+  lookup?: LookupFunction
+  autoSelectFamily?: boolean
+  autoSelectFamilyAttemptTimeout?: number
+  /** ms without activity before 'timeout'; looked at by `net.connect`. */
+  timeout?: number
+}
+
+/** One call of `connect`. */
+interface Way {
+  socket: Socket
+  driver: Driver
+  port: number
+  localAddress: string | undefined
+  localPort: number
+  attemptMs: number
+}
+
+/** dns.ADDRCONFIG of Linux. */
+const ADDRCONFIG = 0x20
+
+/** Checks the options (throws as Node throws) and starts: `socket.connecting` is true. */
+export function startConnect(socket: Socket, driver: Driver, options: ConnectOptions): void {
+  const { localAddress, localPort } = options
+  const host = options.host || 'localhost'
+  if (localAddress && isIP(localAddress) === 0) throw badAddress(localAddress)
+  if (localPort) checkNumber(localPort, 'options.localPort')
+  if (typeof options.port !== 'number' && typeof options.port !== 'string') {
+    throw badType('options.port', 'one of type number or string', options.port)
+  }
+  const port = checkPort(options.port, 'Port')
+  if (options.autoSelectFamily !== undefined && options.autoSelectFamily !== null) {
+    checkBoolean(options.autoSelectFamily, 'options.autoSelectFamily')
+  }
+  let attemptMs = driver.context.autoSelect.attemptMs
+  if (options.autoSelectFamilyAttemptTimeout !== undefined && options.autoSelectFamilyAttemptTimeout !== null) {
+    attemptMs = checkAttemptMs(options.autoSelectFamilyAttemptTimeout, 'options.autoSelectFamilyAttemptTimeout')
+  }
+  const way: Way = { socket, driver, port, localAddress: localAddress || undefined, localPort: localPort ?? 0, attemptMs }
+  const family = isIP(host)
+  if (family !== 0) {
+    process.nextTick(() => {
+      if (socket.connecting) attemptOne({ address: host, family }, way)
+    })
+    return
+  }
+  if (options.lookup !== undefined && options.lookup !== null) checkFunction(options.lookup, 'options.lookup')
+  lookUp(host, options, way)
+}
+
+/** At least 10 ms, as Node has it. */
+export function checkAttemptMs(value: unknown, name: string): number {
+  checkNumber(value, name)
+  if (value !== (value | 0) || value < 1) throw outOfRange(name, '>= 1 && <= 2147483647', value)
+  return value < 10 ? 10 : value
+}
+
+function lookUp(host: string, options: ConnectOptions, way: Way): void {
+  const { socket, driver } = way
+  const family = options.family === 'IPv4' ? 4 : options.family === 'IPv6' ? 6 : options.family
+  const wanted: LookupOptions = { family, hints: options.hints || 0 }
+  if (family !== 4 && family !== 6 && wanted.hints === 0) wanted.hints = ADDRCONFIG
+  const lookup = options.lookup ?? ownLookup(driver.context.deps)
+  const all = family !== 4 && family !== 6 && !way.localAddress && (options.autoSelectFamily ?? driver.context.autoSelect.family)
+  if (!all) {
+    lookup(host, wanted, (error, address, addressFamily) => {
+      socket.emit('lookup', error, address, addressFamily, host)
+      if (!socket.connecting) return
+      if (error) process.nextTick(fail, socket, error)
+      else useOne({ address: address as string, family: addressFamily as number }, options, way)
+    })
+    return
+  }
+  wanted.all = true
+  lookup(host, wanted, (error, list) => {
+    if (!socket.connecting) return
+    if (error) {
+      socket.emit('lookup', error, undefined, undefined, host)
+      process.nextTick(fail, socket, error)
+      return
+    }
+    const found = list as Found[]
+    for (const one of found) {
+      socket.emit('lookup', null, one.address, one.family, host)
+      if (!socket.connecting) return
+    }
+    const ways = alternate(found)
+    if (ways.length > 1) {
+      socket.autoSelectFamilyAttemptedAddresses = []
+      new Attempts(ways, way).next()
+    } else useOne(ways[0] ?? found[0], options, way)
+  })
+}
+
+/** The stack's own names, in the shape of `dns.lookup`. */
+function ownLookup(deps: NodeDeps): LookupFunction {
+  return (hostname, options, callback) => {
+    deps.lookup(hostname, (options.family ?? 0) as LookupFamily).then(
+      (list) => {
+        const found = list.map((a) => ({ address: a.toString(), family: a.family as number }))
+        // Not inside the promise: what a listener throws is an exception, not a rejection.
+        if (options.all) process.nextTick(callback, null, found)
+        else process.nextTick(callback, null, found[0].address, found[0].family)
+      },
+      (error) => process.nextTick(callback, error),
+    )
+  }
+}
+
+/** Usable addresses, each once, families taking turns, the family of the first one first. */
+function alternate(found: Found[]): Found[] {
+  const sides: [Found[], Found[]] = [[], []]
+  let first = 0
+  for (const one of found) {
+    if (isIP(one.address) === 0 || (one.family !== 4 && one.family !== 6)) continue
+    if (first === 0) first = one.family
+    const side = sides[one.family === first ? 0 : 1]
+    if (!side.some((o) => o.address === one.address)) side.push(one)
+  }
+  const out: Found[] = []
+  for (let i = 0; i < Math.max(sides[0].length, sides[1].length); i++) {
+    for (const side of sides) if (i < side.length) out.push(side[i])
+  }
+  return out
+}
+
+function useOne(found: Found, options: ConnectOptions, way: Way): void {
+  const { socket } = way
+  if (isIP(found.address) === 0) process.nextTick(fail, socket, badAddress(found.address))
+  else if (found.family !== 4 && found.family !== 6) {
+    process.nextTick(fail, socket, badFamily(found.family, options.host, options.port))
+  } else attemptOne(found, way)
+}
+
+function fail(socket: Socket, error: Error): void {
+  socket.destroy(error)
+}
+
+function attemptOne(found: Found, way: Way): void {
+  const { socket } = way
+  const failed = (error: NetError): void => {
+    emitFailed(found, way, error)
+    socket.destroy(error)
+  }
+  const error = attempt(found, way, failed)
+  if (error !== null) socket.destroy(error)
+}
+
+/** Opens the connection. An error that shows at once is returned, a later one told to `failed`. */
+function attempt(found: Found, way: Way, failed: (error: NetError) => void): NetError | null {
+  const { socket, driver } = way
+  const { address, family } = found
+  const { port, localAddress, localPort } = way
+  const bound = localAddress !== undefined || localPort !== 0
+  driver.attemptFailed = (error) => failed(connectError(error.code, found, way))
+  let code = ''
+  try {
+    const connection = driver.context.deps.tcp.open(
+      {
+        remoteAddress: literal(address),
+        remotePort: port,
+        localAddress: localAddress === undefined ? undefined : literal(localAddress),
+        localPort,
+      },
+      driver,
+    )
+    driver.drive(connection)
+  } catch (thrown) {
+    code = codeOf(thrown)
+    if (bound && (code === 'EADDRINUSE' || code === 'EADDRNOTAVAIL')) {
+      return hostPortError(code, 'bind', localAddress ?? anyOf(family as 4 | 6).toString(), localPort)
+    }
+  }
+  socket.emit('connectionAttempt', address, port, family)
+  if (code === '') return null
+  return hostPortError(code, 'connect', address, port, family === 6 ? ':::0' : '0.0.0.0:0')
+}
+
+function connectError(code: string, found: Found, way: Way): NetError {
+  if (way.localAddress === undefined || way.localPort === 0) return hostPortError(code, 'connect', found.address, way.port)
+  const error = hostPortError(code, 'connect', found.address, way.port, `${way.localAddress}:${way.localPort}`)
+  return Object.assign(error, { localAddress: way.localAddress, localPort: way.localPort })
+}
+
+function emitFailed(found: Found, way: Way, error: NetError): void {
+  way.socket.emit('connectionAttemptFailed', found.address, way.port, found.family, error)
+}
+
+/** Several addresses, one after the other. */
+class Attempts {
+  private at = 0
+  private readonly errors: NetError[] = []
+
+  constructor(
+    private readonly list: Found[],
+    private readonly way: Way,
+  ) {}
+
+  next(): void {
+    const { way } = this
+    const { socket, driver } = way
+    if (this.at === this.list.length) {
+      socket.destroy(this.errors.length === 0 ? badState('ERR_SOCKET_CONNECTION_TIMEOUT') : aggregate(this.errors))
+      return
+    }
+    const found = this.list[this.at++]
+    socket.autoSelectFamilyAttemptedAddresses!.push(`${found.address}:${way.port}`)
+    const failed = (error: NetError): void => {
+      driver.stopAttemptTimer()
+      this.errors.push(error)
+      emitFailed(found, way, error)
+      if (socket.connecting) this.next()
+    }
+    const error = attempt(found, way, failed)
+    if (error !== null) failed(error)
+    else if (this.at < this.list.length) {
+      driver.attemptTimer = setTimeout(() => this.late(found), way.attemptMs)
+    }
+  }
+
+  private late(found: Found): void {
+    const { way } = this
+    const { socket, driver } = way
+    socket.emit('connectionAttemptTimeout', found.address, way.port, found.family)
+    this.errors.push(connectError('ETIMEDOUT', found, way))
+    if (!socket.connecting) return
+    driver.dropAttempt()
+    this.next()
+  }
+}
+
+/** Node's AggregateError of failed attempts: no words of its own, the code of the first. */
+function aggregate(errors: NetError[]): Error {
+  return Object.assign(new AggregateError(errors), { code: errors[0].code })
+}

@@ -1,0 +1,378 @@
+/**
+ * The engine of a Node socket: what stands between the stream and the raw connection.
+ *
+ * Theory of operation. Reading: the stream asks once; from then on whatever the connection has is copied into buffers cut to size and
+ * pushed, at once and whenever more comes, until `push` says false. Then nothing is read, the connection's ring fills and its window
+ * closes: back-pressure reaches the peer. Writing: chunks go to the connection, which takes what fits in its ring; the rest waits for
+ * `onWritable`, and the stream's callback with it.
+ *
+ * Node runs a socket's events in the async context in which the socket was made (AsyncLocalStorage sees it); a turn of the stack runs
+ * in whatever context happened to ask for it, so every call from there goes through `runInAsyncScope`.
+ *
+ * A libuv handle keeps the loop alive while it reads, writes or connects. So does a socket here; but where a kernel goes on sending
+ * after the process has ended, this stack ends with it. Bytes that the peer has not acknowledged therefore hold the process as well,
+ * looked at every `LINGER_MS` once nothing else holds it.
+ *
+ * All of a socket's inner state is here, not on the socket: applications put properties of their own on sockets.
+ */
+import { AsyncResource } from 'node:async_hooks'
+import type { Task } from '../base/clock.ts'
+import { NetError } from '../base/errors.ts'
+import type { ConnectionHandler, RawConnection } from '../tcp/api.ts'
+import type { NetContext } from './deps.ts'
+import { badState, codeOf } from './errors.ts'
+import type { OnReadOptions, Socket } from './socket.ts'
+
+const LINGER_MS = 20
+/** The most that one chunk holds; what libuv reads at once. */
+const CHUNK = 65_536
+/** Reads from this size on get a buffer of their own; smaller ones share one. */
+const OWN = 16_384
+
+const slab = { buf: Buffer.alloc(0), at: 0 }
+
+/** Memory for `len` bytes, not zeroed. */
+function chunkOf(len: number): Buffer {
+  if (len >= OWN) return Buffer.allocUnsafeSlow(len)
+  if (slab.at + len > slab.buf.length) {
+    slab.buf = Buffer.allocUnsafeSlow(CHUNK)
+    slab.at = 0
+  }
+  const at = slab.at
+  slab.at = (at + len + 7) & -8
+  return slab.buf.subarray(at, at + len)
+}
+
+export interface QueuedChunk {
+  chunk: Uint8Array
+}
+
+export type Done = (error?: Error | null) => void
+
+export class Driver extends AsyncResource implements ConnectionHandler, Task {
+  connection: RawConnection | null = null
+  /** Who waits for the outcome of the attempt to connect. */
+  attemptFailed: ((error: NetError) => void) | null = null
+  /** Ends one of several attempts. */
+  attemptTimer: NodeJS.Timeout | null = null
+  /** 'timeout' of the socket. */
+  timer: NodeJS.Timeout | null = null
+  /** As `ref` and `unref` say. */
+  wanted = true
+  noDelay = false
+  keepAlive = false
+  keepAliveDelay = 0
+  /** The stream wants bytes. */
+  reading = false
+  /** The peer's end was told to the stream. */
+  ended = false
+  readonly userCallback: OnReadOptions['callback'] | null
+  private readonly userBufferOf: (() => Uint8Array) | null
+  private userBuffer: Uint8Array
+  private pulling = false
+  /** The connection told its end: it is kept for what it still has to read. */
+  private over = false
+  /** How the connection broke, until a read or write finds out. */
+  private broken: NetError | null = null
+  // The write in progress: a chunk, or a list of chunks and which of them; how far; how much of it all is in the ring.
+  private out: Uint8Array | null = null
+  private outAt = 0
+  private queue: QueuedChunk[] | null = null
+  private queueAt = 0
+  /** Bytes of the write in progress that the connection has taken. */
+  taken = 0
+  private done: Done | null = null
+  /** The socket was destroyed. */
+  private free = false
+  private held = false
+  private waiting = false
+
+  constructor(
+    readonly context: NetContext,
+    private readonly socket: Socket,
+    onread: OnReadOptions | null,
+  ) {
+    super('TAPSTACKTCP')
+    this.userCallback = onread === null ? null : onread.callback
+    this.userBufferOf = onread !== null && typeof onread.buffer === 'function' ? onread.buffer : null
+    this.userBuffer = onread === null ? slab.buf : typeof onread.buffer === 'function' ? onread.buffer() : onread.buffer
+  }
+
+  /** From now on this connection's news is the socket's. */
+  drive(connection: RawConnection): void {
+    this.connection = connection
+    connection.handler = this
+  }
+
+  /** A destroyed socket is going to connect anew. */
+  forget(): void {
+    this.connection = null
+    this.free = false
+    this.over = false
+    this.broken = null
+    this.ended = false
+  }
+
+  /** Gives up the attempt in progress. */
+  dropAttempt(): void {
+    const connection = this.connection
+    this.connection = null
+    this.attemptFailed = null
+    connection?.abort()
+  }
+
+  stopAttemptTimer(): void {
+    if (this.attemptTimer === null) return
+    clearTimeout(this.attemptTimer)
+    this.attemptTimer = null
+  }
+
+  active(): void {
+    if (this.timer !== null) this.timer.refresh()
+  }
+
+  // The connection's news. The inner functions run in the socket's async context.
+
+  onConnect(connection: RawConnection): void {
+    if (connection === this.connection && !this.free) this.runInAsyncScope(this.connected, this)
+  }
+
+  onReadable(connection: RawConnection): void {
+    if (connection === this.connection && this.reading) this.pullInScope()
+  }
+
+  onWritable(connection: RawConnection): void {
+    if (connection === this.connection && this.done !== null) this.runInAsyncScope(this.goOn, this)
+  }
+
+  onClose(connection: RawConnection, error: NetError | null): void {
+    if (connection !== this.connection) return
+    this.over = true
+    if (this.free) this.update()
+    else this.runInAsyncScope(this.finished, this, error)
+  }
+
+  applyOptions(): void {
+    if (this.noDelay) this.connection!.setNoDelay(true)
+    if (this.keepAlive) this.connection!.setKeepAlive(true, this.keepAliveDelay)
+  }
+
+  private connected(): void {
+    this.stopAttemptTimer()
+    this.attemptFailed = null
+    this.applyOptions()
+    this.active()
+    this.socket.connecting = false
+    this.update()
+    this.socket.emit('connect')
+    this.socket.emit('ready')
+    if (!this.socket.destroyed && !this.socket.isPaused()) this.socket.read(0)
+  }
+
+  private finished(error: NetError | null): void {
+    if (this.socket.connecting) {
+      this.connection = null
+      this.attemptFailed?.(error ?? new NetError('ECONNABORTED'))
+      return
+    }
+    this.broken = error
+    this.update()
+    // Who reads is told first, as epoll reports; a socket that neither reads nor writes finds out when it does.
+    if (this.reading) this.pullInScope()
+    if (error !== null && this.done !== null && !this.free) this.flush()
+  }
+
+  // Reading
+
+  startReading(): void {
+    this.reading = true
+    this.update()
+    this.pull()
+  }
+
+  stopReading(): void {
+    this.reading = false
+    this.update()
+  }
+
+  /** With `onread` there is no stream buffer whose draining would ask for more: `resume` and `read` do. */
+  resumeUser(): void {
+    if (this.userCallback === null || this.reading || this.ended || this.socket.connecting || this.open === null) return
+    this.startReading()
+  }
+
+  pauseUser(): void {
+    if (this.userCallback !== null && this.reading && !this.socket.connecting) this.stopReading()
+  }
+
+  private pullInScope(): void {
+    try {
+      this.runInAsyncScope(this.pull, this)
+    } catch (error) {
+      // A listener threw amid the bytes. The rest is told again, as a kernel would; the error goes where the turn takes it.
+      process.nextTick(again, this)
+      throw error
+    }
+  }
+
+  /** Moves what the connection has to the stream, until one of them has no more to do. */
+  pull(): void {
+    if (this.pulling) return
+    this.pulling = true
+    try {
+      while (this.reading && this.connection !== null) {
+        const ready = this.connection.readable
+        if (ready === 0) {
+          this.pullEnd(this.connection)
+          return
+        }
+        this.active()
+        const more = this.userCallback === null ? this.pullChunk(this.connection, ready) : this.pullUser(this.connection, ready)
+        if (!more) this.stopReading()
+      }
+    } finally {
+      this.pulling = false
+    }
+  }
+
+  private pullChunk(connection: RawConnection, ready: number): boolean {
+    const buf = chunkOf(ready < CHUNK ? ready : CHUNK)
+    const n = connection.read(buf, 0, buf.length)
+    return this.socket.push(n === buf.length ? buf : buf.subarray(0, n))
+  }
+
+  private pullUser(connection: RawConnection, ready: number): boolean {
+    const buf = this.userBuffer
+    if (buf.length === 0) return false
+    const n = connection.read(buf, 0, ready < buf.length ? ready : buf.length)
+    const more = this.userCallback!(n, buf) !== false
+    if (this.userBufferOf !== null) {
+      const next = this.userBufferOf()
+      if (next instanceof Uint8Array) this.userBuffer = next
+    }
+    return more
+  }
+
+  /** Nothing is left to read for now: for ever? */
+  private pullEnd(connection: RawConnection): void {
+    if (this.broken !== null) {
+      this.socket.destroy(new NetError(this.broken.code, { syscall: 'read' }))
+    } else if (connection.ended && !this.ended) {
+      this.ended = true
+      this.stopReading()
+      this.socket.push(null)
+      this.socket.read(0)
+    }
+  }
+
+  // Writing
+
+  write(chunk: Uint8Array, queue: QueuedChunk[] | null, done: Done): void {
+    if (this.connection === null) {
+      done(badState('ERR_SOCKET_CLOSED'))
+      return
+    }
+    this.active()
+    this.out = chunk
+    this.outAt = 0
+    this.queue = queue
+    this.queueAt = 0
+    this.taken = 0
+    this.done = done
+    this.flush()
+    if (this.done !== null) this.update()
+  }
+
+  private goOn(): void {
+    this.active()
+    this.flush()
+    if (this.done === null) this.update()
+  }
+
+  /** Gives the connection as much of the write in progress as it takes. */
+  private flush(): void {
+    const connection = this.connection!
+    let error: NetError | null = null
+    try {
+      for (;;) {
+        const out = this.out!
+        const n = connection.write(out, this.outAt, out.length - this.outAt)
+        this.outAt += n
+        this.taken += n
+        if (this.outAt < out.length) return
+        if (this.queue === null || ++this.queueAt === this.queue.length) break
+        this.out = this.queue[this.queueAt].chunk
+        this.outAt = 0
+      }
+    } catch (thrown) {
+      error = new NetError(codeOf(this.broken ?? thrown), { syscall: 'write' })
+    }
+    this.endWrite()?.(error)
+  }
+
+  private endWrite(): Done | null {
+    const done = this.done
+    this.out = null
+    this.queue = null
+    this.done = null
+    this.taken = 0
+    return done
+  }
+
+  shutdown(): void {
+    try {
+      this.connection?.shutdown()
+    } catch {
+      // Broken already: a read or destroy finds out, as with shutdown(2) and ENOTCONN.
+    }
+    this.update()
+  }
+
+  /** The socket is destroyed. Returns the callback of the write that was in progress. */
+  release(reset: boolean): Done | null {
+    this.stopAttemptTimer()
+    this.attemptFailed = null
+    if (this.timer !== null) clearTimeout(this.timer)
+    this.timer = null
+    this.reading = false
+    this.free = true
+    const done = this.endWrite()
+    if (reset) this.connection?.abort()
+    else this.connection?.close()
+    this.update()
+    return done
+  }
+
+  /** The connection as the socket sees it: none once it was destroyed. */
+  get open(): RawConnection | null {
+    return this.free ? null : this.connection
+  }
+
+  // Keeping the process alive
+
+  update(): void {
+    const connection = this.connection
+    const busy = !this.free && (this.socket.connecting || (connection !== null && (this.reading || this.done !== null)))
+    const unsent = connection !== null && !this.over && connection.unsent > 0
+    const hold = this.wanted && (busy || unsent)
+    if (hold !== this.held) {
+      this.held = hold
+      if (hold) this.context.deps.host.hold()
+      else this.context.deps.host.release()
+    }
+    if (hold && !busy && !this.waiting) {
+      this.waiting = true
+      this.context.deps.host.after(LINGER_MS, this)
+    }
+  }
+
+  /** The lingering timer. */
+  run(): void {
+    this.waiting = false
+    this.update()
+  }
+}
+
+function again(driver: Driver): void {
+  if (driver.reading && driver.connection !== null) driver.onReadable(driver.connection)
+}

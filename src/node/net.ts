@@ -1,0 +1,89 @@
+/**
+ * `node:net` on a stack of one's own. Everything that opens a connection or listens does it through the stack; what only computes
+ * (`isIP`, `BlockList`, `SocketAddress`) is Node's.
+ */
+import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from 'node:net'
+import { type Callable, callable } from './callable.ts'
+import { checkAttemptMs } from './connect.ts'
+import type { NetContext, NodeDeps } from './deps.ts'
+import { checkBoolean } from './errors.ts'
+import { Server, type ServerOptions } from './server.ts'
+import { type Accepted, normalizeArgs, Socket, type SocketOptions } from './socket.ts'
+
+export type ConnectionListener = (socket: Socket) => void
+export type SocketConstructor = Callable<[options?: SocketOptions | null], Socket>
+export type ServerConstructor = Callable<
+  [options?: ServerOptions | ConnectionListener | null, listener?: ConnectionListener],
+  Server
+>
+
+export interface NetModule {
+  readonly Socket: SocketConstructor
+  readonly Server: ServerConstructor
+  /** An old name of `Socket`. */
+  readonly Stream: SocketConstructor
+  createServer(options?: ServerOptions | ConnectionListener | null, listener?: ConnectionListener): Server
+  /** `(options, cb)` or `(port, host, cb)`. */
+  connect(...args: unknown[]): Socket
+  createConnection(...args: unknown[]): Socket
+  isIP: typeof isIP
+  isIPv4: typeof isIPv4
+  isIPv6: typeof isIPv6
+  BlockList: typeof BlockList
+  SocketAddress: typeof SocketAddress
+  getDefaultAutoSelectFamily(): boolean
+  setDefaultAutoSelectFamily(value: boolean): void
+  getDefaultAutoSelectFamilyAttemptTimeout(): number
+  setDefaultAutoSelectFamilyAttemptTimeout(ms: number): void
+}
+
+export function createNet(deps: NodeDeps): NetModule {
+  // Node 20's autoSelect.
+  const autoSelect = { family: true, attemptMs: 250 }
+  const context: NetContext = { deps, autoSelect }
+
+  class StackSocket extends Socket {
+    constructor(options?: SocketOptions | null, accepted?: Accepted) {
+      super(context, options, accepted ?? null)
+    }
+  }
+  const SocketFace = callable<[SocketOptions?, Accepted?], Socket>('Socket', StackSocket)
+  const makeSocket = (options: SocketOptions, accepted: Accepted): Socket => new SocketFace(options, accepted)
+
+  class StackServer extends Server {
+    constructor(options?: ServerOptions | ConnectionListener | null, listener?: ConnectionListener) {
+      super(deps, makeSocket, options, listener)
+    }
+  }
+  const ServerFace = callable<[(ServerOptions | ConnectionListener | null)?, ConnectionListener?], Server>('Server', StackServer)
+
+  function connect(...args: unknown[]): Socket {
+    const [options, callback] = normalizeArgs(args)
+    const socket = new SocketFace(options)
+    if (options.timeout) socket.setTimeout(options.timeout)
+    return callback === null ? socket.connect(options) : socket.connect(options, callback)
+  }
+
+  return {
+    Socket: SocketFace as SocketConstructor,
+    Server: ServerFace,
+    Stream: SocketFace as SocketConstructor,
+    createServer: (options, listener) => new ServerFace(options, listener),
+    connect,
+    createConnection: connect,
+    isIP,
+    isIPv4,
+    isIPv6,
+    BlockList,
+    SocketAddress,
+    getDefaultAutoSelectFamily: () => autoSelect.family,
+    setDefaultAutoSelectFamily(value) {
+      checkBoolean(value, 'value')
+      autoSelect.family = value
+    },
+    getDefaultAutoSelectFamilyAttemptTimeout: () => autoSelect.attemptMs,
+    setDefaultAutoSelectFamilyAttemptTimeout(ms) {
+      autoSelect.attemptMs = checkAttemptMs(ms, 'value')
+    },
+  }
+}

@@ -1,0 +1,285 @@
+/**
+ * `net.Server` over a raw listener.
+ *
+ * Theory of operation. `listen` checks its arguments at once; with a host name or literal the listener is made after the lookup, as in
+ * Node, so `address()` is null until then. Every connection that TCP has accepted becomes a `Socket`. A server is closed when it
+ * listens no more and the last of its sockets is gone. A listener keeps the process alive unless `unref` was said.
+ */
+import { AsyncResource } from 'node:async_hooks'
+import { addAbortListener, EventEmitter } from 'node:events'
+import { inspect, promisify } from 'node:util'
+import { type Address, ANY, ANY_V4 } from '../base/address.ts'
+import type { ListenerHandler, RawConnection, RawListener } from '../tcp/api.ts'
+import type { NodeDeps } from './deps.ts'
+import { badState, badType, badValue, checkNumber, checkPort, checkSignal, codeOf, listenError, unsupported } from './errors.ts'
+import { type Place, place } from './place.ts'
+import { type Accepted, normalizeArgs, type Socket, type SocketOptions } from './socket.ts'
+
+export interface ServerOptions {
+  allowHalfOpen?: boolean
+  pauseOnConnect?: boolean
+  noDelay?: boolean
+  keepAlive?: boolean
+  /** ms before the first keep-alive probe. */
+  keepAliveInitialDelay?: number
+  highWaterMark?: number
+}
+
+export interface ListenOptions {
+  port?: number | string | null
+  host?: string
+  backlog?: number
+  exclusive?: boolean
+  ipv6Only?: boolean
+  signal?: AbortSignal
+  path?: string
+  fd?: number
+}
+
+/** What 'drop' tells about a connection beyond `maxConnections`. */
+export interface DropArgument {
+  localAddress: string
+  localPort: number
+  localFamily: string
+  remoteAddress: string
+  remotePort: number
+  remoteFamily: string
+}
+
+/** Makes the socket of an accepted connection; the net module gives its own class. */
+export type SocketMaker = (options: SocketOptions, accepted: Accepted) => Socket
+
+/** What the server is to its listener, in the async context of `listen`. */
+class Listening extends AsyncResource implements ListenerHandler {
+  listener: RawListener | null = null
+  private held = false
+
+  constructor(
+    private readonly server: Server,
+    private readonly deps: NodeDeps,
+    /** One listener for both families. */
+    readonly mapped: boolean,
+  ) {
+    super('TAPSTACKTCPSERVER')
+  }
+
+  onConnection(connection: RawConnection): void {
+    this.runInAsyncScope(this.server._onConnection, this.server, connection)
+  }
+
+  hold(on: boolean): void {
+    if (on === this.held) return
+    this.held = on
+    if (on) this.deps.host.hold()
+    else this.deps.host.release()
+  }
+
+  address(): Place {
+    const { localAddress, localPort } = this.listener!
+    return place(localAddress, localPort, this.mapped)
+  }
+
+  close(): void {
+    this.hold(false)
+    this.listener!.close()
+  }
+}
+
+export class Server extends EventEmitter {
+  allowHalfOpen: boolean
+  pauseOnConnect: boolean
+  noDelay: boolean
+  keepAlive: boolean
+  /** ms, as given; node:net shows seconds here. */
+  keepAliveInitialDelay: number
+  highWaterMark: number | undefined
+  maxConnections?: number
+  /** Connections now open. */
+  _connections = 0
+  private _listening: Listening | null = null
+  private _unref = false
+  /** Told apart by number: a lookup that ends after `close` or another `listen` is nobody's. */
+  private _listenId = 0
+
+  constructor(
+    private readonly _deps: NodeDeps,
+    private readonly _makeSocket: SocketMaker,
+    options?: ServerOptions | ((socket: Socket) => void) | null,
+    connectionListener?: (socket: Socket) => void,
+  ) {
+    super()
+    let listener = connectionListener
+    let given: ServerOptions = {}
+    if (typeof options === 'function') listener = options
+    else if (typeof options === 'object' && options !== null) given = options
+    else if (options !== undefined && options !== null) throw badType('options', 'of type object', options)
+    if (typeof listener === 'function') this.on('connection', listener)
+    if (given.keepAliveInitialDelay !== undefined) checkNumber(given.keepAliveInitialDelay, 'options.keepAliveInitialDelay')
+    if (given.highWaterMark !== undefined) checkNumber(given.highWaterMark, 'options.highWaterMark')
+    this.allowHalfOpen = given.allowHalfOpen || false
+    this.pauseOnConnect = Boolean(given.pauseOnConnect)
+    this.noDelay = Boolean(given.noDelay)
+    this.keepAlive = Boolean(given.keepAlive)
+    this.keepAliveInitialDelay = Math.max(given.keepAliveInitialDelay ?? 0, 0)
+    this.highWaterMark = given.highWaterMark !== undefined && given.highWaterMark >= 0 ? given.highWaterMark : undefined
+  }
+
+  /** `(port, host, backlog, cb)`, any of them left out, or `(options, cb)`. */
+  listen(...args: unknown[]): this {
+    const [given, callback] = normalizeArgs(args)
+    if (this._listening !== null) throw badState('ERR_SERVER_ALREADY_LISTEN')
+    if (callback !== null) this.once('listening', callback)
+    const options = given as ListenOptions
+    const backlogArg = positive(args[1]) ?? positive(args[2])
+    const id = ++this._listenId
+    this._closeOnAbort(options.signal)
+    if (typeof options.fd === 'number' && options.fd >= 0)
+      throw unsupported('listening on a file descriptor', 'use node:net for it')
+    let port = options.port
+    const none = args.length === 0 || typeof args[0] === 'function'
+    if (none || (port === undefined && 'port' in options) || port === null) port = 0
+    if (typeof port !== 'number' && typeof port !== 'string') {
+      if (options.path) throw unsupported(`listening on a path (${options.path})`, 'use node:net for it')
+      const why = 'port' in options || 'path' in options ? 'is invalid' : 'must have the property "port" or "path"'
+      throw badValue('options', why, inspect(options))
+    }
+    const number = checkPort(port, 'options.port')
+    const backlog = options.backlog || backlogArg
+    if (options.host) this._lookupAndListen(options.host, number, backlog, options.ipv6Only === true, id)
+    else this._listenOn(this._deps.ipv6 ? ANY : ANY_V4, number, backlog, options.ipv6Only === true)
+    return this
+  }
+
+  private _closeOnAbort(signal: AbortSignal | undefined): void {
+    if (signal === undefined) return
+    checkSignal(signal, 'options.signal')
+    const close = (): void => {
+      this.close()
+    }
+    if (signal.aborted) process.nextTick(close)
+    else this.once('close', addAbortListener(signal, close)[Symbol.dispose])
+  }
+
+  private _lookupAndListen(host: string, port: number, backlog: number | undefined, v6only: boolean, id: number): void {
+    this._deps.lookup(host, 0).then(
+      (found) => process.nextTick(() => id === this._listenId && this._listenOn(found[0], port, backlog, v6only)),
+      (error) => process.nextTick(() => id === this._listenId && this.emit('error', error)),
+    )
+  }
+
+  private _listenOn(address: Address, port: number, backlog: number | undefined, v6only: boolean): void {
+    const listening = new Listening(this, this._deps, address.equals(ANY) && !v6only)
+    try {
+      listening.listener = this._deps.tcp.listen({ port, address, backlog }, listening)
+    } catch (error) {
+      process.nextTick(emitError, this, listenError(codeOf(error), address.toString(), port))
+      return
+    }
+    this._listening = listening
+    listening.hold(!this._unref)
+    listening.runInAsyncScope(process.nextTick, process, emitListening, this)
+  }
+
+  /** @internal */
+  _onConnection(connection: RawConnection): void {
+    const mapped = this._listening?.mapped === true
+    if (this.maxConnections && this._connections >= this.maxConnections) {
+      const local = place(connection.localAddress, connection.localPort, mapped)
+      const remote = place(connection.remoteAddress, connection.remotePort, mapped)
+      connection.close()
+      this.emit('drop', {
+        localAddress: local.address,
+        localPort: local.port,
+        localFamily: local.family,
+        remoteAddress: remote.address,
+        remotePort: remote.port,
+        remoteFamily: remote.family,
+      })
+      return
+    }
+    const options: SocketOptions = {
+      allowHalfOpen: this.allowHalfOpen,
+      noDelay: this.noDelay,
+      keepAlive: this.keepAlive,
+      keepAliveInitialDelay: this.keepAliveInitialDelay,
+      readableHighWaterMark: this.highWaterMark,
+      writableHighWaterMark: this.highWaterMark,
+    }
+    this._connections++
+    const gone = (): void => {
+      this._connections--
+      this._emitCloseIfDrained()
+    }
+    this.emit('connection', this._makeSocket(options, { connection, mapped, pause: this.pauseOnConnect, server: this, gone }))
+  }
+
+  get listening(): boolean {
+    return this._listening !== null
+  }
+
+  /** Null before 'listening'. */
+  address(): Place | null {
+    return this._listening === null ? null : this._listening.address()
+  }
+
+  getConnections(callback: (error: Error | null, count: number) => void): this {
+    process.nextTick(callback, null, this._connections)
+    return this
+  }
+
+  /** Stops listening; 'close' comes when the last connection has ended. */
+  close(callback?: (error?: Error) => void): this {
+    this._listenId++
+    if (typeof callback === 'function') {
+      if (this._listening === null) this.once('close', () => callback(badState('ERR_SERVER_NOT_RUNNING')))
+      else this.once('close', callback)
+    }
+    this._listening?.close()
+    this._listening = null
+    this._emitCloseIfDrained()
+    return this
+  }
+
+  private _emitCloseIfDrained(): void {
+    if (this._listening === null && this._connections === 0) process.nextTick(emitClose, this)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this._listening !== null) await promisify(this.close).call(this)
+  }
+
+  /** With `captureRejections`: an async connection listener that failed ends its socket. */
+  override [EventEmitter.captureRejectionSymbol](error: Error, event: string | symbol, ...args: unknown[]): void {
+    if (event === 'connection') (args[0] as Socket).destroy(error)
+    else this.emit('error', error)
+  }
+
+  ref(): this {
+    this._unref = false
+    this._listening?.hold(true)
+    return this
+  }
+
+  unref(): this {
+    this._unref = true
+    this._listening?.hold(false)
+    return this
+  }
+}
+
+function positive(value: unknown): number | undefined {
+  const n = typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN
+  return n > 0 ? n : undefined
+}
+
+function emitError(server: Server, error: Error): void {
+  server.emit('error', error)
+}
+
+function emitListening(server: Server): void {
+  if (server.listening) server.emit('listening')
+}
+
+function emitClose(server: Server): void {
+  server.emit('close')
+}

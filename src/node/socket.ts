@@ -1,0 +1,387 @@
+/**
+ * `net.Socket` over a raw connection: a Duplex with Node's events in Node's order, Node's properties and Node's errors.
+ *
+ * Theory of operation. The stream is Node's own; the bytes are moved by the `Driver`. 'close' means what it means in Node: the
+ * descriptor is given back, one turn of the event loop after `destroy`; TCP ends the connection in its own time.
+ */
+import { addAbortSignal, Duplex, type DuplexOptions } from 'node:stream'
+import { NetError } from '../base/errors.ts'
+import type { RawConnection } from '../tcp/api.ts'
+import { type ConnectOptions, startConnect } from './connect.ts'
+import type { NetContext } from './deps.ts'
+import { type Done, Driver, type QueuedChunk } from './driver.ts'
+import { badState, badValue, checkDuration, checkFunction, checkNumber, missingArgs, unsupported } from './errors.ts'
+import { type Place, place } from './place.ts'
+
+export interface OnReadOptions {
+  buffer: Uint8Array | (() => Uint8Array)
+  /** False stops reading until `resume` or `read`. */
+  callback(bytesRead: number, buffer: Uint8Array): boolean
+}
+
+export interface SocketOptions extends Omit<DuplexOptions, 'signal'> {
+  noDelay?: boolean
+  keepAlive?: boolean
+  /** ms before the first keep-alive probe. */
+  keepAliveInitialDelay?: number
+  onread?: OnReadOptions | null
+  signal?: AbortSignal
+  fd?: number
+}
+
+/** How a server makes a socket of a connection that it accepted. */
+export interface Accepted {
+  connection: RawConnection
+  /** The listener is one of both families. */
+  mapped: boolean
+  pause: boolean
+  /** What `socket.server` shows. */
+  server: unknown
+  /** Called when the socket is gone. */
+  gone(): void
+}
+
+/** The state that is neither the stream's nor the driver's. */
+class Inside {
+  readonly driver: Driver
+  accepted: Accepted | null
+  /** 'end' was emitted and half-open is not allowed. */
+  finished = false
+  resetting = false
+  peer: Partial<Place> | null = null
+  local: Partial<Place> | null = null
+  /** Counts of the connection that was destroyed. */
+  bytesRead = 0
+  bytesWritten = 0
+
+  constructor(driver: Driver, accepted: Accepted | null) {
+    this.driver = driver
+    this.accepted = accepted
+  }
+}
+
+const inside = Symbol('tapstack')
+
+export class Socket extends Duplex {
+  connecting = false
+  timeout?: number
+  /** The server that accepted it, or null. */
+  server: unknown
+  /** `address:port` of each attempt when a name had several addresses. */
+  declare autoSelectFamilyAttemptedAddresses?: string[]
+  private readonly [inside]: Inside
+
+  constructor(context: NetContext, options: SocketOptions | number | null = {}, accepted: Accepted | null = null) {
+    if (typeof options === 'number') throw unsupported('a file descriptor', 'use node:net for it')
+    const { signal, ...rest } = options ?? {}
+    checkSocketOptions(rest)
+    super({ ...rest, allowHalfOpen: Boolean(rest.allowHalfOpen), emitClose: false, autoDestroy: true, decodeStrings: true })
+    const driver = new Driver(context, this, usableOnRead(rest.onread))
+    this[inside] = new Inside(driver, accepted)
+    driver.noDelay = Boolean(rest.noDelay)
+    driver.keepAlive = Boolean(rest.keepAlive)
+    driver.keepAliveDelay = Math.max(rest.keepAliveInitialDelay ?? 0, 0)
+    this.server = accepted === null ? null : accepted.server
+    this.on('end', markFinished)
+    if (accepted !== null) {
+      driver.drive(accepted.connection)
+      driver.applyOptions()
+      if (accepted.pause) this.pause()
+      else this.read(0)
+    }
+    if (signal !== undefined && signal !== null) addAbortSignal(signal, this)
+  }
+
+  /** `(options, cb)` or `(port, host, cb)`. */
+  connect(...args: unknown[]): this {
+    const [options, callback] = normalizeArgs(args)
+    if (callback !== null) this.once('connect', callback)
+    if (options.port === undefined && (options.path === undefined || options.path === null)) {
+      throw missingArgs('The "options" or "port" or "path" argument must be specified')
+    }
+    if (options.path) throw unsupported(`a socket path (${options.path})`, 'use node:net for it')
+    const state = this[inside]
+    if (this.destroyed) {
+      // A socket may be connected again after it was destroyed; the stream has only its own underscored way back.
+      const stream = this as unknown as { _undestroy(): void }
+      stream._undestroy()
+      state.driver.forget()
+      state.finished = false
+      state.peer = null
+      state.local = null
+      state.bytesRead = 0
+      state.bytesWritten = 0
+    }
+    state.driver.active()
+    this.connecting = true
+    startConnect(this, state.driver, options)
+    state.driver.update()
+    return this
+  }
+
+  // The stream's side
+
+  override _read(): void {
+    const { driver } = this[inside]
+    if (this.connecting || driver.open === null) this.once('connect', this._read)
+    else if (!driver.reading) driver.startReading()
+  }
+
+  override read(size?: number): unknown {
+    this[inside].driver.resumeUser()
+    return super.read(size)
+  }
+
+  override pause(): this {
+    this[inside].driver.pauseUser()
+    return super.pause()
+  }
+
+  override resume(): this {
+    this[inside].driver.resumeUser()
+    return super.resume()
+  }
+
+  override _write(chunk: Uint8Array, _encoding: BufferEncoding, done: Done): void {
+    if (this.connecting) this.writeLater(() => this._write(chunk, _encoding, done), done)
+    else this[inside].driver.write(chunk, null, done)
+  }
+
+  override _writev(chunks: QueuedChunk[], done: Done): void {
+    if (this.connecting) this.writeLater(() => this._writev(chunks, done), done)
+    else this[inside].driver.write(chunks[0].chunk, chunks, done)
+  }
+
+  private writeLater(write: () => void, done: Done): void {
+    const closed = (): void => done(badState('ERR_SOCKET_CLOSED_BEFORE_CONNECTION'))
+    this.once('connect', () => {
+      this.off('close', closed)
+      write()
+    })
+    this.once('close', closed)
+  }
+
+  override _final(done: Done): void {
+    if (this.pending) {
+      this.once('connect', () => this._final(done))
+      return
+    }
+    this[inside].driver.shutdown()
+    process.nextTick(done) // never at once: a reader that is done with the socket comes first
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: the signature of Writable.write
+  override write(chunk: any, encoding?: any, callback?: any): boolean {
+    if (!this[inside].finished || !this.writableEnded) return super.write(chunk, encoding, callback)
+    const done = typeof encoding === 'function' ? encoding : callback
+    const error = new NetError('EPIPE', { message: 'This socket has been ended by the other party' })
+    if (typeof done === 'function') process.nextTick(done, error)
+    this.destroy(error)
+    return false
+  }
+
+  /** Destroys the socket once everything written was handed to TCP. */
+  destroySoon(): void {
+    if (this.writable) this.end()
+    if (this.writableFinished) this.destroy()
+    else this.once('finish', this.destroy)
+  }
+
+  /** Ends the connection with a RST. */
+  resetAndDestroy(): this {
+    if (this.connecting) this.once('connect', reset)
+    else if (this[inside].driver.open === null) this.destroy(badState('ERR_SOCKET_CLOSED'))
+    else reset.call(this)
+    return this
+  }
+
+  /** @internal */
+  _reset(): void {
+    this[inside].resetting = true
+    this.destroy()
+  }
+
+  override _destroy(error: Error | null, done: Done): void {
+    const state = this[inside]
+    const hadHandle = this.connecting || state.driver.open !== null
+    state.bytesRead = this.bytesRead
+    state.bytesWritten = written(this, state)
+    state.local = null
+    this.connecting = false
+    const write = state.driver.release(state.resetting)
+    state.resetting = false
+    done(error)
+    if (hadHandle) setImmediate(emitClose, this, error !== null, write)
+    else process.nextTick(emitClose, this, undefined, write)
+    const accepted = state.accepted
+    state.accepted = null
+    accepted?.gone()
+  }
+
+  // Looking
+
+  get pending(): boolean {
+    return this.connecting || this[inside].driver.open === null
+  }
+
+  get readyState(): 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed' {
+    if (this.connecting) return 'opening'
+    if (this.readable) return this.writable ? 'open' : 'readOnly'
+    return this.writable ? 'writeOnly' : 'closed'
+  }
+
+  get bytesRead(): number {
+    const state = this[inside]
+    const connection = state.driver.open
+    return connection === null ? state.bytesRead : connection.bytesRead
+  }
+
+  get bytesWritten(): number {
+    const state = this[inside]
+    return this.destroyed && state.driver.open === null ? state.bytesWritten : written(this, state)
+  }
+
+  get bufferSize(): number {
+    // Node's is undefined without a handle; its type says number.
+    return this.connecting || this[inside].driver.open !== null ? this.writableLength : (undefined as unknown as number)
+  }
+
+  get localAddress(): string | undefined {
+    return sockname(this, this[inside]).address
+  }
+
+  get localPort(): number | undefined {
+    return sockname(this, this[inside]).port
+  }
+
+  get localFamily(): string | undefined {
+    return sockname(this, this[inside]).family
+  }
+
+  get remoteAddress(): string | undefined {
+    return peername(this, this[inside]).address
+  }
+
+  get remotePort(): number | undefined {
+    return peername(this, this[inside]).port
+  }
+
+  get remoteFamily(): string | undefined {
+    return peername(this, this[inside]).family
+  }
+
+  /** The local address; empty when there is none. */
+  address(): Place | Record<string, never> {
+    return { ...sockname(this, this[inside]) } as Place
+  }
+
+  // Options
+
+  setNoDelay(on = true): this {
+    const { driver } = this[inside]
+    driver.noDelay = Boolean(on)
+    driver.open?.setNoDelay(driver.noDelay)
+    return this
+  }
+
+  setKeepAlive(on?: boolean, initialDelayMs?: number): this {
+    const { driver } = this[inside]
+    driver.keepAlive = Boolean(on)
+    driver.keepAliveDelay = Math.max(Math.trunc(Number(initialDelayMs) || 0), 0)
+    driver.open?.setKeepAlive(driver.keepAlive, driver.keepAliveDelay)
+    return this
+  }
+
+  /** 'timeout' comes after `ms` without reading or writing; 0 ends that. */
+  setTimeout(ms: number, callback?: () => void): this {
+    if (this.destroyed) return this
+    const { driver } = this[inside]
+    this.timeout = ms
+    const duration = checkDuration(ms, 'msecs')
+    if (driver.timer !== null) clearTimeout(driver.timer)
+    driver.timer = duration === 0 ? null : setTimeout(emitTimeout, duration, this).unref()
+    if (callback !== undefined) {
+      checkFunction(callback, 'callback')
+      if (duration === 0) this.removeListener('timeout', callback)
+      else this.once('timeout', callback)
+    }
+    return this
+  }
+
+  ref(): this {
+    this[inside].driver.wanted = true
+    this[inside].driver.update()
+    return this
+  }
+
+  unref(): this {
+    this[inside].driver.wanted = false
+    this[inside].driver.update()
+    return this
+  }
+}
+
+/** What TCP took, and what is queued; `writableLength` has the write in progress whole. */
+function written(socket: Socket, state: Inside): number {
+  const connection = state.driver.open
+  return (connection === null ? 0 : connection.bytesWritten) + socket.writableLength - state.driver.taken
+}
+
+function sockname(socket: Socket, state: Inside): Partial<Place> {
+  const c = state.driver.open
+  if (c === null) return {}
+  if (socket.connecting) return place(c.localAddress, c.localPort, false)
+  state.local ??= place(c.localAddress, c.localPort, state.accepted?.mapped === true)
+  return state.local
+}
+
+function peername(socket: Socket, state: Inside): Partial<Place> {
+  const c = state.driver.open
+  if (c === null || socket.connecting) return state.peer ?? {}
+  state.peer ??= place(c.remoteAddress, c.remotePort, state.accepted?.mapped === true)
+  return state.peer
+}
+
+function usableOnRead(onread: OnReadOptions | null | undefined): OnReadOptions | null {
+  if (typeof onread !== 'object' || onread === null || typeof onread.callback !== 'function') return null
+  return onread.buffer instanceof Uint8Array || typeof onread.buffer === 'function' ? onread : null
+}
+
+function checkSocketOptions(options: SocketOptions): void {
+  if (options.objectMode) throw badValue('options.objectMode', 'is not supported', 'true')
+  if (options.readableObjectMode) throw badValue('options.readableObjectMode', 'is not supported', 'true')
+  if (options.writableObjectMode) throw badValue('options.writableObjectMode', 'is not supported', 'true')
+  if (options.keepAliveInitialDelay !== undefined) checkNumber(options.keepAliveInitialDelay, 'options.keepAliveInitialDelay')
+  if (options.fd !== undefined) throw unsupported('a file descriptor', 'use node:net for it')
+}
+
+/** `(options, cb)`, `(path, cb)` or `(port, host, cb)` as an object and a callback. */
+export function normalizeArgs(args: unknown[]): [ConnectOptions, ((...a: unknown[]) => void) | null] {
+  if (args.length === 0) return [{}, null]
+  const first = args[0]
+  const last = args[args.length - 1]
+  const callback = typeof last === 'function' ? (last as (...a: unknown[]) => void) : null
+  if (typeof first === 'object' && first !== null) return [first as ConnectOptions, callback]
+  if (typeof first === 'string' && !(Number(first) >= 0)) return [{ path: first }, callback]
+  const options: ConnectOptions = { port: first as number }
+  if (typeof args[1] === 'string') options.host = args[1]
+  return [options, callback]
+}
+
+function markFinished(this: Socket): void {
+  if (!this.allowHalfOpen) this[inside].finished = true
+}
+
+function reset(this: Socket): void {
+  this._reset()
+}
+
+function emitTimeout(socket: Socket): void {
+  socket.emit('timeout')
+}
+
+function emitClose(socket: Socket, hadError: boolean | undefined, write: Done | null): void {
+  write?.(null)
+  if (hadError === undefined) socket.emit('close')
+  else socket.emit('close', hadError)
+}

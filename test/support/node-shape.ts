@@ -1,0 +1,111 @@
+/**
+ * The strongest test of a drop-in: the same scenario against Node's own `net` on 127.0.0.1 and against ours, and equal logs of events.
+ *
+ * Every side of a scenario (client, server...) has a log of its own, because how the two interleave is nobody's promise. Ports are
+ * written as P, addresses as H.
+ */
+import nodeNet from 'node:net'
+import { expect, it } from 'vitest'
+import { lookupLiteral, type NodeDeps } from '../../src/node/deps.ts'
+import { NodeHost } from '../../src/node/host.ts'
+import { createNet, type NetModule } from '../../src/node/net.ts'
+import { FakeTcp } from './fake-tcp.ts'
+
+/** The part of node:net that scenarios use; ours is given under Node's own types, since that is the claim. */
+export type Net = typeof nodeNet
+
+export interface Env {
+  net: Net
+  /** Where servers of the scenario listen. */
+  host: string
+  /** An address that is not this host's. */
+  foreign: string
+  log(side: string, ...what: unknown[]): void
+}
+
+export type Scenario = (env: Env) => Promise<void>
+
+export interface FakeStack {
+  host: NodeHost
+  tcp: FakeTcp
+  deps: NodeDeps
+  net: NetModule
+}
+
+/** A net over TCP in memory. */
+export function fakeStack(buffer = 65_536): FakeStack {
+  const host = new NodeHost()
+  const tcp = new FakeTcp(host, ['10.0.0.1', '127.0.0.1'], buffer)
+  const udp = undefined as unknown as NodeDeps['udp'] // these scenarios have no datagrams
+  const deps: NodeDeps = { host, tcp, udp, ipv6: false, lookup: (name, family) => lookupLiteral(name, family, false) }
+  return { host, tcp, deps, net: createNet(deps) }
+}
+
+function show(what: unknown, host: string): string {
+  if (what instanceof Error) {
+    const fields = Object.entries(what)
+      .filter(([key]) => key !== 'stack')
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, value]) => `${key}=${key === 'port' || key === 'localPort' ? 'P' : value}`)
+    return `${what.name}(${what.message} | ${fields.join(' ')})`.replaceAll(host, 'H').replace(/H:\d+/g, 'H:P')
+  }
+  if (typeof what === 'object' && what !== null) {
+    return JSON.stringify(what, (key, value) => (/[pP]ort$/.test(key) && value !== undefined ? 'P' : value)).replaceAll(host, 'H')
+  }
+  return String(what).replaceAll(host, 'H').replace(/H:\d+/g, 'H:P')
+}
+
+/** Runs a scenario and gives the logs of its sides. */
+export async function record(net: Net, host: string, scenario: Scenario): Promise<Record<string, string[]>> {
+  const logs: Record<string, string[]> = {}
+  await scenario({
+    net,
+    host,
+    foreign: '10.77.0.1',
+    log(side, ...what) {
+      logs[side] ??= []
+      logs[side].push(what.map((w) => show(w, host)).join(' '))
+    },
+  })
+  return logs
+}
+
+/** Ours and Node's logs of a scenario must be equal. */
+export function both(name: string, scenario: Scenario): void {
+  it(name, async () => {
+    const theirs = await record(nodeNet, '127.0.0.1', scenario)
+    const ours = await record(fakeStack().net as unknown as Net, '10.0.0.1', scenario)
+    expect(ours).toEqual(theirs)
+    expect(Object.keys(theirs).length).toBeGreaterThan(0)
+  })
+}
+
+/** Logs every event of a socket; data as text at its end, so that the size of chunks plays no part. */
+export function watch(env: Env, side: string, socket: nodeNet.Socket, flow = true): nodeNet.Socket {
+  let text = ''
+  if (flow) socket.on('data', (chunk) => (text += chunk.toString('latin1')))
+  socket.on('lookup', (error, address, family, host) => env.log(side, 'lookup', error, address, family, host))
+  socket.on('connectionAttempt', (ip, port, family) => env.log(side, 'attempt', ip, typeof port, family))
+  socket.on('connect', () => env.log(side, 'connect', socket.readyState, socket.connecting, socket.pending))
+  socket.on('ready', () => env.log(side, 'ready'))
+  socket.on('end', () => env.log(side, 'end', text.length > 200 ? text.length : JSON.stringify(text), socket.readyState))
+  socket.on('finish', () => env.log(side, 'finish', socket.readyState))
+  socket.on('timeout', () => env.log(side, 'timeout'))
+  socket.on('error', (error) => env.log(side, 'error', error))
+  socket.on('close', (hadError) => env.log(side, 'close', hadError, socket.readyState, socket.bytesRead, socket.bytesWritten))
+  return socket
+}
+
+export function listening(server: nodeNet.Server, host: string): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(0, host, () => {
+      server.removeListener('error', reject)
+      resolve((server.address() as nodeNet.AddressInfo).port)
+    })
+  })
+}
+
+export function event(emitter: NodeJS.EventEmitter, name: string): Promise<unknown> {
+  return new Promise((resolve) => emitter.once(name, resolve))
+}

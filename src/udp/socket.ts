@@ -1,0 +1,207 @@
+/**
+ * A UDP socket in the raw shape: synchronous and non-blocking. What its owner does leaves at once; what happens to it is told by the
+ * handler, in the tell step of a turn, when no protocol code is on the stack.
+ */
+import { Address, ANY, ANY_V4, address } from '../base/address.ts'
+import { NetError } from '../base/errors.ts'
+import type { Tellable } from '../base/tell.ts'
+import type { Interface } from '../ip/interface.ts'
+import type { Packet } from '../ip/packet.ts'
+import { Route } from '../ip/route.ts'
+import { type Datagram, ReceiveQueue } from './receive-queue.ts'
+import type { Udp } from './udp.ts'
+
+/** What a socket calls. Methods not needed may be left out. */
+export interface UdpHandler {
+  /** Datagrams arrived. Called again only after more arrive. */
+  onReadable?(socket: UdpSocket): void
+  /** There is room again after a `send` that returned false. */
+  onWritable?(socket: UdpSocket): void
+  /** An error came back for something sent by a connected socket (ECONNREFUSED, EHOSTUNREACH, ...). The socket lives on. */
+  onError?(socket: UdpSocket, error: NetError): void
+}
+
+export interface UdpOptions {
+  /** 4 (default): IPv4 only. 6: IPv6, and IPv4 as well unless `ipv6Only`. */
+  family?: 4 | 6
+  ipv6Only?: boolean
+  /** SO_REUSEADDR: several sockets may share an address and port if all of them say so. */
+  reuseAddress?: boolean
+  /** Hear and send by this interface only (SO_BINDTODEVICE). */
+  iface?: Interface
+}
+
+export class UdpSocket implements Tellable {
+  handler: UdpHandler
+  readonly family: 4 | 6
+  readonly ipv6Only: boolean
+  readonly reuseAddress: boolean
+  readonly boundInterface: Interface | null
+  /** SO_BROADCAST: without it, sending to a broadcast address is EACCES. */
+  broadcast = false
+  /** 0: the stack's default. */
+  ttl = 0
+  /** RFC 1112 section 6.1: 1 unless asked. */
+  multicastTtl = 1
+  /** Traffic class of what is sent: DSCP and ECN. */
+  tos = 0
+  /** Never fragment: what does not fit the path is EMSGSIZE. */
+  dontFragment = false
+  /** Bytes of waiting datagrams, 44 more for each of them. */
+  receiveBufferBytes: number
+  /** What bind asked for; `localAddress` is more precise once connected. */
+  readonly boundAddress = new Address()
+  readonly localAddress = new Address()
+  localPort = 0
+  readonly remoteAddress = new Address()
+  remotePort = 0
+  connected = false
+  closed = false
+  /** Datagrams dropped because the queue was full. */
+  drops = 0
+  told = false
+  /** The way to the last destination; kept while it holds. Owned by Udp. */
+  readonly route = new Route()
+  /** The interface that was full when we last wanted to send; null while nothing waits. Owned by Udp. */
+  blockedOn: Interface | null = null
+  private readonly queue: ReceiveQueue
+  private hasArrivals = false
+  private hasRoom = false
+  /** Code of an error not yet told. */
+  private fault = ''
+
+  /** Made by `Udp.open`. */
+  constructor(
+    private readonly udp: Udp,
+    handler: UdpHandler,
+    options: UdpOptions,
+  ) {
+    this.handler = handler
+    this.family = options.family ?? 4
+    this.ipv6Only = options.ipv6Only ?? false
+    this.reuseAddress = options.reuseAddress ?? false
+    this.boundInterface = options.iface ?? null
+    this.receiveBufferBytes = udp.config.receiveBufferBytes
+    this.queue = new ReceiveQueue(udp.pool)
+    this.boundAddress.copy(this.any)
+    this.localAddress.copy(this.any)
+  }
+
+  /** The unspecified address of the socket's family. */
+  get any(): Address {
+    return this.family === 4 ? ANY_V4 : ANY
+  }
+
+  /** Datagrams waiting. */
+  get readable(): number {
+    return this.queue.count
+  }
+
+  /** Payload bytes of the first waiting datagram. */
+  get nextLength(): number {
+    return this.queue.nextLength
+  }
+
+  /** Bytes of waiting datagrams, with what they cost to keep. */
+  get queuedBytes(): number {
+    return this.queue.bytes
+  }
+
+  /**
+   * Takes a local address and port (0: an ephemeral one, at random). Throws NetError: EINVAL when bound already, EADDRINUSE,
+   * EADDRNOTAVAIL when the address is not one of the stack's, EAFNOSUPPORT.
+   */
+  bind(local: Address | string, port: number): void {
+    this.udp.bind(this, typeof local === 'string' ? address(local) : local, port)
+  }
+
+  /**
+   * Sends to and hears only this peer from now on, and hears of its errors. Throws NetError: ENETUNREACH and its like, EACCES for a
+   * broadcast address, EINVAL for port 0.
+   */
+  connect(remote: Address | string, port: number): void {
+    this.udp.connect(this, typeof remote === 'string' ? address(remote) : remote, port)
+  }
+
+  /** Ends `connect`. */
+  disconnect(): void {
+    if (!this.connected) throw new NetError('ENOTCONN', { syscall: 'disconnect' })
+    this.connected = false
+    this.remotePort = 0
+    this.remoteAddress.copy(this.any)
+    this.localAddress.copy(this.boundAddress)
+    this.route.generation = (this.udp.ip.generation - 1) | 0
+  }
+
+  /**
+   * Sends one datagram of `len` bytes at `buf[off]`, to the connected peer when `remote` is null. True: sent (which, with UDP,
+   * promises nothing). False: the link is full, nothing was sent, `onWritable` follows. Binds first if that was not done. Throws
+   * NetError: EDESTADDRREQ, EISCONN, EMSGSIZE, EACCES, ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL, ENETDOWN, EINVAL, EAFNOSUPPORT,
+   * EBADF once closed.
+   */
+  send(buf: Uint8Array, off: number, len: number, remote: Address | null, port: number): boolean {
+    return this.udp.send(this, buf, off, len, remote, port)
+  }
+
+  /** Moves the first waiting datagram to `into`. False: there is none. */
+  receive(into: Datagram): boolean {
+    if (this.queue.count === 0) return false
+    const index = this.queue.shift(into)
+    into.iface = null
+    for (const i of this.udp.ip.interfaces) if (i.index === index) into.iface = i
+    return true
+  }
+
+  /** Releases everything; no handler is called any more. Idempotent. */
+  close(): void {
+    if (this.closed) return
+    this.closed = true
+    this.udp.closed(this)
+    this.queue.clear()
+  }
+
+  // What Udp calls
+
+  /** A datagram for us. False: no room. */
+  arrived(packet: Packet, port: number, off: number, length: number): boolean {
+    if (!this.queue.push(packet, port, off, length, this.receiveBufferBytes)) {
+      this.drops++
+      return false
+    }
+    this.hasArrivals = true
+    this.udp.tells.add(this)
+    return true
+  }
+
+  /** An error to tell; of several the first is told, as SO_ERROR has it. */
+  failed(code: string): void {
+    if (this.fault === '') this.fault = code
+    this.udp.tells.add(this)
+  }
+
+  unblocked(): void {
+    this.hasRoom = true
+    this.udp.tells.add(this)
+  }
+
+  tell(): void {
+    try {
+      if (this.fault !== '' && !this.closed) {
+        const code = this.fault
+        this.fault = ''
+        this.handler.onError?.(this, new NetError(code, { syscall: 'recvmsg' }))
+      }
+      if (this.hasArrivals && !this.closed) {
+        this.hasArrivals = false
+        this.handler.onReadable?.(this)
+      }
+      if (this.hasRoom && !this.closed) {
+        this.hasRoom = false
+        this.handler.onWritable?.(this)
+      }
+    } finally {
+      // A handler that threw must not cost the others their news.
+      if (!this.closed && (this.hasArrivals || this.hasRoom || this.fault !== '')) this.udp.tells.add(this)
+    }
+  }
+}

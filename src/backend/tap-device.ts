@@ -63,8 +63,6 @@ const C = indexOf(NAMES)
 const READ_SIZE = 68 << 10
 /** Bytes handed over in one `receive`, so that what a turn touches stays in the second-level cache. */
 const BYTE_BUDGET = 256 << 10
-/** Link bytes before an IP packet: Ethernet and two tags. */
-const LINK_BYTES = 14 + 8
 /** Offsets whose addresses are remembered: frames that headers were written into backwards begin below this. */
 const REMEMBERED = 256
 
@@ -207,7 +205,10 @@ export class TapDevice implements TapNetIf {
     // A buffer whose memory was transferred away has length 0: nothing of it may be read through the address remembered.
     if (length <= 0 || start < headerSize || end > buf.length) return this.lost(C.dropOutBadRange)
     const isSuper = (meta & GSO_MASK) !== GSO_NONE
-    if (length > (isSuper ? this.gsoMax : this.mtu) + (this.isEthernet ? LINK_BYTES : 0)) return this.lost(C.dropOutTooLong)
+    if (length > (isSuper ? this.gsoMax : this.mtu)) {
+      const packet = this.isEthernet ? length - wire.linkBytes(buf, start) : length
+      if (packet > (isSuper ? this.gsoMax : this.mtu)) return this.lost(C.dropOutTooLong)
+    }
     if (headerSize === 0) {
       if (isSuper || (meta & CSUM_MASK) === CSUM_PARTIAL) return this.lost(C.dropOutNoOffload)
     } else if (!wire.putVnetHeader(buf, start, end, meta, this.isEthernet)) return this.lost(C.dropOutNoTransport)

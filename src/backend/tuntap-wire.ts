@@ -148,6 +148,17 @@ export function putVnetHeader(buf: Uint8Array, start: number, end: number, meta:
   return true
 }
 
+/** Bytes before the packet in an Ethernet frame: 14, and 4 for each of up to two tags. */
+export function linkBytes(buf: Uint8Array, start: number): number {
+  let bytes = ETH_HEADER
+  for (let tags = 0; tags < 2; tags++) {
+    const type = get16(buf, start + bytes - 2)
+    if (type !== ETHERTYPE_VLAN && type !== ETHERTYPE_QINQ) break
+    bytes += VLAN_TAG
+  }
+  return bytes
+}
+
 /** (offset of the transport header in `buf` << 8) | protocol, for TCP and UDP whose fixed header is whole; -1 otherwise. */
 function transportOf(buf: Uint8Array, start: number, end: number, ethernet: boolean): number {
   let at = start

@@ -386,7 +386,7 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
 
   /** Fifth check. False: the segment is not to be used any further. */
   private receiveAck(seg: Segment): boolean {
-    const { snd, rcv, tcp } = this
+    const { snd, tcp } = this
     const n = tcp.counters.values
     const ack = seg.ack
     if (this.state === State.SYN_RECEIVED) {
@@ -452,7 +452,6 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
     else if (advance) this.armRetransmit()
     if (advance || opened || sacked > 0 || duplicate) tcp.markDirty(this)
     if (advance && snd.finSent && ack === snd.nxt) return this.finAcknowledged()
-    void rcv
     return true
   }
 
@@ -636,7 +635,7 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
 
   private tooBig(report: ErrorReport): void {
     const old = this.snd.mss
-    if (!this.tcp.learnPathMtu(this.remoteAddress, report.mtu, this.route.mtu)) return
+    if (this.tcp.ip.pathMtu === null || !this.tcp.ip.pathMtu.learn(report)) return
     this.refreshRoute()
     if (this.state < State.ESTABLISHED) {
       this.synDue = true

@@ -8,7 +8,7 @@ import { put16, put32 } from '../base/bytes.ts'
 import { fold, sumBytes } from '../base/checksum.ts'
 import type { Ip } from '../ip/ip.ts'
 import { PROTO_TCP } from '../ip/packet.ts'
-import { pseudoHeaderSum } from '../ip/pseudo.ts'
+import { pseudoSum } from '../ip/pseudo-header.ts'
 import type { Route } from '../ip/route.ts'
 import type { Frame } from '../netif/frame.ts'
 import { PAYLOAD_AT } from '../netif/frame.ts'
@@ -181,7 +181,7 @@ export class Output {
     if (isSyn && b.windowScale >= 0) {
       put32(buf, o, (OPT_NOP << 24) | (OPT_WINDOW_SCALE << 16) | (OPT_WINDOW_SCALE_LENGTH << 8) | b.windowScale)
     }
-    this.finish(frame, route, pseudoHeaderSum(local, remote, PROTO_TCP), GSO_NONE, 0)
+    this.finish(frame, route, pseudoSum(local, remote, PROTO_TCP, 0), GSO_NONE, 0)
     const family = remote.isV4 ? this.ip.v4! : this.ip.v6!
     if (!family.output(frame, route, PROTO_TCP, tos, ttl, true)) return false
     this.segments++
@@ -189,9 +189,9 @@ export class Output {
   }
 
   /** Checksum and meta: left to the link where it offers that, else over the whole. */
-  private finish(frame: Frame, route: Route, pseudoSum: number, gso: number, size: number): void {
+  private finish(frame: Frame, route: Route, addresses: number, gso: number, size: number): void {
     const length = frame.end - frame.start
-    const sum = fold(pseudoSum + length)
+    const sum = fold(addresses + length)
     if (route.iface!.checksumOffload) {
       put16(frame.buf, frame.start + TCP.checksum, sum)
       frame.meta = frameMeta(CSUM_PARTIAL, gso, gso === GSO_NONE ? 0 : size)

@@ -7,6 +7,7 @@
  */
 import { Address, ANY, address as parse } from '../base/address.ts'
 import { sumBytes } from '../base/checksum.ts'
+import type { Clock } from '../base/clock.ts'
 import type { TcpConfig } from '../base/config.ts'
 import { Counters } from '../base/counters.ts'
 import { invalidArgument, NetError } from '../base/errors.ts'
@@ -17,7 +18,7 @@ import type { TellList } from '../base/tell.ts'
 import type { Timers } from '../base/timers.ts'
 import type { ErrorReport, Ip, Protocol } from '../ip/ip.ts'
 import { type Packet, PROTO_TCP, To } from '../ip/packet.ts'
-import { pseudoHeaderSum } from '../ip/pseudo.ts'
+import { pseudoSum } from '../ip/pseudo-header.ts'
 import { Route } from '../ip/route.ts'
 import type { Frame } from '../netif/frame.ts'
 import { CSUM_MASK, CSUM_NONE } from '../netif/netif.ts'
@@ -36,13 +37,18 @@ import { C, TCP_COUNTERS } from './tcp-counters.ts'
 import { TimeWait, TimeWaits } from './time-wait.ts'
 import { ACK, DEFAULT_MSS_V4, DEFAULT_MSS_V6, RST, TCP_HEADER } from './wire.ts'
 
+/** The time of the turn, in both units. */
+export interface TcpClock extends Clock {
+  readonly nowUs: number
+}
+
 /** What the layer needs from the stack. */
 export interface TcpDeps {
   ip: Ip
   frame: Frame
   timers: Timers
   /** Set once per turn. */
-  clock: { readonly nowMs: number; readonly nowUs: number }
+  clock: TcpClock
   random: Random
   config: TcpConfig
   ttl: number
@@ -50,8 +56,6 @@ export interface TcpDeps {
   pool?: BufferPool
   /** A turn is wanted: somebody is on the dirty list. */
   wake(): void
-  /** Learns a path MTU; true when it is smaller than what was believed. */
-  learnPathMtu(destination: Address, mtu: number, packetSize: number): boolean
 }
 
 export class Tcp implements Protocol, RawTcp {
@@ -59,7 +63,7 @@ export class Tcp implements Protocol, RawTcp {
   readonly ip: Ip
   readonly config: TcpConfig
   readonly timers: Timers
-  readonly clock: { readonly nowMs: number; readonly nowUs: number }
+  readonly clock: TcpClock
   readonly tell: TellList
   readonly pool: BufferPool
   readonly flights = new FlightPool()
@@ -108,7 +112,7 @@ export class Tcp implements Protocol, RawTcp {
     }
     const size = packet.end - packet.off
     if ((packet.meta & CSUM_MASK) === CSUM_NONE) {
-      const sum = pseudoHeaderSum(packet.source, packet.destination, PROTO_TCP) + size
+      const sum = pseudoSum(packet.source, packet.destination, PROTO_TCP, size)
       if (size < TCP_HEADER || sumBytes(packet.buf, packet.off, size, sum) !== 0xffff) {
         n[size < TCP_HEADER ? C.dropTooShort : C.dropBadChecksum]++
         n[C.tcpInErrs]++
@@ -403,7 +407,6 @@ export class Tcp implements Protocol, RawTcp {
     this.openConnections--
     this.counters.values[C.tcpTimeWaited]++
     this.timeWaits.add(t)
-    t.acknowledgeFin(c)
   }
 
   /** Hook for tests and traces: every change of state passes here. */
@@ -415,7 +418,7 @@ export class Tcp implements Protocol, RawTcp {
   onStateChange: ((from: number, to: number) => void) | null = null
 
   pseudoSum(c: Connection): number {
-    return pseudoHeaderSum(c.localAddress, c.remoteAddress, PROTO_TCP)
+    return pseudoSum(c.localAddress, c.remoteAddress, PROTO_TCP, 0)
   }
 
   /** The MSS to announce: what fits the interface (RFC 9293 section 3.7.1; options are not subtracted, RFC 6691). */
@@ -431,9 +434,6 @@ export class Tcp implements Protocol, RawTcp {
     return Math.max(option, 88)
   }
 
-  learnPathMtu(destination: Address, mtu: number, packetSize: number): boolean {
-    return this.deps.learnPathMtu(destination, mtu, packetSize)
-  }
 }
 
 function checkPort(port: number, name: string, min: number): void {

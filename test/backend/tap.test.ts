@@ -412,15 +412,24 @@ describe('sending', () => {
   it('loses what does not fit the link', async () => {
     const { libc, link, count } = await opened()
     const big = new Uint8Array(80_000)
-    expect(link.send(big, 64, 64 + 1500 + 22 + 1, 0)).toBe(true)
-    expect(link.send(big, 64, 64 + 65_535 + 23, frameMeta(CSUM_PARTIAL, GSO_TCP4, 1460))).toBe(true)
-    expect(count('dropOutTooLong')).toBe(2)
+    expect(link.send(big, 64, 64 + 1500 + 14 + 1, 0)).toBe(true)
+    expect(link.send(big, 64, 64 + 65_535 + 15, frameMeta(CSUM_PARTIAL, GSO_TCP4, 1460))).toBe(true)
+    expect([count('dropOutTooLong'), libc.written.length]).toEqual([2, 0])
     expect(link.send(big, 64, 164, CSUM_PARTIAL)).toBe(true)
     expect(count('dropOutNoTransport')).toBe(1)
     const plain = await opened({ offload: false })
     expect(plain.link.send(big, 64, 164, CSUM_PARTIAL)).toBe(true)
     expect(plain.count('dropOutNoOffload')).toBe(1)
     expect([libc.written.length, plain.libc.written.length]).toEqual([0, 0])
+  })
+
+  it('does not count VLAN tags into the MTU', async () => {
+    const { libc, link, count } = await opened()
+    const tagged = noise(1500 + 22, 1)
+    tagged.set([0x88, 0xa8, 0, 1, 0x81, 0, 0, 2, 0x88, 0xb5], 12)
+    expect(link.send(lend(tagged), 64, 64 + 1522, 0)).toBe(true)
+    expect(link.send(lend(noise(1523, 1).fill(0x81, 12, 13).fill(0, 13, 14)), 64, 64 + 1523, 0)).toBe(true)
+    expect([count('outFrames'), count('dropOutTooLong'), libc.written.length]).toEqual([1, 1, 1])
   })
 
   it('reads no memory outside the buffer, not even when the buffer was transferred away', async () => {

@@ -5,7 +5,7 @@
  * Nothing of this touches the network of the machine: taps and addresses live in the namespace only.
  */
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { describe, it } from 'vitest'
 
 /** Ways to a namespace in which a tap can be made, best first. */
@@ -25,8 +25,11 @@ export const namespacePrefix: readonly string[] | null =
 
 export const canTap = namespacePrefix !== null
 
-/** Root outside, too: may make device nodes and drop to another user. */
-export const isRoot = process.getuid?.() === 0 && namespacePrefix?.[1] === '-n'
+/** Root of the machine, not only of a user namespace: may make device nodes and become another user. */
+export const isRoot =
+  process.platform === 'linux' &&
+  process.getuid?.() === 0 &&
+  /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'utf8'))
 
 /** `describe` for tests that need a tap. */
 export function describeTap(name: string, define: () => void): void {

@@ -1,0 +1,173 @@
+/** An attached interface as its user holds it: `eth0` of `const eth0 = stack.attach(link, ...)`. */
+import { type Address, address as parseAddress, type Prefix, prefix as parsePrefix } from '../base/address.ts'
+import { NetError } from '../base/errors.ts'
+import type { Arp } from '../arp/arp.ts'
+import { formatMac } from '../ethernet/mac.ts'
+import { addAddress, removeAddress, setAddressState } from '../ip/addresses.ts'
+import { AddressState, type Interface, type InterfaceAddress } from '../ip/interface.ts'
+import type { NetIf } from '../netif/netif.ts'
+import type { Port } from './turn.ts'
+import type { Stack } from './stack.ts'
+
+export interface AttachOptions {
+  /** `eth0`, `eth1`, ... (or `tun0`, ... without Ethernet) when left out. */
+  name?: string
+  /** `02:00:00:00:00:02` or 6 bytes. A random local one when left out, unless the link insists on its own. */
+  mac?: string | Uint8Array
+  /** `10.0.0.2/24`, ... */
+  addresses?: readonly string[]
+  /** Default gateways, one per family. */
+  gateway?: string | readonly string[]
+  /** At most the link's own. */
+  mtu?: number
+  /** RFC 5227: make sure that nobody has the addresses before using them (takes seconds). Default: the `arp.probe` option. */
+  probe?: boolean
+  /** Metric of the routes that `gateway` makes. */
+  metric?: number
+  dhcp?: boolean
+  slaac?: boolean
+}
+
+export class AttachedInterface {
+  /**
+   * Resolves when the addresses given to `attach` are usable; rejects with EADDRINUSE when another host has one of them (RFC 5227).
+   */
+  readonly ready: Promise<void>
+  private readonly waiting = new Map<InterfaceAddress, { resolve: () => void; reject: (error: NetError) => void }>()
+
+  constructor(
+    private readonly stack: Stack,
+    /** The interface as IP sees it. */
+    readonly iface: Interface,
+    readonly port: Port,
+    readonly arp: Arp | null,
+    options: AttachOptions,
+  ) {
+    const probe = options.probe ?? stack.config.arp.probe
+    const all = (options.addresses ?? []).map((text) => this.add(parsePrefix(text), probe))
+    this.ready = Promise.all(all).then(() => undefined)
+    this.ready.catch(() => undefined) // whoever does not await it is not punished with an unhandled rejection
+    const gateways = typeof options.gateway === 'string' ? [options.gateway] : (options.gateway ?? [])
+    for (const gateway of gateways) this.addGateway(gateway, options.metric ?? 0)
+  }
+
+  get name(): string {
+    return this.iface.name
+  }
+
+  get index(): number {
+    return this.iface.index
+  }
+
+  /** The link below. */
+  get link(): NetIf {
+    return this.iface.netif
+  }
+
+  /** `02:00:00:00:00:02`, or null on links without Ethernet. */
+  get mac(): string | null {
+    return this.iface.mac === null ? null : formatMac(this.iface.mac)
+  }
+
+  get mtu(): number {
+    return this.iface.mtu
+  }
+
+  get up(): boolean {
+    return this.iface.up
+  }
+
+  /** `10.0.0.2/24`, ... */
+  get addresses(): string[] {
+    return this.iface.addresses.map((a) => `${a.address}/${a.prefix.length}`)
+  }
+
+  /** Adds an address; resolves when it is usable. Throws NetError EEXIST, ERR_INVALID_IP_ADDRESS. */
+  addAddress(text: string, options: { probe?: boolean } = {}): Promise<void> {
+    const done = this.add(parsePrefix(text), options.probe ?? this.stack.config.arp.probe)
+    this.stack.turn.rearm()
+    return done
+  }
+
+  /** Takes an address away; false when it was not there. */
+  removeAddress(text: string): boolean {
+    const a = parsePrefix(text).address
+    const own = this.iface.addresses.find((o) => o.address.equals(a))
+    if (own === undefined) return false
+    this.arp?.acd.remove(own)
+    this.settle(own, new NetError('ECANCELED', { message: `${a} was removed` }))
+    return removeAddress(this.stack.ip, this.iface, a)
+  }
+
+  private add(prefix: Prefix, probe: boolean): Promise<void> {
+    if (!prefix.address.isV4) {
+      throw new NetError('EAFNOSUPPORT', { message: `${prefix}: this version speaks IPv4 only; leave IPv6 addresses out` })
+    }
+    const probing = probe && this.arp !== null
+    const own = addAddress(this.stack.ip, this.iface, prefix, probing ? AddressState.TENTATIVE : AddressState.PREFERRED)
+    if (this.arp === null) return Promise.resolve()
+    const done = probing
+      ? new Promise<void>((resolve, reject) => this.waiting.set(own, { resolve, reject }))
+      : Promise.resolve()
+    done.catch(() => undefined)
+    this.arp.acd.add(own, probing)
+    return done
+  }
+
+  private addGateway(text: string, metric: number): void {
+    const gateway = parseAddress(text)
+    if (!gateway.isV4) throw new NetError('EAFNOSUPPORT', { message: `gateway ${text}: this version speaks IPv4 only` })
+    const onLink = this.iface.ethernet === null || this.iface.addresses.some((a) => a.prefix.contains(gateway))
+    if (!onLink) {
+      throw new NetError('ENETUNREACH', { message: `gateway ${text} is not on a network of ${this.name} (${this.addresses.join(', ') || 'no address'})` })
+    }
+    const ip = this.stack.ip
+    ip.routes.add({ prefix: parsePrefix('0.0.0.0/0'), gateway, iface: this.iface, metric, source: null, origin: 'static' })
+    ip.changed()
+  }
+
+  /** An address passed its probes. Called by conflict detection. */
+  addressReady(own: InterfaceAddress): void {
+    setAddressState(this.stack.ip, own, AddressState.PREFERRED)
+    this.settle(own, null)
+  }
+
+  /** Another host has the address. */
+  addressConflict(own: InterfaceAddress, mac: Uint8Array): void {
+    setAddressState(this.stack.ip, own, AddressState.DUPLICATE)
+    const error = new NetError('EADDRINUSE', {
+      address: own.address.toString(),
+      message: `${own.address} on ${this.name} is in use by ${formatMac(mac)}: choose another address`,
+    })
+    this.settle(own, error)
+    this.stack.onAddressConflict?.(this, own.address.toString(), formatMac(mac))
+  }
+
+  private settle(own: InterfaceAddress, error: NetError | null): void {
+    const w = this.waiting.get(own)
+    if (w === undefined) return
+    this.waiting.delete(own)
+    if (error === null) w.resolve()
+    else w.reject(error)
+  }
+
+  /** Adds a static neighbour (`ip neigh add ... lladdr ... nud permanent`). */
+  addNeighbor(address: string, mac: Uint8Array): void {
+    this.arp?.neighbors.setPermanent(parseAddress(address), mac)
+  }
+
+  /** Takes the interface off the stack and closes the link. */
+  detach(): Promise<void> {
+    return this.stack.detach(this)
+  }
+
+  /** Ends what still waits. Called when the interface goes. */
+  released(): void {
+    for (const own of [...this.waiting.keys()]) this.settle(own, new NetError('ECANCELED', { message: `${this.name} was closed` }))
+  }
+
+  /** The first address, for messages. */
+  get address(): Address | null {
+    return this.iface.addresses[0]?.address ?? null
+  }
+}

@@ -1,0 +1,274 @@
+/**
+ * A stack: where the layers are put together (the composition root), and what its user holds.
+ *
+ * Many live in one process and share nothing. Everything a stack does happens in its turn (turn.ts); everything it needs from the world comes
+ * by its `Host` and `Random`. Interfaces are attached and detached at run time; a loopback interface with 127.0.0.1/8 is always there.
+ */
+import type { AcdListener } from '../arp/acd.ts'
+import { Arp } from '../arp/arp.ts'
+import { Address, Prefix } from '../base/address.ts'
+import type { Host } from '../base/clock.ts'
+import { type Config, type ConfigOverrides, configure } from '../base/config.ts'
+import { invalidArgument, NetError } from '../base/errors.ts'
+import { BufferPool } from '../base/pool.ts'
+import type { Random } from '../base/random.ts'
+import { TellList } from '../base/tell.ts'
+import { Timers } from '../base/timers.ts'
+import { EthernetPort } from '../ethernet/ethernet.ts'
+import { parseMac, randomMac } from '../ethernet/mac.ts'
+import { Icmp } from '../icmp/icmp.ts'
+import { addAddress } from '../ip/addresses.ts'
+import { Interface, type InterfaceAddress } from '../ip/interface.ts'
+import type { Neighbor, NeighborListener } from '../ip/neighbor.ts'
+import { Ip } from '../ip/ip.ts'
+import { Packet, PROTO_TCP } from '../ip/packet.ts'
+import { Ipv4 } from '../ipv4/ipv4.ts'
+import { createLoopback } from '../link/loopback.ts'
+import { Frame } from '../netif/frame.ts'
+import type { NetIf } from '../netif/netif.ts'
+import { Tcp } from '../tcp/tcp.ts'
+import { Udp } from '../udp/udp.ts'
+import { AttachedInterface, type AttachOptions } from './attached.ts'
+import { InterfaceSink } from './sink.ts'
+import { type Port, Turn } from './turn.ts'
+import { LocalUnreachable } from './unreachable.ts'
+
+/** What a stack runs on. */
+export interface StackPlatform {
+  host: Host
+  random: Random
+}
+
+export class Stack implements NeighborListener, AcdListener {
+  readonly name: string
+  readonly config: Config
+  readonly host: Host
+  readonly random: Random
+  readonly timers = new Timers()
+  readonly ip = new Ip()
+  readonly tellList = new TellList()
+  readonly turn: Turn
+  readonly ipv4: Ipv4
+  readonly icmp: Icmp
+  /** UDP in the raw shape. */
+  readonly udp: Udp
+  /** TCP in the raw shape. */
+  readonly tcp: Tcp
+  readonly pool = new BufferPool()
+  /** Called when another host is found to use one of our addresses. */
+  onAddressConflict: ((iface: AttachedInterface, address: string, mac: string) => void) | null = null
+  /** Called when a link ends by itself. */
+  onLinkClosed: ((iface: AttachedInterface, error: Error | undefined) => void) | null = null
+  /** Packets on IP media that are neither IPv4 nor anything else we speak. */
+  droppedUnknownVersion = 0
+  private readonly frame = new Frame()
+  private readonly attached: AttachedInterface[] = []
+  private readonly unreachable: LocalUnreachable
+  private nextIndex = 1
+  private isClosed = false
+
+  constructor(platform: StackPlatform, overrides: ConfigOverrides = {}) {
+    const config = configure(overrides)
+    const { host, random } = platform
+    this.name = config.name
+    this.config = config
+    this.host = host
+    this.random = random
+    const { timers, ip, frame, pool } = this
+    this.turn = new Turn(host, timers, this.tellList, config.turn.receiveBudget, config.turn.sendQuantum)
+    const clock = this.turn
+    const wake = this.turn.wake
+    this.unreachable = new LocalUnreachable(ip)
+    this.ipv4 = new Ipv4({ ip, timers, clock, random, pool, config: config.ipv4 })
+    this.icmp = new Icmp({ ip, ipv4: this.ipv4, frame, timers, clock, random, config: config.icmp })
+    this.udp = new Udp({ ip, frame, random, config: config.udp, pool, tells: this.tellList, wake })
+    const loopback = this.addInterface(createLoopback(), { name: 'lo' }, true)
+    this.tcp = new Tcp(
+      { ip, frame, timers, clock, random, config: config.tcp, ttl: config.ipv4.ttl, tell: this.tellList, pool, wake },
+      new Packet(loopback),
+    )
+    ip.register(PROTO_TCP, this.tcp)
+    this.turn.setSpeaker(this.tcp)
+  }
+
+  /**
+   * Makes a link one of the stack's interfaces. Throws NetError: EEXIST (name taken), ERR_INVALID_MAC_ADDRESS,
+   * ERR_INVALID_IP_ADDRESS, ERR_INVALID_ARG_VALUE.
+   */
+  attach(netif: NetIf, options: AttachOptions = {}): AttachedInterface {
+    if (this.isClosed) throw new NetError('ERR_STACK_CLOSED', { message: `stack ${this.name} is closed` })
+    if (options.dhcp || options.slaac) {
+      throw new NetError('EOPNOTSUPP', { message: 'dhcp and slaac are not part of this version: give addresses and gateway' })
+    }
+    const name = options.name ?? this.freeName(netif)
+    if (this.attached.some((a) => a.name === name)) throw new NetError('EEXIST', { message: `interface ${name} exists already` })
+    if (options.mtu !== undefined && !(options.mtu >= 68 && options.mtu <= netif.mtu)) {
+      throw invalidArgument(`mtu ${options.mtu} is not between 68 and the link's ${netif.mtu}`)
+    }
+    const iface = this.addInterface(netif, { ...options, name }, false)
+    this.turn.rearm()
+    return this.attached.find((a) => a.iface === iface)!
+  }
+
+  private addInterface(netif: NetIf, options: AttachOptions & { name: string }, isLoopback: boolean): Interface {
+    const { ip, turn } = this
+    const ethernet = netif.medium === 'ethernet' ? new EthernetPort(netif, this.macFor(netif, options.mac)) : null
+    const iface = new Interface(this.nextIndex++, options.name, netif, ethernet, isLoopback)
+    if (options.mtu !== undefined) iface.mtu = options.mtu
+    turn.readClock()
+    const ipv4 = this.ipv4.port(iface)
+    let arp: Arp | null = null
+    if (ethernet !== null) {
+      const { timers, random, frame, pool } = this
+      arp = new Arp(iface, { timers, clock: turn, random, config: this.config.arp, frame, pool, listener: this })
+      ethernet.arp = arp
+      ethernet.ipv4 = ipv4
+      iface.neighbors = arp.neighbors
+    }
+    const port = turn.addPort(netif)
+    netif.attach(new InterfaceSink(this, iface, port, ipv4))
+    ip.interfaces.push(iface)
+    if (isLoopback) {
+      ip.loopback = iface
+      addAddress(ip, iface, new Prefix(Address.v4(0x7f000001), 8))
+    } else {
+      try {
+        this.attached.push(new AttachedInterface(this, iface, port, arp, options))
+      } catch (error) {
+        this.dropInterface(iface, port)
+        throw error
+      }
+    }
+    ip.changed()
+    return iface
+  }
+
+  private macFor(netif: NetIf, wanted: string | Uint8Array | undefined): Uint8Array {
+    const mac = wanted === undefined ? (netif.mac ?? randomMac(this.random)) : typeof wanted === 'string' ? parseMac(wanted) : wanted
+    if (mac.length !== 6 || (mac[0] & 1) !== 0) {
+      throw invalidArgument('a MAC address has 6 bytes and is not a group address (lowest bit of the first byte)', 'ERR_INVALID_MAC_ADDRESS')
+    }
+    return mac.slice()
+  }
+
+  private freeName(netif: NetIf): string {
+    const stem = netif.medium === 'ethernet' ? 'eth' : 'tun'
+    for (let i = 0; ; i++) if (!this.attached.some((a) => a.name === `${stem}${i}`)) return `${stem}${i}`
+  }
+
+  /** A packet that waited for its neighbour in vain (NeighborListener). */
+  onUnreachable(_neighbor: Neighbor, buf: Uint8Array, start: number, end: number, etherType: number): void {
+    this.unreachable.deliver(buf, start, end, etherType)
+  }
+
+  /** An address may be used (AcdListener). */
+  onReady(iface: Interface, own: InterfaceAddress): void {
+    this.attached.find((a) => a.iface === iface)?.addressReady(own)
+  }
+
+  /** An address belongs to another host too (AcdListener). */
+  onConflict(iface: Interface, own: InterfaceAddress, mac: Uint8Array): void {
+    this.attached.find((a) => a.iface === iface)?.addressConflict(own, mac)
+  }
+
+  /** Takes an interface away and closes its link. Connections over it live until they time out. */
+  async detach(attached: AttachedInterface): Promise<void> {
+    const i = this.attached.indexOf(attached)
+    if (i < 0) return
+    this.attached.splice(i, 1)
+    attached.released()
+    this.dropInterface(attached.iface, attached.port)
+    await attached.link.close()
+  }
+
+  private dropInterface(iface: Interface, port: Port): void {
+    const { ip } = this
+    iface.up = false
+    this.turn.removePort(port)
+    ip.routes.remove((e) => e.iface === iface)
+    const i = ip.interfaces.indexOf(iface)
+    if (i >= 0) ip.interfaces.splice(i, 1)
+    this.ipv4.dropInterface(iface)
+    iface.neighbors?.clear()
+    ip.changed()
+  }
+
+  /** The attached interfaces, the loopback not among them. */
+  get interfaces(): readonly AttachedInterface[] {
+    return this.attached
+  }
+
+  /** Routes as plain objects, best match first. */
+  get routes(): { destination: string; gateway: string | null; interface: string; metric: number; source: string | null; origin: string }[] {
+    return this.ip.routes.entries.map((e) => ({
+      destination: e.prefix.toString(),
+      gateway: e.gateway?.toString() ?? null,
+      interface: e.iface.name,
+      metric: e.metric,
+      source: e.source?.toString() ?? null,
+      origin: e.origin,
+    }))
+  }
+
+  /** Neighbours as `ip neigh` lists them. */
+  get neighbors(): { address: string; mac: string | null; state: string; interface: string }[] {
+    return this.attached.flatMap((a) =>
+      (a.iface.neighbors?.entries() ?? []).map((n) => ({ address: n.address.toString(), mac: n.mac, state: n.state, interface: a.name })),
+    )
+  }
+
+  /** Adds a route: `stack.addRoute('192.168.0.0/16', '10.0.0.1')`. Throws NetError ENETUNREACH when the gateway is on no network of ours. */
+  addRoute(destination: Prefix, gateway: Address | null, iface: AttachedInterface, metric = 0): void {
+    this.ip.routes.add({ prefix: destination.network, gateway, iface: iface.iface, metric, source: null, origin: 'static' })
+    this.ip.changed()
+  }
+
+  /** A link has room again. */
+  linkWritable(iface: Interface): void {
+    this.ipv4.flushPending(iface)
+    iface.neighbors?.flushPending()
+    this.udp.linkWritable(iface)
+    this.turn.wake()
+  }
+
+  /** A link ended by itself. */
+  linkClosed(iface: Interface, error: Error | undefined): void {
+    iface.up = false
+    this.ip.changed()
+    const attached = this.attached.find((a) => a.iface === iface)
+    if (attached !== undefined) this.onLinkClosed?.(attached, error)
+  }
+
+  /** Every counter, by layer and interface. Names are the MIBs' (RFC 4293, 4022, 4113); drops have a reason each. */
+  counters(onlyNonZero = false): Record<string, Record<string, number>> {
+    const out: Record<string, Record<string, number>> = {
+      ip: this.ipv4.counters.snapshot(onlyNonZero) as Record<string, number>,
+      icmp: this.icmp.counters.snapshot(onlyNonZero) as Record<string, number>,
+      udp: this.udp.counters.snapshot(onlyNonZero) as Record<string, number>,
+      tcp: this.tcp.counters.snapshot(onlyNonZero) as Record<string, number>,
+    }
+    for (const a of this.attached) {
+      if (a.iface.ethernet !== null) out[`${a.name}.ethernet`] = a.iface.ethernet.counters.snapshot(onlyNonZero) as Record<string, number>
+      if (a.arp !== null) out[`${a.name}.arp`] = a.arp.counters.snapshot(onlyNonZero) as Record<string, number>
+      if (a.link.counters !== undefined) out[`${a.name}.link`] = a.link.counters()
+    }
+    return out
+  }
+
+  /** Resets connections, closes links, ends everything. Afterwards the process can exit. Idempotent. */
+  async close(): Promise<void> {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.turn.readClock()
+    this.tcp.shutdown()
+    this.udp.close()
+    this.turn.run() // resets leave, applications hear
+    this.turn.close()
+    for (const a of [...this.attached]) await this.detach(a)
+    for (const i of [...this.ip.interfaces]) await i.netif.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+}

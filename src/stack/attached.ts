@@ -1,13 +1,14 @@
 /** An attached interface as its user holds it: `eth0` of `const eth0 = stack.attach(link, ...)`. */
-import { type Address, address as parseAddress, type Prefix, prefix as parsePrefix } from '../base/address.ts'
-import { NetError } from '../base/errors.ts'
+
 import type { Arp } from '../arp/arp.ts'
+import { type Address, type Prefix, address as parseAddress, prefix as parsePrefix } from '../base/address.ts'
+import { NetError } from '../base/errors.ts'
 import { formatMac } from '../ethernet/mac.ts'
-import { addAddress, removeAddress, setAddressState } from '../ip/addresses.ts'
+import { addAddress, removeAddress } from '../ip/addresses.ts'
 import { AddressState, type Interface, type InterfaceAddress } from '../ip/interface.ts'
 import type { NetIf } from '../netif/netif.ts'
-import type { Port } from './turn.ts'
 import type { Stack } from './stack.ts'
+import type { Port } from './turn.ts'
 
 export interface AttachOptions {
   /** `eth0`, `eth1`, ... (or `tun0`, ... without Ethernet) when left out. */
@@ -106,9 +107,7 @@ export class AttachedInterface {
     const probing = probe && this.arp !== null
     const own = addAddress(this.stack.ip, this.iface, prefix, probing ? AddressState.TENTATIVE : AddressState.PREFERRED)
     if (this.arp === null) return Promise.resolve()
-    const done = probing
-      ? new Promise<void>((resolve, reject) => this.waiting.set(own, { resolve, reject }))
-      : Promise.resolve()
+    const done = probing ? new Promise<void>((resolve, reject) => this.waiting.set(own, { resolve, reject })) : Promise.resolve()
     done.catch(() => undefined)
     this.arp.acd.add(own, probing)
     return done
@@ -119,22 +118,24 @@ export class AttachedInterface {
     if (!gateway.isV4) throw new NetError('EAFNOSUPPORT', { message: `gateway ${text}: this version speaks IPv4 only` })
     const onLink = this.iface.ethernet === null || this.iface.addresses.some((a) => a.prefix.contains(gateway))
     if (!onLink) {
-      throw new NetError('ENETUNREACH', { message: `gateway ${text} is not on a network of ${this.name} (${this.addresses.join(', ') || 'no address'})` })
+      throw new NetError('ENETUNREACH', {
+        message: `gateway ${text} is not on a network of ${this.name} (${this.addresses.join(', ') || 'no address'})`,
+      })
     }
     const ip = this.stack.ip
     ip.routes.add({ prefix: parsePrefix('0.0.0.0/0'), gateway, iface: this.iface, metric, source: null, origin: 'static' })
     ip.changed()
   }
 
-  /** An address passed its probes. Called by conflict detection. */
+  /** An address passed its probes; its state is PREFERRED already. Called by conflict detection. */
   addressReady(own: InterfaceAddress): void {
-    setAddressState(this.stack.ip, own, AddressState.PREFERRED)
+    this.stack.ip.changed()
     this.settle(own, null)
   }
 
-  /** Another host has the address. */
+  /** Another host has the address; its state is DUPLICATE already. */
   addressConflict(own: InterfaceAddress, mac: Uint8Array): void {
-    setAddressState(this.stack.ip, own, AddressState.DUPLICATE)
+    this.stack.ip.changed()
     const error = new NetError('EADDRINUSE', {
       address: own.address.toString(),
       message: `${own.address} on ${this.name} is in use by ${formatMac(mac)}: choose another address`,
@@ -163,7 +164,8 @@ export class AttachedInterface {
 
   /** Ends what still waits. Called when the interface goes. */
   released(): void {
-    for (const own of [...this.waiting.keys()]) this.settle(own, new NetError('ECANCELED', { message: `${this.name} was closed` }))
+    for (const own of [...this.waiting.keys()])
+      this.settle(own, new NetError('ECANCELED', { message: `${this.name} was closed` }))
   }
 
   /** The first address, for messages. */

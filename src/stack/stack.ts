@@ -19,8 +19,8 @@ import { parseMac, randomMac } from '../ethernet/mac.ts'
 import { Icmp } from '../icmp/icmp.ts'
 import { addAddress } from '../ip/addresses.ts'
 import { Interface, type InterfaceAddress } from '../ip/interface.ts'
-import type { Neighbor, NeighborListener } from '../ip/neighbor.ts'
 import { Ip } from '../ip/ip.ts'
+import type { Neighbor, NeighborListener } from '../ip/neighbor.ts'
 import { Packet, PROTO_TCP } from '../ip/packet.ts'
 import { Ipv4 } from '../ipv4/ipv4.ts'
 import { createLoopback } from '../link/loopback.ts'
@@ -144,9 +144,13 @@ export class Stack implements NeighborListener, AcdListener {
   }
 
   private macFor(netif: NetIf, wanted: string | Uint8Array | undefined): Uint8Array {
-    const mac = wanted === undefined ? (netif.mac ?? randomMac(this.random)) : typeof wanted === 'string' ? parseMac(wanted) : wanted
+    const mac =
+      wanted === undefined ? (netif.mac ?? randomMac(this.random)) : typeof wanted === 'string' ? parseMac(wanted) : wanted
     if (mac.length !== 6 || (mac[0] & 1) !== 0) {
-      throw invalidArgument('a MAC address has 6 bytes and is not a group address (lowest bit of the first byte)', 'ERR_INVALID_MAC_ADDRESS')
+      throw invalidArgument(
+        'a MAC address has 6 bytes and is not a group address (lowest bit of the first byte)',
+        'ERR_INVALID_MAC_ADDRESS',
+      )
     }
     return mac.slice()
   }
@@ -199,7 +203,14 @@ export class Stack implements NeighborListener, AcdListener {
   }
 
   /** Routes as plain objects, best match first. */
-  get routes(): { destination: string; gateway: string | null; interface: string; metric: number; source: string | null; origin: string }[] {
+  get routes(): {
+    destination: string
+    gateway: string | null
+    interface: string
+    metric: number
+    source: string | null
+    origin: string
+  }[] {
     return this.ip.routes.entries.map((e) => ({
       destination: e.prefix.toString(),
       gateway: e.gateway?.toString() ?? null,
@@ -213,7 +224,12 @@ export class Stack implements NeighborListener, AcdListener {
   /** Neighbours as `ip neigh` lists them. */
   get neighbors(): { address: string; mac: string | null; state: string; interface: string }[] {
     return this.attached.flatMap((a) =>
-      (a.iface.neighbors?.entries() ?? []).map((n) => ({ address: n.address.toString(), mac: n.mac, state: n.state, interface: a.name })),
+      (a.iface.neighbors?.entries() ?? []).map((n) => ({
+        address: n.address.toString(),
+        mac: n.mac,
+        state: n.state,
+        interface: a.name,
+      })),
     )
   }
 
@@ -248,7 +264,8 @@ export class Stack implements NeighborListener, AcdListener {
       tcp: this.tcp.counters.snapshot(onlyNonZero) as Record<string, number>,
     }
     for (const a of this.attached) {
-      if (a.iface.ethernet !== null) out[`${a.name}.ethernet`] = a.iface.ethernet.counters.snapshot(onlyNonZero) as Record<string, number>
+      if (a.iface.ethernet !== null)
+        out[`${a.name}.ethernet`] = a.iface.ethernet.counters.snapshot(onlyNonZero) as Record<string, number>
       if (a.arp !== null) out[`${a.name}.arp`] = a.arp.counters.snapshot(onlyNonZero) as Record<string, number>
       if (a.link.counters !== undefined) out[`${a.name}.link`] = a.link.counters()
     }

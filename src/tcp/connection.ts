@@ -4,7 +4,7 @@
  * Theory of operation. `receive` treats a segment in the order of RFC 9293 section 3.10.7 and never sends: it updates the halves (`rcv`,
  * `snd`), puts the connection on the dirty list and says what the application should be told. `tell` calls the application's handler.
  * `speak`, at the end of the turn, emits what is due: SYN, retransmissions, new data, probes, at last a pure ACK if no other segment carried
- * it. One timer (`Timed`) stands for all deadlines; pushing a deadline back is one store.
+ * it. What arrives is judged in incoming.ts, what time brings in deadlines.ts; both ask here for every change of state.
  *
  * Deviations: segments without timestamps on a connection that negotiated them are accepted (RFC 7323 section 3.2 says SHOULD drop; dropping
  * them hangs handshakes through middleboxes that strip options); zero-window probes carry no octet but repeat SND.UNA-1, which every peer must
@@ -13,42 +13,40 @@
 import type { Address } from '../base/address.ts'
 import { NetError } from '../base/errors.ts'
 import type { Tellable } from '../base/tell.ts'
-import { Timed } from '../base/timers.ts'
-import { type ErrorReport, ErrorKind } from '../ip/ip.ts'
+import { ErrorKind, type ErrorReport } from '../ip/ip.ts'
 import { Route } from '../ip/route.ts'
 import { Offload } from '../netif/netif.ts'
 import type { ConnectionHandler, ConnectionInfo, RawConnection } from './api.ts'
 import type { CongestionControl } from './congestion.ts'
+import { Deadlines, Rtx } from './deadlines.ts'
 import type { Flow } from './flows.ts'
+import { receiveInSynSent, receiveSynchronized } from './incoming.ts'
 import { describeConnection } from './info.ts'
-import { Accepted, Receiver } from './receiver.ts'
+import { Receiver } from './receiver.ts'
 import { Rto } from './rto.ts'
 import type { Segment } from './segment.ts'
 import { Sender, Sent } from './sender.ts'
-import { geq, gt, later, leq, lt } from './seq.ts'
-import { State, STATE_NAMES } from './state.ts'
+import { gt, lt } from './seq.ts'
+import { STATE_NAMES, State } from './state.ts'
 import type { Tcp } from './tcp.ts'
 import { C } from './tcp-counters.ts'
-import { ACK, FIN, MAX_WINDOW_SCALE, RST, SYN, TCP_HEADER, TIMESTAMPS_SPACE, URG } from './wire.ts'
+import { ACK, MAX_WINDOW_SCALE, RST, SYN, TCP_HEADER, TIMESTAMPS_SPACE } from './wire.ts'
 
 /** What the application is to be told. */
-const News = { CONNECT: 1, READABLE: 2, WRITABLE: 4, URGENT: 8, CLOSE: 16 } as const
-/** What the retransmission timer is for. */
-const Rtx = { OFF: 0, RETRANSMIT: 1, PERSIST: 2 } as const
+export const News = { CONNECT: 1, READABLE: 2, WRITABLE: 4, URGENT: 8, CLOSE: 16 } as const
 /** What `speak` came to. */
 export const Spoken = { DONE: 0, MORE: 1, BLOCKED: 2 } as const
-/** RFC 7323 section 5.5: after 24 days without traffic TS.Recent says nothing. */
-const PAWS_STALE_MS = 24 * 24 * 3600 * 1000
 
 const NO_HANDLER: ConnectionHandler = {}
 
-export class Connection extends Timed implements RawConnection, Flow, Tellable {
+export class Connection implements RawConnection, Flow, Tellable {
   handler: ConnectionHandler = NO_HANDLER
   state: number = State.CLOSED
   readonly route = new Route()
   readonly snd: Sender
   readonly rcv: Receiver
   readonly rto: Rto
+  readonly deadlines: Deadlines
   /** On the dirty list, the tell list. Owned by those. */
   dirty = false
   told = false
@@ -62,7 +60,7 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
   windowScaling = false
   announcedMss = 536
   tsRecent = 0
-  private tsRecentMs = 0
+  tsRecentMs = 0
   tsOffset = 0
   pseudoSum = 0
   tos = 0
@@ -71,28 +69,13 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
   private news = 0
   private error: string | null = null
   /** An ICMP error that does not end the connection, but explains a time-out (RFC 9293 SHLD-25). */
-  private softError: string | null = null
-  private synDue = false
-  private probeDue = false
-  private rtx: number = Rtx.OFF
-  private rtxAt = 0
-  private ackAt = 0
-  private keepAlive = false
-  private keepAliveIdleMs: number
-  private keepAliveIntervalMs: number
-  private keepAliveProbes: number
-  private keepArmed = false
-  private keepAt = 0
-  private keepUnanswered = 0
-  private lifeArmed = false
-  private lifeAt = 0
-  private userTimeoutMs: number
-  private retries = 0
-  private firstRetryMs = 0
-  private lastInvalidAckMs = 0
-  private invalidAckSent = false
+  softError: string | null = null
+  synDue = false
+  probeDue = false
+  lastInvalidAckMs = 0
+  invalidAckSent = false
   lastReceivedMs = 0
-  private synSentUs = 0
+  synSentUs = 0
   private everConnected = false
   bytesRead = 0
   bytesWritten = 0
@@ -108,7 +91,6 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
     readonly remotePort: number,
     control: CongestionControl,
   ) {
-    super()
     const config = tcp.config
     this.rto = new Rto(config.rtoInitialMs, config.rtoMinMs, config.rtoMaxMs)
     this.snd = new Sender(
@@ -127,12 +109,8 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
       config.maxOutOfOrderRanges,
       config.quickAcks,
     )
+    this.deadlines = new Deadlines(this, config)
     this.snd.noDelay = config.noDelay
-    this.keepAlive = config.keepAlive
-    this.keepAliveIdleMs = config.keepAliveIdleMs
-    this.keepAliveIntervalMs = config.keepAliveIntervalMs
-    this.keepAliveProbes = config.keepAliveProbes
-    this.userTimeoutMs = config.userTimeoutMs
     this.ttl = tcp.defaultTtl
     this.lastReceivedMs = tcp.clock.nowMs
   }
@@ -160,7 +138,7 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
     this.snd.begin()
     this.everConnected = true
     this.setState(State.ESTABLISHED)
-    this.armKeepAlive()
+    this.deadlines.armKeepAlive()
   }
 
   /** What follows from the route: what we announce, the constant part of the checksum, the scale of our window. */
@@ -200,286 +178,33 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
   receive(seg: Segment): void {
     this.segmentsIn += seg.count
     this.lastReceivedMs = this.tcp.clock.nowMs
-    this.keepUnanswered = 0
-    if (this.state === State.SYN_SENT) this.receiveInSynSent(seg)
-    else if (this.state !== State.CLOSED) this.receiveSynchronized(seg)
+    this.deadlines.heard()
+    if (this.state === State.SYN_SENT) receiveInSynSent(this, seg)
+    else if (this.state !== State.CLOSED) receiveSynchronized(this, seg)
   }
 
-  /** RFC 9293 section 3.10.7.3. */
-  private receiveInSynSent(seg: Segment): void {
-    const { snd, rcv, tcp } = this
-    const n = tcp.counters.values
-    const hasAck = (seg.flags & ACK) !== 0
-    if (hasAck && (leq(seg.ack, snd.iss) || gt(seg.ack, snd.nxt))) {
-      if ((seg.flags & RST) === 0) tcp.resetFor(seg)
-      n[C.dropBadAckInSynSent]++
-      return
-    }
-    if ((seg.flags & RST) !== 0) {
-      if (hasAck) this.fail('ECONNREFUSED')
-      else n[C.dropUnacceptableReset]++
-      return
-    }
-    if ((seg.flags & SYN) === 0) {
-      n[C.dropNoSynInSynSent]++
-      return
-    }
-    rcv.irs = seg.seq
-    rcv.nxt = (seg.seq + 1) | 0
-    rcv.edge = (rcv.nxt + Math.min(rcv.limit, 0xffff)) | 0
-    rcv.lastAckSent = rcv.nxt
-    this.takeOptions(seg)
-    snd.wnd = seg.wnd // the window of a SYN is never scaled (RFC 7323 section 2.2)
-    snd.maxWnd = Math.max(snd.maxWnd, snd.wnd)
-    snd.wl1 = seg.seq
-    snd.wl2 = seg.ack
-    if (!hasAck) {
-      // Simultaneous open (RFC 9293 section 3.5, figure 7).
-      this.setState(State.SYN_RECEIVED)
-      this.synDue = true
-      this.rtx = Rtx.OFF
-      tcp.markDirty(this)
-      return
-    }
-    if (this.retries === 0) this.rto.sample((tcp.clock.nowUs - this.synSentUs) | 0)
-    this.completeOpen()
-    rcv.ackNow = true
-    // Data or FIN that came with the SYN (RFC 9293 3.10.7.3: "continue processing at the sixth step").
-    if (seg.len > 0 || (seg.flags & FIN) !== 0) {
-      seg.flags &= ~SYN
-      seg.seq = rcv.nxt
-      this.receiveText(seg)
-    }
-  }
-
-  private takeOptions(seg: Segment): void {
-    this.timestamps &&= seg.hasTimestamps
-    this.sackPermitted &&= seg.sackPermitted
-    this.windowScaling &&= seg.windowScale >= 0
-    if (this.windowScaling) this.snd.scale = Math.min(seg.windowScale, MAX_WINDOW_SCALE)
-    else this.rcv.scale = 0
-    if (this.timestamps) this.setTsRecent(seg.tsVal)
-    this.snd.peerMss = this.tcp.peerMss(seg.mss, this.remoteAddress.isV4)
-  }
-
-  private completeOpen(): void {
+  completeOpen(): void {
     this.synDue = false
-    this.rtx = Rtx.OFF
-    this.retries = 0
+    this.deadlines.stopRetransmit()
+    this.deadlines.retries = 0
     this.rto.backoff = 0
     this.applyMss()
     this.snd.begin()
     this.everConnected = true
     this.setState(State.ESTABLISHED)
-    this.armKeepAlive()
+    this.deadlines.armKeepAlive()
     this.tcp.counters.values[C.tcpConnectionsOpened]++
     this.notify(News.CONNECT)
     if (this.snd.room > 0) this.notify(News.WRITABLE)
     this.tcp.markDirty(this)
   }
 
-  /** RFC 9293 section 3.10.7.4, in its order. */
-  private receiveSynchronized(seg: Segment): void {
-    const { rcv, tcp } = this
-    const n = tcp.counters.values
-    if (this.state === State.SYN_RECEIVED && (seg.flags & (SYN | ACK)) === (SYN | ACK) && seg.seq === rcv.irs) {
-      // The other half of a simultaneous open: its SYN is known, its ACK is what counts.
-      seg.flags &= ~SYN
-      seg.seq = rcv.nxt
-    }
-    // RFC 7323 section 5.3, R1: an old duplicate has an old timestamp.
-    if (this.timestamps && seg.hasTimestamps && ((seg.tsVal - this.tsRecent) | 0) < 0 && (seg.flags & RST) === 0) {
-      if (((tcp.clock.nowMs - this.tsRecentMs) | 0) < PAWS_STALE_MS) {
-        n[C.PAWSEstabRejected]++
-        this.answerInvalid(seg)
-        return
-      }
-    }
-    // First: sequence number.
-    const span = seg.span
-    if (!rcv.isAcceptable(seg.seq, span)) {
-      if (!this.acceptOutside(seg, span)) return
-    } else if (span > 0) this.trim(seg)
-    // R3: TS.Recent follows what advances the window.
-    if (this.timestamps && seg.hasTimestamps && leq(seg.seq, rcv.lastAckSent) && ((seg.tsVal - this.tsRecent) | 0) >= 0) {
-      this.setTsRecent(seg.tsVal)
-    }
-    // Second: RST (RFC 5961 section 3.2).
-    if ((seg.flags & RST) !== 0) {
-      if (seg.seq === rcv.nxt) this.reset()
-      else this.challenge()
-      return
-    }
-    // Fourth: SYN (RFC 5961 section 4.2).
-    if ((seg.flags & SYN) !== 0) {
-      this.challenge()
-      return
-    }
-    // Fifth: ACK.
-    if ((seg.flags & ACK) === 0) {
-      n[C.dropNoAck]++
-      return
-    }
-    if (!this.receiveAck(seg)) return
-    // Sixth: URG. Seventh: text. Eighth: FIN.
-    if ((seg.flags & URG) !== 0) this.receiveUrgent(seg)
-    if (seg.len > 0 || (seg.flags & FIN) !== 0) this.receiveText(seg)
-  }
-
-  /**
-   * A segment outside the window. Returns true when its ACK field may still be used: a zero window admits valid ACKs, URG and RST
-   * (RFC 9293 MUST-66), payload cut off.
-   */
-  private acceptOutside(seg: Segment, span: number): boolean {
-    const { rcv } = this
-    const n = this.tcp.counters.values
-    if ((seg.flags & RST) !== 0) {
-      // With a closed window only the exact sequence number is in it.
-      if (seg.seq === rcv.nxt) return true
-      n[C.dropUnacceptableReset]++
-      return false
-    }
-    if (span > 0 && leq((seg.seq + span) | 0, rcv.nxt)) {
-      // A retransmission of what we have: say so (RFC 2883), and use what its ACK says.
-      n[C.tcpDuplicateSegments]++
-      if (seg.len > 0 && this.sackPermitted) rcv.duplicate(seg.seq, (seg.seq + seg.len) | 0)
-    } else if (rcv.window === 0 && seg.seq === rcv.nxt) {
-      n[C.tcpZeroWindowDrops]++
-    } else {
-      n[C.dropOutOfWindow]++
-    }
-    if ((seg.flags & SYN) !== 0) {
-      this.challenge()
-      return false
-    }
-    this.answerInvalid(seg)
-    if ((seg.flags & ACK) === 0 || gt(seg.seq, rcv.edge)) return false
-    seg.len = 0
-    seg.flags &= ~FIN
-    seg.seq = later(rcv.nxt, seg.seq)
-    return true
-  }
-
-  /** Cuts a segment that touches the window to the part inside it. */
-  private trim(seg: Segment): void {
-    const { rcv } = this
-    if (lt(seg.seq, rcv.nxt)) {
-      let cut = (rcv.nxt - seg.seq) | 0
-      if ((seg.flags & SYN) !== 0) {
-        seg.flags &= ~SYN // the SYN lies before the window: it is the old one, not a new
-        cut--
-      }
-      if (cut > 0 && this.sackPermitted && seg.len > 0) rcv.duplicate(seg.seq, rcv.nxt)
-      seg.off += cut
-      seg.len -= cut
-      seg.seq = rcv.nxt
-      rcv.ackNow = true
-      this.tcp.markDirty(this)
-    }
-    const over = (seg.seq + seg.len - rcv.edge) | 0
-    if (over > 0) {
-      seg.len -= over
-      seg.flags &= ~FIN
-      this.tcp.counters.values[C.tcpBeyondWindow]++
-    }
-  }
-
-  /** Fifth check. False: the segment is not to be used any further. */
-  private receiveAck(seg: Segment): boolean {
-    const { snd, tcp } = this
-    const n = tcp.counters.values
-    const ack = seg.ack
-    if (this.state === State.SYN_RECEIVED) {
-      if (leq(ack, snd.una) || gt(ack, snd.nxt)) {
-        tcp.resetFor(seg)
-        return false
-      }
-      if (this.retries === 0) this.rto.sample((tcp.clock.nowUs - this.synSentUs) | 0)
-      this.completeOpen()
-    }
-    if (gt(ack, snd.nxt) || lt(ack, (snd.una - snd.maxWnd) | 0)) {
-      // RFC 5961 section 5.2.
-      n[C.dropUnacceptableAck]++
-      this.challenge()
-      return false
-    }
-    let sacked = 0
-    if (seg.sackCount > 0 && this.sackPermitted) sacked = this.receiveSacks(seg)
-    const before = snd.una
-    const advance = gt(ack, before)
-    const wnd = seg.wnd << snd.scale
-    const outstanding = snd.nxt !== before
-    // RFC 5681 section 2; with SACK a duplicate is what brings new SACK information (RFC 6675 section 2).
-    const duplicate =
-      outstanding &&
-      ack === before &&
-      (this.sackPermitted ? sacked > 0 : seg.len === 0 && (seg.flags & FIN) === 0 && wnd === snd.wnd)
-    // Window update (RFC 9293 section 3.10.7.4): never from an old segment.
-    let opened = false
-    if (lt(snd.wl1, seg.seq) || (snd.wl1 === seg.seq && leq(snd.wl2, ack)) || advance) {
-      opened = wnd > snd.wnd || advance
-      snd.wnd = wnd
-      if (wnd > snd.maxWnd) snd.maxWnd = wnd
-      snd.wl1 = seg.seq
-      snd.wl2 = ack
-    }
-    if (advance) {
-      let tsRttUs = 0
-      if (this.timestamps && seg.hasTimestamps && seg.tsEcr !== 0) {
-        const ms = (this.tsNow() - seg.tsEcr) | 0
-        if (ms >= 0 && ms < 100_000) tsRttUs = ms * 1000 + 500
-      }
-      snd.acknowledged(this, ack, sacked, false, tcp.clock.nowUs, tcp.clock.nowMs, tsRttUs)
-      this.retries = 0
-      this.softError = null
-      this.route.neighbor?.confirm() // forward progress (RFC 4861 section 7.3.1)
-      if (snd.wantWritable && snd.room >= snd.limit / 3) {
-        snd.wantWritable = false
-        this.notify(News.WRITABLE)
-      }
-    } else if (sacked > 0 || duplicate) {
-      n[C.tcpDupAcks]++
-      snd.acknowledged(this, before, sacked, duplicate, tcp.clock.nowUs, tcp.clock.nowMs, 0)
-    }
-    if (this.rtx === Rtx.PERSIST) {
-      // Any answer says that the peer is there: probing goes on as long as it answers (MUST-37).
-      this.retries = 0
-      if (snd.wnd > 0 && opened) {
-        this.rtx = Rtx.OFF
-        this.rto.backoff = 0
-      }
-    } else if (snd.flight.count === 0) this.rtx = Rtx.OFF
-    else if (advance) this.armRetransmit()
-    if (advance || opened || sacked > 0 || duplicate) tcp.markDirty(this)
-    if (advance && snd.finSent && ack === snd.nxt) return this.finAcknowledged()
-    return true
-  }
-
-  private receiveSacks(seg: Segment): number {
-    const { snd } = this
-    let fresh = 0
-    for (let i = 0; i < seg.sackCount; i++) {
-      const left = seg.sacks[2 * i]
-      const right = seg.sacks[2 * i + 1]
-      if (!lt(left, right)) continue
-      // RFC 2883 section 4: a first block at or below the ACK, or inside the second block, is a D-SACK.
-      if (i === 0 && (leq(right, seg.ack) || (seg.sackCount > 1 && geq(left, seg.sacks[2]) && leq(right, seg.sacks[3])))) {
-        this.dsacks++
-        this.tcp.counters.values[C.tcpDsackReceived]++
-        continue
-      }
-      if (lt(left, snd.una) || gt(right, snd.nxt)) continue
-      fresh += snd.flight.sack(left, right)
-    }
-    return fresh
-  }
-
   /** Our FIN is acknowledged. False when the connection is gone. */
-  private finAcknowledged(): boolean {
+  finAcknowledged(): boolean {
     switch (this.state) {
       case State.FIN_WAIT_1:
         this.setState(State.FIN_WAIT_2)
-        if (this.orphan) this.armLife(this.tcp.config.finWait2Ms)
+        if (this.orphan) this.deadlines.armLife(this.tcp.config.finWait2Ms)
         return true
       case State.CLOSING:
         this.timeWait()
@@ -492,78 +217,7 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
     }
   }
 
-  /** RFC 9293 section 3.8.5: the pointer is to the octet after the urgent data; it only moves forward. Data stays in line. */
-  private receiveUrgent(seg: Segment): void {
-    const { rcv } = this
-    const up = (seg.seq + seg.urgent) | 0
-    if (seg.urgent === 0 || leq(up, rcv.nxt) || (rcv.urgent && leq(up, rcv.up))) return
-    rcv.up = up
-    rcv.urgent = true
-    this.notify(News.URGENT)
-  }
-
-  /** Seventh and eighth: payload and FIN, already trimmed to the window. */
-  private receiveText(seg: Segment): void {
-    const { rcv, tcp } = this
-    const n = tcp.counters.values
-    if (this.state !== State.ESTABLISHED && this.state !== State.FIN_WAIT_1 && this.state !== State.FIN_WAIT_2) return
-    const hasFin = (seg.flags & FIN) !== 0
-    if (seg.len > 0) {
-      if (this.orphan) {
-        // RFC 1122 section 4.2.2.13: data for which there is no reader.
-        n[C.tcpAbortOnData]++
-        this.sendReset()
-        this.finish(null)
-        return
-      }
-      if (rcv.finSeen && gt((seg.seq + seg.len) | 0, rcv.finSeq)) {
-        n[C.dropBeyondFin]++
-        return
-      }
-      if (seg.seq !== rcv.nxt && tcp.pool.inUse > tcp.config.memoryBytes) {
-        n[C.dropMemory]++
-        rcv.ackNow = true
-        tcp.markDirty(this)
-        return
-      }
-      const hadHoles = rcv.spans !== null && rcv.spans.count > 0
-      const what = rcv.accept(seg.seq, seg.buf, seg.off, seg.len)
-      if (what === Accepted.IN_ORDER) {
-        const perSegment = seg.count > 1 ? Math.ceil(seg.len / seg.count) : seg.len
-        if (perSegment > rcv.mss) rcv.mss = perSegment
-        this.acknowledgeData(hadHoles)
-        this.notify(News.READABLE)
-      } else {
-        if (what === Accepted.OUT_OF_ORDER) n[C.tcpOutOfOrder]++
-        else if (what === Accepted.REFUSED) n[C.dropTooManyRanges]++
-        else n[C.tcpDuplicateSegments]++
-        rcv.ackNow = true // RFC 5681 section 4.2: at once, it is what fast retransmit lives on
-        tcp.markDirty(this)
-      }
-    }
-    if (hasFin) {
-      rcv.sawFin((seg.seq + seg.len) | 0)
-      rcv.ackNow = true
-      tcp.markDirty(this)
-    }
-    if (rcv.finDue) this.receiveFin()
-  }
-
-  /** RFC 9293 section 3.8.6.3: an ACK for at least every second full segment; at once while holes are being filled. */
-  private acknowledgeData(hadHoles: boolean): void {
-    const { rcv, tcp } = this
-    const waiting = (rcv.nxt - rcv.lastAckSent) | 0
-    if (hadHoles || rcv.quick > 0 || waiting >= 2 * rcv.mss) {
-      rcv.ackNow = true
-      tcp.markDirty(this)
-    } else if (!rcv.delayed) {
-      rcv.delayed = true
-      this.ackAt = (tcp.clock.nowMs + tcp.config.delayedAckMs) | 0
-      this.schedule(this.ackAt)
-    }
-  }
-
-  private receiveFin(): void {
+  receiveFin(): void {
     const { rcv } = this
     rcv.nxt = (rcv.nxt + 1) | 0
     rcv.finSeen = false
@@ -587,32 +241,11 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
   private peerClosed = false
 
   /** A valid RST. */
-  private reset(): void {
+  reset(): void {
     this.tcp.counters.values[C.tcpEstabResets]++
     if (this.state === State.SYN_RECEIVED) this.fail('ECONNREFUSED')
     else if (this.state === State.CLOSING || this.state === State.LAST_ACK) this.finish(null)
     else this.fail('ECONNRESET')
-  }
-
-  /** RFC 5961: an ACK that a real peer can judge by; limited per connection and for the stack. */
-  private challenge(): void {
-    if (!this.tcp.mayChallenge()) return
-    this.answerInvalid(null)
-  }
-
-  /** An ACK in answer to an unacceptable segment; segments without data only so often, or two stacks could do this forever. */
-  private answerInvalid(seg: Segment | null): void {
-    const now = this.tcp.clock.nowMs
-    if (seg === null || seg.len === 0) {
-      if (this.invalidAckSent && ((now - this.lastInvalidAckMs) | 0) < this.tcp.config.invalidAckIntervalMs) {
-        this.tcp.counters.values[C.tcpAckSkipped]++
-        return
-      }
-      this.invalidAckSent = true
-      this.lastInvalidAckMs = now
-    }
-    this.rcv.ackNow = true
-    this.tcp.markDirty(this)
   }
 
   /** An ICMP error about a segment of ours (RFC 5927, RFC 9293 section 3.9.2.2). */
@@ -629,7 +262,8 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
     }
     const opening = this.state === State.SYN_SENT || this.state === State.SYN_RECEIVED
     // Hard errors end a connection only while it is opening; later they are soft (RFC 5927 section 5.2).
-    if (opening && (report.kind !== ErrorKind.TIME_EXCEEDED && report.kind !== ErrorKind.PARAMETER_PROBLEM)) this.fail(report.errorCode)
+    if (opening && report.kind !== ErrorKind.TIME_EXCEEDED && report.kind !== ErrorKind.PARAMETER_PROBLEM)
+      this.fail(report.errorCode)
     else this.softError = report.errorCode
   }
 
@@ -650,7 +284,7 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
 
   // ---------------------------------------------------------------- telling
 
-  private notify(news: number): void {
+  notify(news: number): void {
     this.news |= news
     if (this.accepted) this.tcp.tell.add(this)
   }
@@ -707,7 +341,7 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
       this.synDue = false
       this.segmentsOut++
       this.synSentUs = tcp.clock.nowUs
-      if (this.rtx === Rtx.OFF) this.armRetransmit()
+      if (this.deadlines.rtx === Rtx.OFF) this.deadlines.armRetransmit()
     }
     if (this.state < State.ESTABLISHED) return Spoken.DONE
     let left = quantum
@@ -726,20 +360,14 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
       if (!tcp.output.segment(this, snd.nxt, 0, ACK)) return Spoken.BLOCKED
       this.segmentsOut++
     }
-    // Nothing in flight will bring an ACK, and yet something waits: the window is closed (or too small to be worth it).
-    if (this.rtx === Rtx.OFF && snd.pending && snd.flight.count === 0) {
-      this.rtx = Rtx.PERSIST
-      this.retries = 0
-      this.rto.backoff = 0
-      this.armRtxAt(this.rto.ms)
-    }
+    if (this.deadlines.rtx === Rtx.OFF && snd.pending && snd.flight.count === 0) this.deadlines.armPersist()
     return Spoken.DONE
   }
 
   /** The sender has emitted data or FIN (a retransmission or not). */
   sentData(): void {
     this.segmentsOut++
-    if (this.rtx !== Rtx.RETRANSMIT) this.armRetransmit()
+    if (this.deadlines.rtx !== Rtx.RETRANSMIT) this.deadlines.armRetransmit()
     this.rcv.quick = 0 // interactive: ACKs ride on data
   }
 
@@ -758,7 +386,7 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
     this.tsRecentMs = this.tcp.clock.nowMs
   }
 
-  private sendReset(): void {
+  sendReset(): void {
     const b = this.tcp.output.bareSegment
     b.sourcePort = this.localPort
     b.destinationPort = this.remotePort
@@ -776,177 +404,33 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
     this.tcp.output.bare(this.route, this.localAddress, this.remoteAddress, this.tos, this.ttl)
   }
 
-  // ----------------------------------------------------------------- timers
-
-  private schedule(at: number): void {
-    if (!this.timerArmed || ((at - this.timerAt) | 0) < 0) this.tcp.timers.arm(this, at)
-  }
-
-  private armRetransmit(): void {
-    this.rtx = Rtx.RETRANSMIT
-    this.armRtxAt(this.rto.ms)
-  }
-
-  private armRtxAt(ms: number): void {
-    this.rtxAt = (this.tcp.clock.nowMs + ms) | 0
-    this.schedule(this.rtxAt)
-  }
-
-  private armKeepAlive(): void {
-    if (!this.keepAlive || this.state < State.ESTABLISHED) return
-    this.keepArmed = true
-    this.keepAt = (this.tcp.clock.nowMs + this.keepAliveIdleMs) | 0
-    this.schedule(this.keepAt)
-  }
-
-  private armLife(ms: number): void {
-    this.lifeArmed = true
-    this.lifeAt = (this.tcp.clock.nowMs + ms) | 0
-    this.schedule(this.lifeAt)
-  }
-
-  onTimer(now: number): void {
-    if (this.state === State.CLOSED) return
-    if (this.lifeArmed && ((now - this.lifeAt) | 0) >= 0) {
-      this.lifeArmed = false
-      if (this.state !== State.FIN_WAIT_2) this.sendReset() // linger ran out; a silent FIN-WAIT-2 just ends
-      this.finish(null)
-      return
-    }
-    if (this.rcv.delayed && ((now - this.ackAt) | 0) >= 0) {
-      this.rcv.delayed = false
-      this.rcv.ackNow = true
-      this.tcp.counters.values[C.DelayedACKs]++
-      this.tcp.markDirty(this)
-    }
-    if (this.rtx !== Rtx.OFF && ((now - this.rtxAt) | 0) >= 0) this.onRetransmitTimer(now)
-    if (this.keepArmed && ((now - this.keepAt) | 0) >= 0) this.onKeepAlive(now)
-    this.rearm()
-  }
-
-  /** One timer for the earliest of the deadlines. */
-  private rearm(): void {
-    if (this.isClosed) return
-    let armed = false
-    let at = 0
-    if (this.rtx !== Rtx.OFF) {
-      armed = true
-      at = this.rtxAt
-    }
-    if (this.rcv.delayed && (!armed || ((this.ackAt - at) | 0) < 0)) {
-      armed = true
-      at = this.ackAt
-    }
-    if (this.keepArmed && (!armed || ((this.keepAt - at) | 0) < 0)) {
-      armed = true
-      at = this.keepAt
-    }
-    if (this.lifeArmed && (!armed || ((this.lifeAt - at) | 0) < 0)) {
-      armed = true
-      at = this.lifeAt
-    }
-    if (armed) this.tcp.timers.arm(this, at)
-  }
-
-  private onRetransmitTimer(now: number): void {
-    const { snd, tcp } = this
-    const n = tcp.counters.values
-    if (this.retries === 0) this.firstRetryMs = this.rtx === Rtx.RETRANSMIT ? (now - this.rto.ms) | 0 : now
-    this.retries++
-    if (this.gaveUp(now)) return
-    if (this.state < State.ESTABLISHED) {
-      this.synDue = true
-      this.rto.handshakeTimedOut()
-    } else if (this.rtx === Rtx.PERSIST) {
-      n[C.tcpZeroWindowProbes]++
-      // A small window is used after all (RFC 9293 3.8.6.2.1, the override time-out); a closed one is probed (3.8.6.1).
-      if (((snd.una + snd.wnd - snd.nxt) | 0) > 0 && snd.pending) snd.override = true
-      else this.probeDue = true
-    } else {
-      n[C.tcpTimeouts]++
-      if (this.retries === tcp.config.retries1) this.route.generation = (tcp.ip.generation - 1) | 0 // R1: doubt the route
-      snd.recovery.onTimeout(snd.nxt, now)
-    }
-    this.rto.backoff++
-    this.armRtxAt(this.untilUserTimeout(now, this.rto.ms))
-    tcp.markDirty(this)
-  }
-
-  /** R2 (RFC 9293 section 3.8.3): the connection is given up when true. */
-  private gaveUp(now: number): boolean {
-    const { config } = this.tcp
-    let most = this.state < State.ESTABLISHED ? config.synRetries : this.orphan ? config.orphanRetries : config.retries
-    if (this.state >= State.ESTABLISHED && this.snd.wnd === 0 && !this.orphan) {
-      // The peer closed its window but answers: never give up (MUST-37). Silence counts as with any other segment.
-      if (((now - this.lastReceivedMs) | 0) < config.rtoMaxMs) most = 0x7fffffff
-    }
-    if (this.userTimeoutMs > 0) {
-      // The user timeout takes the place of R2 (RFC 5482 section 3).
-      if (((now - this.firstRetryMs) | 0) < this.userTimeoutMs) return false
-    } else if (this.retries <= most) return false
-    this.tcp.counters.values[C.tcpAbortOnTimeout]++
-    this.fail(this.softError ?? 'ETIMEDOUT')
-    return true
-  }
-
-  private untilUserTimeout(now: number, ms: number): number {
-    if (this.userTimeoutMs === 0) return ms
-    const left = (this.firstRetryMs + this.userTimeoutMs - now) | 0
-    return left > 0 && left < ms ? left : ms
-  }
-
-  /** RFC 9293 section 3.8.4: probes only when idle and nothing is outstanding; one lost answer does not kill. */
-  private onKeepAlive(now: number): void {
-    const { tcp, snd } = this
-    const idle = (now - this.lastReceivedMs) | 0
-    if (snd.flight.count > 0 || snd.pending || idle < this.keepAliveIdleMs) {
-      this.keepUnanswered = 0
-      this.keepAt = (now + Math.max(1, this.keepAliveIdleMs - (snd.flight.count > 0 || snd.pending ? 0 : idle))) | 0
-      return
-    }
-    if (this.keepUnanswered >= this.keepAliveProbes || (this.userTimeoutMs > 0 && this.keepUnanswered > 0 && idle >= this.userTimeoutMs)) {
-      tcp.counters.values[C.tcpAbortOnKeepAlive]++
-      this.sendReset()
-      this.fail(this.softError ?? 'ETIMEDOUT')
-      return
-    }
-    this.keepUnanswered++
-    tcp.counters.values[C.tcpKeepAlives]++
-    this.probeDue = true
-    tcp.markDirty(this)
-    this.keepAt = (now + this.keepAliveIntervalMs) | 0
-  }
-
   // ---------------------------------------------------------------- ending
 
-  private setState(state: number): void {
+  setState(state: number): void {
     this.tcp.stateChanged(this.state, state)
     this.state = state
   }
 
-  private timeWait(): void {
+  timeWait(): void {
     this.setState(State.TIME_WAIT)
-    this.tcp.timers.remove(this)
+    this.deadlines.stop()
     this.snd.release()
     this.tcp.enterTimeWait(this)
     this.notify(News.CLOSE)
   }
 
-  private fail(code: string): void {
+  fail(code: string): void {
     this.finish(code)
   }
 
   /** To CLOSED. `code`: why, or null for a regular end. */
-  private finish(code: string | null): void {
+  finish(code: string | null): void {
     if (this.isClosed) return
     this.error = code
     this.setState(State.CLOSED)
-    this.rtx = Rtx.OFF
     this.rcv.ackNow = false
     this.rcv.delayed = false
-    this.keepArmed = false
-    this.lifeArmed = false
-    this.tcp.timers.remove(this)
+    this.deadlines.stop()
     this.snd.release()
     if (code !== null || this.orphan) this.rcv.release()
     this.tcp.removeFlow(this)
@@ -1060,8 +544,8 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
       this.finish(null)
     } else {
       this.shutdown()
-      if (lingerMs !== undefined && !this.isClosed) this.armLife(lingerMs)
-      else if (this.state === State.FIN_WAIT_2) this.armLife(this.tcp.config.finWait2Ms)
+      if (lingerMs !== undefined && !this.isClosed) this.deadlines.armLife(lingerMs)
+      else if (this.state === State.FIN_WAIT_2) this.deadlines.armLife(this.tcp.config.finWait2Ms)
     }
   }
 
@@ -1079,17 +563,11 @@ export class Connection extends Timed implements RawConnection, Flow, Tellable {
   }
 
   setKeepAlive(on: boolean, idleMs = 0, intervalMs = 0, probes = 0): void {
-    this.keepAlive = on
-    if (idleMs > 0) this.keepAliveIdleMs = idleMs
-    if (intervalMs > 0) this.keepAliveIntervalMs = intervalMs
-    if (probes > 0) this.keepAliveProbes = probes
-    this.keepUnanswered = 0
-    if (on) this.armKeepAlive()
-    else this.keepArmed = false
+    this.deadlines.setKeepAlive(on, idleMs, intervalMs, probes)
   }
 
   setUserTimeout(ms: number): void {
-    this.userTimeoutMs = ms
+    this.deadlines.userTimeoutMs = ms
   }
 
   setTos(tos: number): void {

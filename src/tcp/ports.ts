@@ -24,7 +24,9 @@ export class Secrets {
 
   /** ISN = M + F(addresses, ports, secret), M ticking every 4 us (RFC 9293 section 3.4.1). */
   isn(local: Address, localPort: number, remote: Address, remotePort: number, nowUs: number): number {
-    const f = words(this.isnHash.begin(), local, remote).word((localPort << 16) | remotePort).end()
+    const f = words(this.isnHash.begin(), local, remote)
+      .word((localPort << 16) | remotePort)
+      .end()
     return (f + (nowUs >>> 2)) | 0
   }
 
@@ -34,7 +36,14 @@ export class Secrets {
   }
 
   /** A port in [first, last] that `isFree` likes, or 0 when there is none. */
-  pickPort(local: Address, remote: Address, remotePort: number, first: number, last: number, isFree: (port: number) => boolean): number {
+  pickPort(
+    local: Address,
+    remote: Address,
+    remotePort: number,
+    first: number,
+    last: number,
+    isFree: (port: number) => boolean,
+  ): number {
     const range = last - first + 1
     const h = words(this.portHash.begin(), local, remote).word(remotePort)
     const offset = h.end() >>> 0
@@ -48,5 +57,13 @@ export class Secrets {
 }
 
 function words(h: SipHash, local: Address, remote: Address): SipHash {
-  return h.word(local.w0).word(local.w1).word(local.w2).word(local.w3).word(remote.w0).word(remote.w1).word(remote.w2).word(remote.w3)
+  return h
+    .word(local.w0)
+    .word(local.w1)
+    .word(local.w2)
+    .word(local.w3)
+    .word(remote.w0)
+    .word(remote.w1)
+    .word(remote.w2)
+    .word(remote.w3)
 }

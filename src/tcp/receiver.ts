@@ -7,8 +7,9 @@
  *
  * Invariants: nxt <= edge; ring.length = received in order and not yet read; every span lies above nxt.
  */
-import type { BufferPool } from '../base/pool.ts'
+
 import { put16, put32 } from '../base/bytes.ts'
+import type { BufferPool } from '../base/pool.ts'
 import { ByteRing } from '../base/ring.ts'
 import { geq, gt, leq, lt } from './seq.ts'
 import { Spans } from './spans.ts'

@@ -45,7 +45,16 @@ export class Recovery {
    * An ACK arrived and was applied to the log. `acked`: bytes it moved SND.UNA; `sacked`: bytes newly SACKed; `duplicate`: it is a
    * duplicate ACK in the sense of RFC 5681. `limited`: the window was in use, so it may grow.
    */
-  onAck(nxt: number, acked: number, sacked: number, duplicate: boolean, sackPermitted: boolean, limited: boolean, rttUs: number, nowMs: number): void {
+  onAck(
+    nxt: number,
+    acked: number,
+    sacked: number,
+    duplicate: boolean,
+    sackPermitted: boolean,
+    limited: boolean,
+    rttUs: number,
+    nowMs: number,
+  ): void {
     if (acked > 0 && this.state >= RecoveryState.RECOVERY && geq(this.flight.una, this.point)) this.leave(nxt, nowMs)
     if (duplicate) {
       this.dupAcks++

@@ -1,7 +1,7 @@
 /** The incoming segment: one reused record per stack, filled by `parse`, read by whoever receives it. */
 import { get16, get32 } from '../base/bytes.ts'
-import { gsoSize } from '../netif/netif.ts'
 import type { Packet } from '../ip/packet.ts'
+import { gsoSize } from '../netif/netif.ts'
 import {
   FIN,
   OPT_END,

@@ -11,8 +11,8 @@
 import type { BufferPool } from '../base/pool.ts'
 import { ByteRing } from '../base/ring.ts'
 import { type CongestionControl, CongestionWindow } from './congestion.ts'
-import { Flight, type FlightPool } from './flight.ts'
 import type { Connection } from './connection.ts'
+import { Flight, type FlightPool } from './flight.ts'
 import { Recovery } from './recovery.ts'
 import type { Rto } from './rto.ts'
 import { geq, gt, lt } from './seq.ts'
@@ -158,7 +158,7 @@ export class Sender {
     let n = Math.min(size, this.superLimitNow())
     if (n > room) n = Math.min(size, Math.max(mss, room - (room % mss)))
     if (forced) n = Math.min(n, mss)
-    const withFin = this.finSent && (start + n) === end && end === this.nxt
+    const withFin = this.finSent && start + n === end && end === this.nxt
     const payload = withFin ? n - 1 : n
     const flags = withFin ? ACK | PSH | FIN : ((start + n) | 0) === ((this.una + this.ring.length) | 0) ? ACK | PSH : ACK
     if (!c.tcp.output.segment(c, start, payload, flags)) return Sent.BLOCKED
@@ -227,7 +227,15 @@ export class Sender {
    * An acceptable ACK was applied to una by the caller's check; moves everything behind it. `acked` may be 0 for duplicates and SACKs.
    * Returns bytes of data that left the ring.
    */
-  acknowledged(c: Connection, ack: number, sacked: number, duplicate: boolean, nowUs: number, nowMs: number, tsRttUs: number): number {
+  acknowledged(
+    c: Connection,
+    ack: number,
+    sacked: number,
+    duplicate: boolean,
+    nowUs: number,
+    nowMs: number,
+    tsRttUs: number,
+  ): number {
     const flight = this.flight
     const acked = (ack - flight.una) | 0
     let freed = 0

@@ -6,6 +6,7 @@
  * no application behind them and leave at once. Connections that were touched stand on the dirty list; the turn calls `speak` at its end.
  */
 import { Address, ANY, address as parse } from '../base/address.ts'
+import { get16, get32 } from '../base/bytes.ts'
 import { sumBytes } from '../base/checksum.ts'
 import type { Clock } from '../base/clock.ts'
 import type { TcpConfig } from '../base/config.ts'
@@ -22,7 +23,6 @@ import { pseudoSum } from '../ip/pseudo-header.ts'
 import { Route } from '../ip/route.ts'
 import type { Frame } from '../netif/frame.ts'
 import { CSUM_MASK, CSUM_NONE } from '../netif/netif.ts'
-import { get16, get32 } from '../base/bytes.ts'
 import { congestionControl } from './algorithms.ts'
 import type { ConnectionHandler, ListenerHandler, ListenOptions, OpenOptions, RawConnection, RawListener, RawTcp } from './api.ts'
 import { Connection, Spoken } from './connection.ts'
@@ -254,12 +254,18 @@ export class Tcp implements Protocol, RawTcp {
     checkPort(options.remotePort, 'remotePort', 1)
     const place = { syscall: 'connect', address: remote.toString(), port: options.remotePort }
     if (remote.isMulticast || remote.isLimitedBroadcast) throw new NetError('ENETUNREACH', place) // RFC 9293 MUST-46
-    const wanted = options.localAddress === undefined ? ANY : typeof options.localAddress === 'string' ? parse(options.localAddress) : options.localAddress
+    const wanted =
+      options.localAddress === undefined
+        ? ANY
+        : typeof options.localAddress === 'string'
+          ? parse(options.localAddress)
+          : options.localAddress
     const route = new Route()
     // Connecting to the unspecified address means this host, as in every kernel.
     if (remote.isUnspecified) remote.copy(remote.isV4 ? Address.v4(0x7f000001) : new Address(0, 0, 0, 1))
     const problem = this.ip.route(remote, wanted, null, route)
-    if (problem !== null) throw new NetError(problem, problem === 'EADDRNOTAVAIL' ? { syscall: 'bind', address: wanted.toString() } : place)
+    if (problem !== null)
+      throw new NetError(problem, problem === 'EADDRNOTAVAIL' ? { syscall: 'bind', address: wanted.toString() } : place)
     const local = route.source.clone()
     const localPort = this.localPort(local, options.localPort ?? 0, remote, options.remotePort, place)
     const c = this.newConnection(local, localPort, remote, options.remotePort)
@@ -308,7 +314,8 @@ export class Tcp implements Protocol, RawTcp {
 
   listen(options: ListenOptions, handler: ListenerHandler): RawListener {
     checkPort(options.port, 'port', 0)
-    const local = options.address === undefined ? ANY : typeof options.address === 'string' ? parse(options.address) : options.address.clone()
+    const local =
+      options.address === undefined ? ANY : typeof options.address === 'string' ? parse(options.address) : options.address.clone()
     if (!local.isUnspecified && !this.ip.isLocal(local)) {
       throw new NetError('EADDRNOTAVAIL', {
         syscall: 'listen',
@@ -373,7 +380,9 @@ export class Tcp implements Protocol, RawTcp {
   /** Every connection, handshake and TIME-WAIT, for listings. */
   *flows(): Generator<Connection | SynReceived | TimeWait> {
     const all: Flow[] = []
-    this.flowTable.forEach((f) => all.push(f))
+    this.flowTable.forEach((f) => {
+      all.push(f)
+    })
     for (const f of all) if (f instanceof Connection || f instanceof SynReceived || f instanceof TimeWait) yield f
   }
 
@@ -433,7 +442,6 @@ export class Tcp implements Protocol, RawTcp {
     if (option === 0) return v4 ? DEFAULT_MSS_V4 : DEFAULT_MSS_V6
     return Math.max(option, 88)
   }
-
 }
 
 function checkPort(port: number, name: string, min: number): void {
@@ -441,4 +449,3 @@ function checkPort(port: number, name: string, min: number): void {
     throw invalidArgument(`${name} should be >= ${min} and < 65536. Received ${port}.`, 'ERR_SOCKET_BAD_PORT')
   }
 }
-

@@ -1,5 +1,5 @@
 /** The TCP header and its options (RFC 9293 section 3.1; RFC 7323; RFC 2018). */
-import { offsetsOf, struct, u16be, u32be, u8 } from '../base/layout.ts'
+import { offsetsOf, struct, u8, u16be, u32be } from '../base/layout.ts'
 
 export const tcpHeader = struct([
   u16be('sourcePort'),

@@ -1,0 +1,228 @@
+/**
+ * Every deadline of a connection behind one timer: retransmission or persist, delayed ACK, keep-alive, and the end of its life (linger,
+ * FIN-WAIT-2 without an owner). Pushing a deadline back is one store; the timer fires at the earliest it ever knew and looks again.
+ */
+
+import type { TcpConfig } from '../base/config.ts'
+import { Timed } from '../base/timers.ts'
+import type { Connection } from './connection.ts'
+import { State } from './state.ts'
+import { C } from './tcp-counters.ts'
+
+/** What the retransmission timer is for. */
+export const Rtx = { OFF: 0, RETRANSMIT: 1, PERSIST: 2 } as const
+
+export class Deadlines extends Timed {
+  rtx: number = Rtx.OFF
+  /** Expiries since the last progress. */
+  retries = 0
+  /** RFC 9293 section 3.9.1; 0 = `retries` decides. */
+  userTimeoutMs: number
+  private rtxAt = 0
+  private ackAt = 0
+  private keepAlive: boolean
+  private keepAliveIdleMs: number
+  private keepAliveIntervalMs: number
+  private keepAliveProbes: number
+  private keepArmed = false
+  private keepAt = 0
+  private keepUnanswered = 0
+  private lifeArmed = false
+  private lifeAt = 0
+  private firstRetryMs = 0
+
+  constructor(
+    private readonly c: Connection,
+    config: TcpConfig,
+  ) {
+    super()
+    this.keepAlive = config.keepAlive
+    this.keepAliveIdleMs = config.keepAliveIdleMs
+    this.keepAliveIntervalMs = config.keepAliveIntervalMs
+    this.keepAliveProbes = config.keepAliveProbes
+    this.userTimeoutMs = config.userTimeoutMs
+  }
+
+  private schedule(at: number): void {
+    if (!this.timerArmed || ((at - this.timerAt) | 0) < 0) this.c.tcp.timers.arm(this, at)
+  }
+
+  armRetransmit(): void {
+    this.rtx = Rtx.RETRANSMIT
+    this.armRtxAt(this.c.rto.ms)
+  }
+
+  private armRtxAt(ms: number): void {
+    this.rtxAt = (this.c.tcp.clock.nowMs + ms) | 0
+    this.schedule(this.rtxAt)
+  }
+
+  armKeepAlive(): void {
+    if (!this.keepAlive || this.c.state < State.ESTABLISHED) return
+    this.keepArmed = true
+    this.keepAt = (this.c.tcp.clock.nowMs + this.keepAliveIdleMs) | 0
+    this.schedule(this.keepAt)
+  }
+
+  armLife(ms: number): void {
+    this.lifeArmed = true
+    this.lifeAt = (this.c.tcp.clock.nowMs + ms) | 0
+    this.schedule(this.lifeAt)
+  }
+
+  onTimer(now: number): void {
+    if (this.c.state === State.CLOSED) return
+    if (this.lifeArmed && ((now - this.lifeAt) | 0) >= 0) {
+      this.lifeArmed = false
+      if (this.c.state !== State.FIN_WAIT_2) this.c.sendReset() // linger ran out; a silent FIN-WAIT-2 just ends
+      this.c.finish(null)
+      return
+    }
+    if (this.c.rcv.delayed && ((now - this.ackAt) | 0) >= 0) {
+      this.c.rcv.delayed = false
+      this.c.rcv.ackNow = true
+      this.c.tcp.counters.values[C.DelayedACKs]++
+      this.c.tcp.markDirty(this.c)
+    }
+    if (this.rtx !== Rtx.OFF && ((now - this.rtxAt) | 0) >= 0) this.onRetransmitTimer(now)
+    if (this.keepArmed && ((now - this.keepAt) | 0) >= 0) this.onKeepAlive(now)
+    this.rearm()
+  }
+
+  /** One timer for the earliest of the deadlines. */
+  private rearm(): void {
+    if (this.c.isClosed) return
+    let armed = false
+    let at = 0
+    if (this.rtx !== Rtx.OFF) {
+      armed = true
+      at = this.rtxAt
+    }
+    if (this.c.rcv.delayed && (!armed || ((this.ackAt - at) | 0) < 0)) {
+      armed = true
+      at = this.ackAt
+    }
+    if (this.keepArmed && (!armed || ((this.keepAt - at) | 0) < 0)) {
+      armed = true
+      at = this.keepAt
+    }
+    if (this.lifeArmed && (!armed || ((this.lifeAt - at) | 0) < 0)) {
+      armed = true
+      at = this.lifeAt
+    }
+    if (armed) this.c.tcp.timers.arm(this, at)
+  }
+
+  private onRetransmitTimer(now: number): void {
+    const { snd, tcp } = this.c
+    const n = tcp.counters.values
+    if (this.retries === 0) this.firstRetryMs = this.rtx === Rtx.RETRANSMIT ? (now - this.c.rto.ms) | 0 : now
+    this.retries++
+    if (this.gaveUp(now)) return
+    if (this.c.state < State.ESTABLISHED) {
+      this.c.synDue = true
+      this.c.rto.handshakeTimedOut()
+    } else if (this.rtx === Rtx.PERSIST) {
+      n[C.tcpZeroWindowProbes]++
+      // A small window is used after all (RFC 9293 3.8.6.2.1, the override time-out); a closed one is probed (3.8.6.1).
+      if (((snd.una + snd.wnd - snd.nxt) | 0) > 0 && snd.pending) snd.override = true
+      else this.c.probeDue = true
+    } else {
+      n[C.tcpTimeouts]++
+      if (this.retries === tcp.config.retries1) this.c.route.generation = (tcp.ip.generation - 1) | 0 // R1: doubt the route
+      snd.recovery.onTimeout(snd.nxt, now)
+    }
+    this.c.rto.backoff++
+    this.armRtxAt(this.untilUserTimeout(now, this.c.rto.ms))
+    tcp.markDirty(this.c)
+  }
+
+  /** R2 (RFC 9293 section 3.8.3): the connection is given up when true. */
+  private gaveUp(now: number): boolean {
+    const { config } = this.c.tcp
+    let most = this.c.state < State.ESTABLISHED ? config.synRetries : this.c.orphan ? config.orphanRetries : config.retries
+    if (this.c.state >= State.ESTABLISHED && this.c.snd.wnd === 0 && !this.c.orphan) {
+      // The peer closed its window but answers: never give up (MUST-37). Silence counts as with any other segment.
+      if (((now - this.c.lastReceivedMs) | 0) < config.rtoMaxMs) most = 0x7fffffff
+    }
+    if (this.userTimeoutMs > 0) {
+      // The user timeout takes the place of R2 (RFC 5482 section 3).
+      if (((now - this.firstRetryMs) | 0) < this.userTimeoutMs) return false
+    } else if (this.retries <= most) return false
+    this.c.tcp.counters.values[C.tcpAbortOnTimeout]++
+    this.c.fail(this.c.softError ?? 'ETIMEDOUT')
+    return true
+  }
+
+  private untilUserTimeout(now: number, ms: number): number {
+    if (this.userTimeoutMs === 0) return ms
+    const left = (this.firstRetryMs + this.userTimeoutMs - now) | 0
+    return left > 0 && left < ms ? left : ms
+  }
+
+  /** RFC 9293 section 3.8.4: probes only when idle and nothing is outstanding; one lost answer does not kill. */
+  private onKeepAlive(now: number): void {
+    const { tcp, snd } = this.c
+    const idle = (now - this.c.lastReceivedMs) | 0
+    if (snd.flight.count > 0 || snd.pending || idle < this.keepAliveIdleMs) {
+      this.keepUnanswered = 0
+      this.keepAt = (now + Math.max(1, this.keepAliveIdleMs - (snd.flight.count > 0 || snd.pending ? 0 : idle))) | 0
+      return
+    }
+    if (
+      this.keepUnanswered >= this.keepAliveProbes ||
+      (this.userTimeoutMs > 0 && this.keepUnanswered > 0 && idle >= this.userTimeoutMs)
+    ) {
+      tcp.counters.values[C.tcpAbortOnKeepAlive]++
+      this.c.sendReset()
+      this.c.fail(this.c.softError ?? 'ETIMEDOUT')
+      return
+    }
+    this.keepUnanswered++
+    tcp.counters.values[C.tcpKeepAlives]++
+    this.c.probeDue = true
+    tcp.markDirty(this.c)
+    this.keepAt = (now + this.keepAliveIntervalMs) | 0
+  }
+
+  stopRetransmit(): void {
+    this.rtx = Rtx.OFF
+  }
+
+  /** Nothing in flight will bring an ACK, and yet something waits: the window is closed (RFC 9293 section 3.8.6.1). */
+  armPersist(): void {
+    this.rtx = Rtx.PERSIST
+    this.retries = 0
+    this.c.rto.backoff = 0
+    this.armRtxAt(this.c.rto.ms)
+  }
+
+  armAck(ms: number): void {
+    this.ackAt = (this.c.tcp.clock.nowMs + ms) | 0
+    this.schedule(this.ackAt)
+  }
+
+  /** The peer gave a sign of life. */
+  heard(): void {
+    this.keepUnanswered = 0
+  }
+
+  /** 0 keeps what is set. */
+  setKeepAlive(on: boolean, idleMs: number, intervalMs: number, probes: number): void {
+    this.keepAlive = on
+    if (idleMs > 0) this.keepAliveIdleMs = idleMs
+    if (intervalMs > 0) this.keepAliveIntervalMs = intervalMs
+    if (probes > 0) this.keepAliveProbes = probes
+    this.keepUnanswered = 0
+    if (on) this.armKeepAlive()
+    else this.keepArmed = false
+  }
+
+  /** The connection is gone. */
+  stop(): void {
+    this.rtx = Rtx.OFF
+    this.keepArmed = false
+    this.lifeArmed = false
+    this.c.tcp.timers.remove(this)
+  }
+}

@@ -1,0 +1,357 @@
+/**
+ * What arrives: RFC 9293 section 3.10.7.3 (SYN-SENT) and 3.10.7.4 (synchronized states), check by check and in its order. Works on the
+ * connection's halves; state changes, endings and everything that is sent belong to connection.ts.
+ */
+import { type Connection, News } from './connection.ts'
+import { Rtx } from './deadlines.ts'
+import { Accepted } from './receiver.ts'
+import type { Segment } from './segment.ts'
+import { geq, gt, later, leq, lt } from './seq.ts'
+import { State } from './state.ts'
+import { C } from './tcp-counters.ts'
+import { ACK, FIN, MAX_WINDOW_SCALE, RST, SYN, URG } from './wire.ts'
+
+/** RFC 7323 section 5.5: after 24 days without traffic TS.Recent says nothing. */
+const PAWS_STALE_MS = 24 * 24 * 3600 * 1000
+
+/** RFC 9293 section 3.10.7.3. */
+export function receiveInSynSent(c: Connection, seg: Segment): void {
+  const { snd, rcv, tcp } = c
+  const n = tcp.counters.values
+  const hasAck = (seg.flags & ACK) !== 0
+  if (hasAck && (leq(seg.ack, snd.iss) || gt(seg.ack, snd.nxt))) {
+    if ((seg.flags & RST) === 0) tcp.resetFor(seg)
+    n[C.dropBadAckInSynSent]++
+    return
+  }
+  if ((seg.flags & RST) !== 0) {
+    if (hasAck) c.fail('ECONNREFUSED')
+    else n[C.dropUnacceptableReset]++
+    return
+  }
+  if ((seg.flags & SYN) === 0) {
+    n[C.dropNoSynInSynSent]++
+    return
+  }
+  rcv.irs = seg.seq
+  rcv.nxt = (seg.seq + 1) | 0
+  rcv.edge = (rcv.nxt + Math.min(rcv.limit, 0xffff)) | 0
+  rcv.lastAckSent = rcv.nxt
+  takeOptions(c, seg)
+  snd.wnd = seg.wnd // the window of a SYN is never scaled (RFC 7323 section 2.2)
+  snd.maxWnd = Math.max(snd.maxWnd, snd.wnd)
+  snd.wl1 = seg.seq
+  snd.wl2 = seg.ack
+  if (!hasAck) {
+    // Simultaneous open (RFC 9293 section 3.5, figure 7).
+    c.setState(State.SYN_RECEIVED)
+    c.synDue = true
+    c.deadlines.stopRetransmit()
+    tcp.markDirty(c)
+    return
+  }
+  if (c.deadlines.retries === 0) c.rto.sample((tcp.clock.nowUs - c.synSentUs) | 0)
+  c.completeOpen()
+  rcv.ackNow = true
+  // Data or FIN that came with the SYN (RFC 9293 3.10.7.3: "continue processing at the sixth step").
+  if (seg.len > 0 || (seg.flags & FIN) !== 0) {
+    seg.flags &= ~SYN
+    seg.seq = rcv.nxt
+    receiveText(c, seg)
+  }
+}
+
+function takeOptions(c: Connection, seg: Segment): void {
+  c.timestamps &&= seg.hasTimestamps
+  c.sackPermitted &&= seg.sackPermitted
+  c.windowScaling &&= seg.windowScale >= 0
+  if (c.windowScaling) c.snd.scale = Math.min(seg.windowScale, MAX_WINDOW_SCALE)
+  else c.rcv.scale = 0
+  if (c.timestamps) c.setTsRecent(seg.tsVal)
+  c.snd.peerMss = c.tcp.peerMss(seg.mss, c.remoteAddress.isV4)
+}
+
+/** RFC 9293 section 3.10.7.4, in its order. */
+export function receiveSynchronized(c: Connection, seg: Segment): void {
+  const { rcv, tcp } = c
+  const n = tcp.counters.values
+  if (c.state === State.SYN_RECEIVED && (seg.flags & (SYN | ACK)) === (SYN | ACK) && seg.seq === rcv.irs) {
+    // The other half of a simultaneous open: its SYN is known, its ACK is what counts.
+    seg.flags &= ~SYN
+    seg.seq = rcv.nxt
+  }
+  // RFC 7323 section 5.3, R1: an old duplicate has an old timestamp.
+  if (c.timestamps && seg.hasTimestamps && ((seg.tsVal - c.tsRecent) | 0) < 0 && (seg.flags & RST) === 0) {
+    if (((tcp.clock.nowMs - c.tsRecentMs) | 0) < PAWS_STALE_MS) {
+      n[C.PAWSEstabRejected]++
+      answerInvalid(c, seg)
+      return
+    }
+  }
+  // First: sequence number.
+  const span = seg.span
+  if (!rcv.isAcceptable(seg.seq, span)) {
+    if (!acceptOutside(c, seg, span)) return
+  } else if (span > 0) trim(c, seg)
+  // R3: TS.Recent follows what advances the window.
+  if (c.timestamps && seg.hasTimestamps && leq(seg.seq, rcv.lastAckSent) && ((seg.tsVal - c.tsRecent) | 0) >= 0) {
+    c.setTsRecent(seg.tsVal)
+  }
+  // Second: RST (RFC 5961 section 3.2).
+  if ((seg.flags & RST) !== 0) {
+    if (seg.seq === rcv.nxt) c.reset()
+    else challenge(c)
+    return
+  }
+  // Fourth: SYN (RFC 5961 section 4.2).
+  if ((seg.flags & SYN) !== 0) {
+    challenge(c)
+    return
+  }
+  // Fifth: ACK.
+  if ((seg.flags & ACK) === 0) {
+    n[C.dropNoAck]++
+    return
+  }
+  if (!receiveAck(c, seg)) return
+  // Sixth: URG. Seventh: text. Eighth: FIN.
+  if ((seg.flags & URG) !== 0) receiveUrgent(c, seg)
+  if (seg.len > 0 || (seg.flags & FIN) !== 0) receiveText(c, seg)
+}
+
+/**
+ * A segment outside the window. Returns true when its ACK field may still be used: a zero window admits valid ACKs, URG and RST
+ * (RFC 9293 MUST-66), payload cut off.
+ */
+function acceptOutside(c: Connection, seg: Segment, span: number): boolean {
+  const { rcv } = c
+  const n = c.tcp.counters.values
+  if ((seg.flags & RST) !== 0) {
+    // With a closed window only the exact sequence number is in it.
+    if (seg.seq === rcv.nxt) return true
+    n[C.dropUnacceptableReset]++
+    return false
+  }
+  if (span > 0 && leq((seg.seq + span) | 0, rcv.nxt)) {
+    // A retransmission of what we have: say so (RFC 2883), and use what its ACK says.
+    n[C.tcpDuplicateSegments]++
+    if (seg.len > 0 && c.sackPermitted) rcv.duplicate(seg.seq, (seg.seq + seg.len) | 0)
+  } else if (rcv.window === 0 && seg.seq === rcv.nxt) {
+    n[C.tcpZeroWindowDrops]++
+  } else {
+    n[C.dropOutOfWindow]++
+  }
+  if ((seg.flags & SYN) !== 0) {
+    challenge(c)
+    return false
+  }
+  answerInvalid(c, seg)
+  if ((seg.flags & ACK) === 0 || gt(seg.seq, rcv.edge)) return false
+  seg.len = 0
+  seg.flags &= ~FIN
+  seg.seq = later(rcv.nxt, seg.seq)
+  return true
+}
+
+/** Cuts a segment that touches the window to the part inside it. */
+function trim(c: Connection, seg: Segment): void {
+  const { rcv } = c
+  if (lt(seg.seq, rcv.nxt)) {
+    let cut = (rcv.nxt - seg.seq) | 0
+    if ((seg.flags & SYN) !== 0) {
+      seg.flags &= ~SYN // the SYN lies before the window: it is the old one, not a new
+      cut--
+    }
+    if (cut > 0 && c.sackPermitted && seg.len > 0) rcv.duplicate(seg.seq, rcv.nxt)
+    seg.off += cut
+    seg.len -= cut
+    seg.seq = rcv.nxt
+    rcv.ackNow = true
+    c.tcp.markDirty(c)
+  }
+  const over = (seg.seq + seg.len - rcv.edge) | 0
+  if (over > 0) {
+    seg.len -= over
+    seg.flags &= ~FIN
+    c.tcp.counters.values[C.tcpBeyondWindow]++
+  }
+}
+
+/** Fifth check. False: the segment is not to be used any further. */
+function receiveAck(c: Connection, seg: Segment): boolean {
+  const { snd, tcp } = c
+  const n = tcp.counters.values
+  const ack = seg.ack
+  if (c.state === State.SYN_RECEIVED) {
+    if (leq(ack, snd.una) || gt(ack, snd.nxt)) {
+      tcp.resetFor(seg)
+      return false
+    }
+    if (c.deadlines.retries === 0) c.rto.sample((tcp.clock.nowUs - c.synSentUs) | 0)
+    c.completeOpen()
+  }
+  if (gt(ack, snd.nxt) || lt(ack, (snd.una - snd.maxWnd) | 0)) {
+    // RFC 5961 section 5.2.
+    n[C.dropUnacceptableAck]++
+    challenge(c)
+    return false
+  }
+  let sacked = 0
+  if (seg.sackCount > 0 && c.sackPermitted) sacked = receiveSacks(c, seg)
+  const before = snd.una
+  const advance = gt(ack, before)
+  const wnd = seg.wnd << snd.scale
+  const outstanding = snd.nxt !== before
+  // RFC 5681 section 2; with SACK a duplicate is what brings new SACK information (RFC 6675 section 2).
+  const duplicate =
+    outstanding && ack === before && (c.sackPermitted ? sacked > 0 : seg.len === 0 && (seg.flags & FIN) === 0 && wnd === snd.wnd)
+  // Window update (RFC 9293 section 3.10.7.4): never from an old segment.
+  let opened = false
+  if (lt(snd.wl1, seg.seq) || (snd.wl1 === seg.seq && leq(snd.wl2, ack)) || advance) {
+    opened = wnd > snd.wnd || advance
+    snd.wnd = wnd
+    if (wnd > snd.maxWnd) snd.maxWnd = wnd
+    snd.wl1 = seg.seq
+    snd.wl2 = ack
+  }
+  if (advance) {
+    let tsRttUs = 0
+    if (c.timestamps && seg.hasTimestamps && seg.tsEcr !== 0) {
+      const ms = (c.tsNow() - seg.tsEcr) | 0
+      if (ms >= 0 && ms < 100_000) tsRttUs = ms * 1000 + 500
+    }
+    snd.acknowledged(c, ack, sacked, false, tcp.clock.nowUs, tcp.clock.nowMs, tsRttUs)
+    c.deadlines.retries = 0
+    c.softError = null
+    c.route.neighbor?.confirm() // forward progress (RFC 4861 section 7.3.1)
+    if (snd.wantWritable && snd.room >= snd.limit / 3) {
+      snd.wantWritable = false
+      c.notify(News.WRITABLE)
+    }
+  } else if (sacked > 0 || duplicate) {
+    n[C.tcpDupAcks]++
+    snd.acknowledged(c, before, sacked, duplicate, tcp.clock.nowUs, tcp.clock.nowMs, 0)
+  }
+  if (c.deadlines.rtx === Rtx.PERSIST) {
+    // Any answer says that the peer is there: probing goes on as long as it answers (MUST-37).
+    c.deadlines.retries = 0
+    if (snd.wnd > 0 && opened) {
+      c.deadlines.stopRetransmit()
+      c.rto.backoff = 0
+    }
+  } else if (snd.flight.count === 0) c.deadlines.stopRetransmit()
+  else if (advance) c.deadlines.armRetransmit()
+  if (advance || opened || sacked > 0 || duplicate) tcp.markDirty(c)
+  if (advance && snd.finSent && ack === snd.nxt) return c.finAcknowledged()
+  return true
+}
+
+function receiveSacks(c: Connection, seg: Segment): number {
+  const { snd } = c
+  let fresh = 0
+  for (let i = 0; i < seg.sackCount; i++) {
+    const left = seg.sacks[2 * i]
+    const right = seg.sacks[2 * i + 1]
+    if (!lt(left, right)) continue
+    // RFC 2883 section 4: a first block at or below the ACK, or inside the second block, is a D-SACK.
+    if (i === 0 && (leq(right, seg.ack) || (seg.sackCount > 1 && geq(left, seg.sacks[2]) && leq(right, seg.sacks[3])))) {
+      c.dsacks++
+      c.tcp.counters.values[C.tcpDsackReceived]++
+      continue
+    }
+    if (lt(left, snd.una) || gt(right, snd.nxt)) continue
+    fresh += snd.flight.sack(left, right)
+  }
+  return fresh
+}
+
+/** RFC 9293 section 3.8.5: the pointer is to the octet after the urgent data; it only moves forward. Data stays in line. */
+function receiveUrgent(c: Connection, seg: Segment): void {
+  const { rcv } = c
+  const up = (seg.seq + seg.urgent) | 0
+  if (seg.urgent === 0 || leq(up, rcv.nxt) || (rcv.urgent && leq(up, rcv.up))) return
+  rcv.up = up
+  rcv.urgent = true
+  c.notify(News.URGENT)
+}
+
+/** Seventh and eighth: payload and FIN, already trimmed to the window. */
+function receiveText(c: Connection, seg: Segment): void {
+  const { rcv, tcp } = c
+  const n = tcp.counters.values
+  if (c.state !== State.ESTABLISHED && c.state !== State.FIN_WAIT_1 && c.state !== State.FIN_WAIT_2) return
+  const hasFin = (seg.flags & FIN) !== 0
+  if (seg.len > 0) {
+    if (c.orphan) {
+      // RFC 1122 section 4.2.2.13: data for which there is no reader.
+      n[C.tcpAbortOnData]++
+      c.sendReset()
+      c.finish(null)
+      return
+    }
+    if (rcv.finSeen && gt((seg.seq + seg.len) | 0, rcv.finSeq)) {
+      n[C.dropBeyondFin]++
+      return
+    }
+    if (seg.seq !== rcv.nxt && tcp.pool.inUse > tcp.config.memoryBytes) {
+      n[C.dropMemory]++
+      rcv.ackNow = true
+      tcp.markDirty(c)
+      return
+    }
+    const hadHoles = rcv.spans !== null && rcv.spans.count > 0
+    const what = rcv.accept(seg.seq, seg.buf, seg.off, seg.len)
+    if (what === Accepted.IN_ORDER) {
+      const perSegment = seg.count > 1 ? Math.ceil(seg.len / seg.count) : seg.len
+      if (perSegment > rcv.mss) rcv.mss = perSegment
+      acknowledgeData(c, hadHoles)
+      c.notify(News.READABLE)
+    } else {
+      if (what === Accepted.OUT_OF_ORDER) n[C.tcpOutOfOrder]++
+      else if (what === Accepted.REFUSED) n[C.dropTooManyRanges]++
+      else n[C.tcpDuplicateSegments]++
+      rcv.ackNow = true // RFC 5681 section 4.2: at once, it is what fast retransmit lives on
+      tcp.markDirty(c)
+    }
+  }
+  if (hasFin) {
+    rcv.sawFin((seg.seq + seg.len) | 0)
+    rcv.ackNow = true
+    tcp.markDirty(c)
+  }
+  if (rcv.finDue) c.receiveFin()
+}
+
+/** RFC 9293 section 3.8.6.3: an ACK for at least every second full segment; at once while holes are being filled. */
+function acknowledgeData(c: Connection, hadHoles: boolean): void {
+  const { rcv, tcp } = c
+  const waiting = (rcv.nxt - rcv.lastAckSent) | 0
+  if (hadHoles || rcv.quick > 0 || waiting >= 2 * rcv.mss) {
+    rcv.ackNow = true
+    tcp.markDirty(c)
+  } else if (!rcv.delayed) {
+    rcv.delayed = true
+    c.deadlines.armAck(tcp.config.delayedAckMs)
+  }
+}
+
+/** RFC 5961: an ACK that a real peer can judge by; limited per connection and for the stack. */
+function challenge(c: Connection): void {
+  if (!c.tcp.mayChallenge()) return
+  answerInvalid(c, null)
+}
+
+/** An ACK in answer to an unacceptable segment; segments without data only so often, or two stacks could do c forever. */
+function answerInvalid(c: Connection, seg: Segment | null): void {
+  const now = c.tcp.clock.nowMs
+  if (seg === null || seg.len === 0) {
+    if (c.invalidAckSent && ((now - c.lastInvalidAckMs) | 0) < c.tcp.config.invalidAckIntervalMs) {
+      c.tcp.counters.values[C.tcpAckSkipped]++
+      return
+    }
+    c.invalidAckSent = true
+    c.lastInvalidAckMs = now
+  }
+  c.rcv.ackNow = true
+  c.tcp.markDirty(c)
+}

@@ -17,8 +17,15 @@ export interface NodeDeps {
   readonly host: Host
   /** The stack has IPv6: listening "anywhere" then means `::` for both families, as in Node. */
   readonly ipv6: boolean
+  /** Servers and datagram sockets that are open: they end with the stack. */
+  readonly owned: Set<Owned>
   /** Addresses of a name, best first, at least one; rejects as `dns.lookup` does. Literals are resolved without asking. */
   lookup(hostname: string, family: LookupFamily): Promise<Address[]>
+}
+
+export interface Owned {
+  /** The stack is closed. */
+  end(): void
 }
 
 /** What the sockets and servers of one `stack.net` share. */

@@ -102,15 +102,15 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
   drive(connection: RawConnection): void {
     this.connection = connection
     connection.handler = this
+    this.over = false
+    this.broken = null
+    this.ended = false
   }
 
   /** A destroyed socket is going to connect anew. */
   forget(): void {
     this.connection = null
     this.free = false
-    this.over = false
-    this.broken = null
-    this.ended = false
   }
 
   /** Gives up the attempt in progress. */
@@ -179,7 +179,15 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
     this.update()
     // Who reads is told first, as epoll reports; a socket that neither reads nor writes finds out when it does.
     if (this.reading) this.pullInScope()
-    if (error !== null && this.done !== null && !this.free) this.flush()
+    if (this.free) return
+    if (error !== null && this.done !== null) this.flush()
+    else if (this.isCut) this.socket.destroy()
+  }
+
+  /** Ended from this side, without the socket's doing: the stack was closed. */
+  private get isCut(): boolean {
+    const connection = this.connection!
+    return this.over && this.broken === null && !connection.ended && connection.readable === 0
   }
 
   // Reading
@@ -255,7 +263,8 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
 
   /** Nothing is left to read for now: for ever? */
   private pullEnd(connection: RawConnection): void {
-    if (this.broken !== null) {
+    if (this.isCut) this.socket.destroy()
+    else if (this.broken !== null) {
       this.socket.destroy(new NetError(this.broken.code, { syscall: 'read' }))
     } else if (connection.ended && !this.ended) {
       this.ended = true

@@ -148,3 +148,27 @@ export function listenError(code: string, address: string, port: number): NetErr
     message: `listen ${code}: ${wordsOf(code)} ${place}`,
   })
 }
+
+export function checkUint32(value: unknown, name: string): void {
+  checkNumber(value, name)
+  if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value)
+  if (value < 0 || value > 0xffffffff) throw outOfRange(name, '>= 0 && <= 4294967295', value)
+}
+
+export function badSocketType(): Coded<TypeError> {
+  return coded(new TypeError('Bad socket type specified. Valid types are: udp4, udp6'), 'ERR_SOCKET_BAD_TYPE')
+}
+
+export function badBufferSize(): Coded<TypeError> {
+  return coded(new TypeError('Buffer size must be a positive integer'), 'ERR_SOCKET_BAD_BUFFER_SIZE')
+}
+
+/** Buffer sizes of a socket that is not bound, or closed. */
+export function bufferSizeError(syscall: string): Coded<Error> {
+  const error = new Error(`Could not get or set buffer size: ${syscall} returned EBADF (bad file descriptor)`)
+  return Object.assign(coded(error, 'ERR_SOCKET_BUFFER_SIZE'), { name: 'SystemError', errno: -9, syscall })
+}
+
+export function outOfBounds(name: string): Coded<RangeError> {
+  return coded(new RangeError(`"${name}" is outside of buffer bounds`), 'ERR_BUFFER_OUT_OF_BOUNDS')
+}

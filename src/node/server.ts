@@ -10,7 +10,7 @@ import { addAbortListener, EventEmitter } from 'node:events'
 import { inspect, promisify } from 'node:util'
 import { type Address, ANY, ANY_V4 } from '../base/address.ts'
 import type { ListenerHandler, RawConnection, RawListener } from '../tcp/api.ts'
-import type { NodeDeps } from './deps.ts'
+import type { NodeDeps, Owned } from './deps.ts'
 import { badState, badType, badValue, checkNumber, checkPort, checkSignal, codeOf, listenError, unsupported } from './errors.ts'
 import { type Place, place } from './place.ts'
 import { type Accepted, normalizeArgs, type Socket, type SocketOptions } from './socket.ts'
@@ -50,7 +50,7 @@ export interface DropArgument {
 export type SocketMaker = (options: SocketOptions, accepted: Accepted) => Socket
 
 /** What the server is to its listener, in the async context of `listen`. */
-class Listening extends AsyncResource implements ListenerHandler {
+class Listening extends AsyncResource implements ListenerHandler, Owned {
   listener: RawListener | null = null
   private held = false
 
@@ -79,9 +79,19 @@ class Listening extends AsyncResource implements ListenerHandler {
     return place(localAddress, localPort, this.mapped)
   }
 
+  open(listener: RawListener): void {
+    this.listener = listener
+    this.deps.owned.add(this)
+  }
+
   close(): void {
     this.hold(false)
+    this.deps.owned.delete(this)
     this.listener!.close()
+  }
+
+  end(): void {
+    this.server.close()
   }
 }
 
@@ -170,7 +180,7 @@ export class Server extends EventEmitter {
   private _listenOn(address: Address, port: number, backlog: number | undefined, v6only: boolean): void {
     const listening = new Listening(this, this._deps, address.equals(ANY) && !v6only)
     try {
-      listening.listener = this._deps.tcp.listen({ port, address, backlog }, listening)
+      listening.open(this._deps.tcp.listen({ port, address, backlog }, listening))
     } catch (error) {
       process.nextTick(emitError, this, listenError(codeOf(error), address.toString(), port))
       return

@@ -128,13 +128,16 @@ describe('net, the same events as Node', () => {
     ),
   )
 
-  both('a reset before connect', (env) =>
-    pair(
-      env,
-      () => {},
-      (c) => c.resetAndDestroy(),
-    ),
-  )
+  both('a reset before connect', async (env) => {
+    // The server's side is not compared: a stack that resets in the turn of the SYN-ACK never completes the handshake for its peer.
+    const server = env.net.createServer((s) => s.on('error', () => {}))
+    const port = await listening(server, env.host)
+    const client = watch(env, 'client', env.net.connect(port, env.host))
+    client.resetAndDestroy()
+    await event(client, 'close')
+    server.close()
+    await event(server, 'close')
+  })
 
   both('a write after the other party has ended', (env) =>
     pair(

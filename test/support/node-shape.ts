@@ -6,9 +6,11 @@
  */
 import nodeNet from 'node:net'
 import { expect, it } from 'vitest'
+import { createPipe } from '../../src/link/pipe.ts'
 import { lookupLiteral, type NodeDeps } from '../../src/node/deps.ts'
 import { NodeHost } from '../../src/node/host.ts'
 import { createNet, type NetModule } from '../../src/node/net.ts'
+import { createStack, type NodeStack } from '../../src/node/stack.ts'
 import { FakeTcp } from './fake-tcp.ts'
 
 /** The part of node:net that scenarios use; ours is given under Node's own types, since that is the claim. */
@@ -37,7 +39,14 @@ export function fakeStack(buffer = 65_536): FakeStack {
   const host = new NodeHost()
   const tcp = new FakeTcp(host, ['10.0.0.1', '127.0.0.1'], buffer)
   const udp = undefined as unknown as NodeDeps['udp'] // these scenarios have no datagrams
-  const deps: NodeDeps = { host, tcp, udp, ipv6: false, lookup: (name, family) => lookupLiteral(name, family, false) }
+  const deps: NodeDeps = {
+    host,
+    tcp,
+    udp,
+    ipv6: false,
+    owned: new Set(),
+    lookup: (name, family) => lookupLiteral(name, family, false),
+  }
   return { host, tcp, deps, net: createNet(deps) }
 }
 
@@ -70,13 +79,31 @@ export async function record(net: Net, host: string, scenario: Scenario): Promis
   return logs
 }
 
-/** Ours and Node's logs of a scenario must be equal. */
+/** A whole stack with the address 10.0.0.1, which it reaches by its loopback. */
+export function realStack(): NodeStack {
+  const stack = createStack()
+  stack.attach(createPipe()[0], { addresses: ['10.0.0.1/24'] })
+  return stack
+}
+
+/** Ours, over TCP in memory and over a whole stack, and Node's logs of a scenario must be equal. */
 export function both(name: string, scenario: Scenario): void {
-  it(name, async () => {
-    const theirs = await record(nodeNet, '127.0.0.1', scenario)
-    const ours = await record(fakeStack().net as unknown as Net, '10.0.0.1', scenario)
-    expect(ours).toEqual(theirs)
-    expect(Object.keys(theirs).length).toBeGreaterThan(0)
+  let theirs: Promise<Record<string, string[]>> | null = null
+  const node = (): Promise<Record<string, string[]>> => {
+    theirs ??= record(nodeNet, '127.0.0.1', scenario)
+    return theirs
+  }
+  it(`${name} (TCP in memory)`, async () => {
+    expect(Object.keys(await node()).length).toBeGreaterThan(0)
+    expect(await record(fakeStack().net as unknown as Net, '10.0.0.1', scenario)).toEqual(await node())
+  })
+  it(`${name} (a whole stack)`, async () => {
+    const stack = realStack()
+    try {
+      expect(await record(stack.net as unknown as Net, '10.0.0.1', scenario)).toEqual(await node())
+    } finally {
+      await stack.close()
+    }
   })
 }
 

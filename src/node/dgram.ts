@@ -1,0 +1,528 @@
+/**
+ * `node:dgram` over UDP in the raw shape.
+ *
+ * Theory of operation. A socket binds when it is told to, or by its first `send` or `connect`; until the (asynchronous, as in Node)
+ * binding is done, what was asked for waits in order. Datagrams leave at once; when the link is full they wait, bounded by the send
+ * buffer's size, for `onWritable`. What arrived is emitted in the socket's own async context. A bound socket keeps the process alive
+ * unless `unref` was said.
+ */
+import { AsyncResource } from 'node:async_hooks'
+import { addAbortListener, EventEmitter } from 'node:events'
+import { isIP } from 'node:net'
+import { promisify } from 'node:util'
+import type { Address } from '../base/address.ts'
+import { NetError } from '../base/errors.ts'
+import { Datagram } from '../udp/receive-queue.ts'
+import type { UdpHandler, UdpSocket } from '../udp/socket.ts'
+import { type Callable, callable } from './callable.ts'
+import type { Found, LookupFunction } from './connect.ts'
+import type { NodeDeps, Owned } from './deps.ts'
+import { bindArgs, sendArgs } from './dgram-args.ts'
+import {
+  badBufferSize,
+  badSocketType,
+  badState,
+  bufferSizeError,
+  checkNumber,
+  checkPort,
+  checkSignal,
+  checkString,
+  checkUint32,
+  codeOf,
+  hostPortError,
+} from './errors.ts'
+import { literal, type Place, place } from './place.ts'
+
+export type SocketType = 'udp4' | 'udp6'
+
+export interface DgramOptions {
+  type: SocketType
+  reuseAddr?: boolean
+  ipv6Only?: boolean
+  recvBufferSize?: number
+  sendBufferSize?: number
+  lookup?: LookupFunction
+  signal?: AbortSignal
+}
+
+export interface RemoteInfo extends Place {
+  /** Payload bytes. */
+  size: number
+}
+
+export type MessageListener = (message: Buffer, rinfo: RemoteInfo) => void
+type SendCallback = (error: Error | null, bytes?: number) => void
+type Queued = () => void
+
+interface WaitingSend {
+  message: Uint8Array
+  to: Address | null
+  port: number
+  name: string | undefined
+  callback: SendCallback | undefined
+}
+
+/** Linux's wmem_default. */
+const SEND_BUFFER_BYTES = 212_992
+
+const Bind = { UNBOUND: 0, BINDING: 1, BOUND: 2 } as const
+const Link = { DISCONNECTED: 0, CONNECTING: 1, CONNECTED: 2 } as const
+
+class Inside extends AsyncResource implements UdpHandler, Owned {
+  bindState: number = Bind.UNBOUND
+  linkState: number = Link.DISCONNECTED
+  /** Null once closed. */
+  raw: UdpSocket | null
+  /** What waits for the binding. */
+  queue: Queued[] | null = null
+  /** What waits for the link. */
+  readonly sends: WaitingSend[] = []
+  sendBytes = 0
+  sendBufferBytes = SEND_BUFFER_BYTES
+  wanted = true
+  private held = false
+  private readonly arrived = new Datagram(new Uint8Array(0))
+
+  constructor(
+    private readonly socket: DgramSocket,
+    readonly deps: NodeDeps,
+    readonly options: DgramOptions,
+  ) {
+    super('TAPSTACKUDP')
+    const { type, ipv6Only = false, reuseAddr = false } = options
+    this.raw = deps.udp.open(this, { family: type === 'udp6' ? 6 : 4, ipv6Only, reuseAddress: reuseAddr })
+    deps.owned.add(this)
+  }
+
+  /** Addresses of both families show as IPv6. */
+  get mapped(): boolean {
+    return this.options.type === 'udp6'
+  }
+
+  hold(): void {
+    const hold = this.wanted && this.raw !== null && this.bindState === Bind.BOUND
+    if (this.raw === null) this.deps.owned.delete(this)
+    if (hold === this.held) return
+    this.held = hold
+    if (hold) this.deps.host.hold()
+    else this.deps.host.release()
+  }
+
+  end(): void {
+    this.queue = null
+    this.socket.close()
+  }
+
+  onReadable(): void {
+    try {
+      this.runInAsyncScope(this.emitMessages, this)
+    } catch (error) {
+      process.nextTick(readAgain, this) // a listener threw: the other datagrams are told later
+      throw error
+    }
+  }
+
+  onWritable(): void {
+    while (this.raw !== null && this.sends.length > 0) {
+      const next = this.sends[0]
+      if (!transmit(this, next)) return
+      this.sends.shift()
+      this.sendBytes -= next.message.length
+    }
+  }
+
+  onError(_raw: UdpSocket, error: NetError): void {
+    this.runInAsyncScope(this.socket.emit, this.socket, 'error', error)
+  }
+
+  private emitMessages(): void {
+    const d = this.arrived
+    while (this.raw !== null && this.raw.readable > 0) {
+      const message = Buffer.allocUnsafe(this.raw.nextLength)
+      d.buf = message
+      this.raw.receive(d)
+      const { address, family, port } = place(d.address, d.port, this.mapped)
+      this.socket.emit('message', message, { address, family, port, size: message.length })
+    }
+  }
+}
+
+function readAgain(state: Inside): void {
+  if (state.raw !== null && state.raw.readable > 0) state.onReadable()
+}
+
+const inside = Symbol('tapstack')
+
+export class DgramSocket extends EventEmitter {
+  readonly type: SocketType
+  private readonly [inside]: Inside
+
+  constructor(deps: NodeDeps, given: SocketType | DgramOptions, listener?: MessageListener) {
+    super()
+    const options: DgramOptions = typeof given === 'object' && given !== null ? { ...given } : { type: given }
+    if (options.recvBufferSize) checkUint32(options.recvBufferSize, 'options.recvBufferSize')
+    if (options.sendBufferSize) checkUint32(options.sendBufferSize, 'options.sendBufferSize')
+    if (options.type !== 'udp4' && options.type !== 'udp6') throw badSocketType()
+    this.type = options.type
+    this[inside] = new Inside(this, deps, options)
+    if (typeof listener === 'function') this.on('message', listener)
+    const { signal } = options
+    if (signal !== undefined) {
+      checkSignal(signal, 'options.signal')
+      const aborted = (): void => {
+        if (this[inside].raw !== null) this.close()
+      }
+      if (signal.aborted) aborted()
+      else this.once('close', addAbortListener(signal, aborted)[Symbol.dispose])
+    }
+  }
+
+  /** `(port, address, cb)`, any of them left out, or `(options, cb)`. 'listening' follows. */
+  bind(...args: unknown[]): this {
+    const state = running(this)
+    if (state.bindState !== Bind.UNBOUND) throw badState('ERR_SOCKET_ALREADY_BOUND')
+    const { port, address, callback } = bindArgs(args)
+    state.bindState = Bind.BINDING
+    if (callback !== null) {
+      const forget = (): void => {
+        this.removeListener('error', forget)
+        this.removeListener('listening', listening)
+      }
+      const listening = (): void => {
+        forget()
+        callback.call(this)
+      }
+      this.on('error', forget)
+      this.on('listening', listening)
+    }
+    this.lookup(address || (this.type === 'udp4' ? '0.0.0.0' : '::'), (error, local, name) => {
+      if (state.raw === null) return
+      if (error === null) {
+        try {
+          state.raw.bind(local!, port)
+          state.bindState = Bind.BOUND
+          if (state.options.recvBufferSize) state.raw.receiveBufferBytes = state.options.recvBufferSize
+          if (state.options.sendBufferSize) state.sendBufferBytes = state.options.sendBufferSize
+          state.hold()
+          this.emit('listening')
+          return
+        } catch (thrown) {
+          if (state.bindState === Bind.BOUND) throw thrown // a listener's
+          error = hostPortError(codeOf(thrown), 'bind', name, port)
+        }
+      }
+      state.bindState = Bind.UNBOUND
+      this.emit('error', error)
+    })
+    return this
+  }
+
+  /** Sends to and hears only this peer from now on. 'connect' follows, or the callback gets the error. */
+  connect(port: unknown, address?: unknown, callback?: unknown): void {
+    const to = checkPort(port, 'Port', false)
+    const done = typeof address === 'function' ? address : callback
+    const name = typeof address === 'function' || address === undefined ? '' : address
+    checkString(name, 'address')
+    const state = running(this)
+    if (state.linkState !== Link.DISCONNECTED) throw badState('ERR_SOCKET_DGRAM_IS_CONNECTED')
+    state.linkState = Link.CONNECTING
+    if (state.bindState === Bind.UNBOUND) this.bind({ port: 0 })
+    this.whenBound(() => this.connectNow(to, name, done as ((error?: Error) => void) | undefined))
+  }
+
+  private connectNow(port: number, name: string, callback: ((error?: Error) => void) | undefined): void {
+    const state = this[inside]
+    if (callback) this.once('connect', callback)
+    this.lookup(name || this.localhost(), (error, to) => {
+      if (state.raw === null) return
+      let failure = error
+      if (failure === null) {
+        try {
+          state.raw.connect(to!, port)
+        } catch (thrown) {
+          failure = hostPortError(codeOf(thrown), 'connect', name, port)
+        }
+      }
+      if (failure === null) {
+        state.linkState = Link.CONNECTED
+        process.nextTick(() => this.emit('connect'))
+        return
+      }
+      state.linkState = Link.DISCONNECTED
+      const told = failure
+      process.nextTick(() => {
+        if (callback) {
+          this.removeListener('connect', callback)
+          callback(told)
+        } else this.emit('error', told)
+      })
+    })
+  }
+
+  disconnect(): void {
+    const state = running(this)
+    if (state.linkState !== Link.CONNECTED) throw badState('ERR_SOCKET_DGRAM_NOT_CONNECTED')
+    state.raw!.disconnect()
+    state.linkState = Link.DISCONNECTED
+  }
+
+  /** All of Node's forms: `(msg | list, [offset, length,] [port, [address,]] [callback])`. */
+  send(...args: unknown[]): void {
+    const connected = this[inside].linkState === Link.CONNECTED
+    const { message, port, address, callback } = sendArgs(args, connected)
+    const state = running(this)
+    if (state.bindState === Bind.UNBOUND) this.bind({ port: 0 })
+    this.whenBound(() => this.sendNow(message, port, address, callback))
+  }
+
+  private sendNow(message: Uint8Array, port: number, name: string | undefined, callback: SendCallback | undefined): void {
+    const state = this[inside]
+    if (state.linkState === Link.CONNECTED) {
+      this.transmitOrWait({ message, to: null, port, name, callback })
+      return
+    }
+    this.lookup(name || this.localhost(), (error, to) => {
+      if (state.raw === null) return
+      if (error === null) this.transmitOrWait({ message, to, port, name, callback })
+      else if (callback !== undefined) process.nextTick(callback, error)
+      else process.nextTick(() => this.emit('error', error))
+    })
+  }
+
+  private transmitOrWait(send: WaitingSend): void {
+    const state = this[inside]
+    if (state.sends.length === 0 && transmit(state, send)) return
+    if (state.sendBytes + send.message.length > state.sendBufferBytes) {
+      if (send.callback !== undefined) process.nextTick(send.callback, sendError('ENOBUFS', send))
+      return
+    }
+    state.sends.push(send)
+    state.sendBytes += send.message.length
+  }
+
+  /** Now, or when the socket is bound. */
+  private whenBound(what: Queued): void {
+    const state = this[inside]
+    if (state.bindState === Bind.BOUND) {
+      what()
+      return
+    }
+    if (state.queue === null) {
+      state.queue = []
+      const failed = (): void => {
+        this.removeListener('listening', bound)
+        state.queue = null
+      }
+      const bound = (): void => {
+        this.removeListener(EventEmitter.errorMonitor, failed)
+        const queue = state.queue!
+        state.queue = null
+        for (const one of queue) one()
+      }
+      this.once(EventEmitter.errorMonitor, failed)
+      this.once('listening', bound)
+    }
+    state.queue.push(what)
+  }
+
+  private localhost(): string {
+    return this.type === 'udp4' ? '127.0.0.1' : '::1'
+  }
+
+  /** Never calls back before it has returned, except where the application's own lookup does. */
+  private lookup(name: string, done: (error: Error | null, found: Address | null, name: string) => void): void {
+    const state = this[inside]
+    const family = this.type === 'udp4' ? 4 : 6
+    const own = state.options.lookup
+    if (own !== undefined) {
+      own(name, { family }, (error, found?: string | Found[]) => {
+        if (error) done(error, null, name)
+        else done(null, literal(found as string), found as string)
+      })
+    } else if (isIP(name) !== 0) process.nextTick(done, null, literal(name), name)
+    else {
+      state.deps.lookup(name, family).then(
+        (found) => process.nextTick(done, null, found[0], found[0].toString()),
+        (error) => process.nextTick(done, error, null, name),
+      )
+    }
+  }
+
+  close(callback?: () => void): this {
+    const state = this[inside]
+    if (typeof callback === 'function') this.on('close', callback)
+    if (state.queue !== null) {
+      state.queue.push(() => this.close())
+      return this
+    }
+    running(this)
+    state.raw!.close()
+    state.raw = null
+    state.hold()
+    const canceled = state.sends.splice(0)
+    for (const send of canceled) if (send.callback !== undefined) process.nextTick(send.callback, sendError('ECANCELED', send))
+    process.nextTick(() => this.emit('close'))
+    return this
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this[inside].raw !== null) await promisify(this.close).call(this)
+  }
+
+  address(): Place {
+    const raw = bound(this, 'getsockname')
+    return place(raw.localAddress, raw.localPort, this.type === 'udp6')
+  }
+
+  remoteAddress(): Place {
+    const state = running(this)
+    if (state.linkState !== Link.CONNECTED) throw badState('ERR_SOCKET_DGRAM_NOT_CONNECTED')
+    return place(state.raw!.remoteAddress, state.raw!.remotePort, this.type === 'udp6')
+  }
+
+  setBroadcast(on: boolean): void {
+    bound(this, 'setBroadcast').broadcast = Boolean(on)
+  }
+
+  setTTL(ttl: number): number {
+    checkNumber(ttl, 'ttl')
+    const raw = bound(this, 'setTTL')
+    if (!(ttl >= 1 && ttl <= 255)) throw new NetError('EINVAL', { syscall: 'setTTL' })
+    raw.ttl = ttl
+    return ttl
+  }
+
+  setMulticastTTL(ttl: number): number {
+    checkNumber(ttl, 'ttl')
+    const raw = bound(this, 'setMulticastTTL')
+    if (!(ttl >= 0 && ttl <= 255)) throw new NetError('EINVAL', { syscall: 'setMulticastTTL' })
+    raw.multicastTtl = ttl
+    return ttl
+  }
+
+  setMulticastLoopback(): boolean {
+    throw noGroups('setMulticastLoopback')
+  }
+
+  setMulticastInterface(): void {
+    throw noGroups('setMulticastInterface')
+  }
+
+  addMembership(): void {
+    throw noGroups('addMembership')
+  }
+
+  dropMembership(): void {
+    throw noGroups('dropMembership')
+  }
+
+  addSourceSpecificMembership(): void {
+    throw noGroups('addSourceSpecificMembership')
+  }
+
+  dropSourceSpecificMembership(): void {
+    throw noGroups('dropSourceSpecificMembership')
+  }
+
+  setRecvBufferSize(bytes: number): void {
+    if (bytes >>> 0 !== bytes) throw badBufferSize()
+    boundForSize(this, 'uv_recv_buffer_size').receiveBufferBytes = bytes
+  }
+
+  setSendBufferSize(bytes: number): void {
+    if (bytes >>> 0 !== bytes) throw badBufferSize()
+    boundForSize(this, 'uv_send_buffer_size')
+    this[inside].sendBufferBytes = bytes
+  }
+
+  getRecvBufferSize(): number {
+    return boundForSize(this, 'uv_recv_buffer_size').receiveBufferBytes
+  }
+
+  getSendBufferSize(): number {
+    boundForSize(this, 'uv_send_buffer_size')
+    return this[inside].sendBufferBytes
+  }
+
+  /** Bytes that wait for the link. */
+  getSendQueueSize(): number {
+    return this[inside].sendBytes
+  }
+
+  /** Datagrams that wait for the link. */
+  getSendQueueCount(): number {
+    return this[inside].sends.length
+  }
+
+  ref(): this {
+    this[inside].wanted = true
+    this[inside].hold()
+    return this
+  }
+
+  unref(): this {
+    this[inside].wanted = false
+    this[inside].hold()
+    return this
+  }
+}
+
+/** False: the link is full. An error goes to the callback; without one nobody hears of it, as in Node. */
+function transmit(state: Inside, send: WaitingSend): boolean {
+  const { message, to, port, callback } = send
+  try {
+    if (!state.raw!.send(message, 0, message.length, to, port)) return false
+    if (callback !== undefined) process.nextTick(callback, null, message.length)
+  } catch (thrown) {
+    if (callback !== undefined) process.nextTick(callback, sendError(codeOf(thrown), send))
+  }
+  return true
+}
+
+function sendError(code: string, send: WaitingSend): NetError {
+  if (send.name !== undefined) return hostPortError(code, 'send', send.name, send.port)
+  return new NetError(code, { syscall: 'send', port: send.port > 0 ? send.port : undefined })
+}
+
+function running(socket: DgramSocket): Inside {
+  const state = socket[inside]
+  if (state.raw === null) throw badState('ERR_SOCKET_DGRAM_NOT_RUNNING')
+  return state
+}
+
+/** The descriptor does not exist before the binding. */
+function bound(socket: DgramSocket, syscall: string): UdpSocket {
+  const state = running(socket)
+  if (state.bindState !== Bind.BOUND) throw new NetError('EBADF', { syscall })
+  return state.raw!
+}
+
+function boundForSize(socket: DgramSocket, syscall: string): UdpSocket {
+  const state = socket[inside]
+  if (state.raw === null || state.bindState !== Bind.BOUND) throw bufferSizeError(syscall)
+  return state.raw
+}
+
+function noGroups(syscall: string): NetError {
+  return new NetError('EOPNOTSUPP', {
+    syscall,
+    message: `${syscall} EOPNOTSUPP: groups are not joined by this version of the stack`,
+  })
+}
+
+export type DgramConstructor = Callable<[type: SocketType | DgramOptions, listener?: MessageListener], DgramSocket>
+
+export interface DgramModule {
+  readonly Socket: DgramConstructor
+  createSocket(type: SocketType | DgramOptions, listener?: MessageListener): DgramSocket
+}
+
+export function createDgram(deps: NodeDeps): DgramModule {
+  class StackDgramSocket extends DgramSocket {
+    constructor(type: SocketType | DgramOptions, listener?: MessageListener) {
+      super(deps, type, listener)
+    }
+  }
+  const Socket: DgramConstructor = callable('Socket', StackDgramSocket)
+  return { Socket, createSocket: (type, listener) => new Socket(type, listener) }
+}

@@ -1,0 +1,69 @@
+/**
+ * A stack for Node: the host is Node, and `net`, `dgram` and `http` are there in Node's own shape, made when first looked at.
+ */
+import type { Address } from '../base/address.ts'
+import type { Host } from '../base/clock.ts'
+import type { ConfigOverrides } from '../base/config.ts'
+import type { Random } from '../base/random.ts'
+import { Stack } from '../stack/stack.ts'
+import { type LookupFamily, lookupLiteral, type NodeDeps, type Owned } from './deps.ts'
+import { createDgram, type DgramModule } from './dgram.ts'
+import { NodeHost, nodeRandom } from './host.ts'
+import { createHttp, type HttpModule } from './http.ts'
+import { createNet, type NetModule } from './net.ts'
+
+/** Overrides of the configuration; `host` and `random` are for tests and simulations. */
+export interface StackOptions extends ConfigOverrides {
+  host?: Host
+  random?: Random
+}
+
+export class NodeStack extends Stack implements NodeDeps {
+  /** Servers and datagram sockets that are open: they end with the stack. */
+  readonly owned = new Set<Owned>()
+  private madeNet: NetModule | null = null
+  private madeDgram: DgramModule | null = null
+  private madeHttp: HttpModule | null = null
+
+  constructor(options: StackOptions = {}) {
+    const { host = new NodeHost(), random = nodeRandom, ...overrides } = options
+    super({ host, random }, overrides)
+  }
+
+  /** `node:net` on this stack. */
+  get net(): NetModule {
+    this.madeNet ??= createNet(this)
+    return this.madeNet
+  }
+
+  /** `node:dgram` on this stack. */
+  get dgram(): DgramModule {
+    this.madeDgram ??= createDgram(this)
+    return this.madeDgram
+  }
+
+  /** `node:http` on this stack. */
+  get http(): HttpModule {
+    this.madeHttp ??= createHttp(this.net)
+    return this.madeHttp
+  }
+
+  get ipv6(): boolean {
+    return this.ip.v6 !== null
+  }
+
+  /** Addresses of a name. Rejects with ENOTFOUND as `dns.lookup` does. */
+  lookup(hostname: string, family: LookupFamily = 0): Promise<Address[]> {
+    return lookupLiteral(hostname, family, this.ipv6)
+  }
+
+  override close(): Promise<void> {
+    for (const one of [...this.owned]) one.end()
+    return super.close()
+  }
+}
+
+/** A TCP/IP stack of its own: many per process, nothing shared. */
+export function createStack(options: StackOptions = {}): NodeStack {
+  return new NodeStack(options)
+}

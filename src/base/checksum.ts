@@ -81,9 +81,14 @@ export function updateChecksum(check: number, from: number, to: number): number 
 function sumPairs(buf: Uint8Array, off: number, len: number): number {
   let sum = 0
   const end = off + (len & ~1)
-  for (let i = off; i < end; i += 2) sum += (buf[i] << 8) | buf[i + 1]
+  let i = off
+  // 16384 pairs of 65535 and a carry stay below 2^31: longer ranges are folded in between.
+  while (i < end) {
+    const stop = Math.min(end, i + 0x8000)
+    for (; i < stop; i += 2) sum += (buf[i] << 8) | buf[i + 1]
+    sum = fold(sum)
+  }
   if (len & 1) sum += buf[end] << 8
-  // up to 32767 pairs of 65535: below 2^31, but folded so that the caller may add freely
   return fold(sum)
 }
 

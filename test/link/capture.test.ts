@@ -5,8 +5,9 @@ import { createPipe } from '../../src/link/pipe.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
 import { PcapngWriter } from '../../src/trace/pcapng.ts'
 import { noise, plainFrame, tcpFrame } from '../support/frames.ts'
-import { expectFrames, netifConformance, RecordingSink } from '../support/netif-conformance.ts'
+import { netifConformance } from '../support/netif-conformance.ts'
 import { readPcapng } from '../support/pcapng-reader.ts'
+import { expectFrames, RecordingSink } from '../support/recording-sink.ts'
 
 class Collector {
   readonly chunks: Uint8Array[] = []

@@ -6,7 +6,8 @@ import { createPipe, type PipeOptions } from '../../src/link/pipe.ts'
 import { CSUM_PARTIAL, CSUM_VALID, frameMeta, Offload } from '../../src/netif/netif.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
 import { type BuiltFrame, noise, parseTransport, plainFrame, tcpFrame } from '../support/frames.ts'
-import { expectFrames, netifConformance, RecordingSink } from '../support/netif-conformance.ts'
+import { netifConformance } from '../support/netif-conformance.ts'
+import { expectFrames, RecordingSink } from '../support/recording-sink.ts'
 
 function pair(options: FaultOptions, pipe: PipeOptions = {}) {
   const host = new VirtualHost()

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { FrameQueue, MAX_FRAME } from '../../src/link/frame-queue.ts'
 import { HEADROOM } from '../../src/netif/netif.ts'
 import { noise } from '../support/frames.ts'
-import { expectFrames } from '../support/netif-conformance.ts'
+import { expectFrames } from '../support/recording-sink.ts'
 
 class Taker {
   readonly got: { bytes: Uint8Array; meta: number; phase: number }[] = []

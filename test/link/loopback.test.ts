@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { createLoopback } from '../../src/link/loopback.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
 import { plainFrame, tcpFrame } from '../support/frames.ts'
-import { netifConformance, RecordingSink } from '../support/netif-conformance.ts'
+import { netifConformance } from '../support/netif-conformance.ts'
+import { RecordingSink } from '../support/recording-sink.ts'
 
 netifConformance('loopback', () => {
   const host = new VirtualHost()

@@ -3,7 +3,8 @@ import { createPipe, type PipeOptions } from '../../src/link/pipe.ts'
 import { CSUM_PARTIAL, frameMeta, type NetIf, Offload } from '../../src/netif/netif.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
 import { plainFrame, tcpFrame } from '../support/frames.ts'
-import { netifConformance, RecordingSink } from '../support/netif-conformance.ts'
+import { netifConformance } from '../support/netif-conformance.ts'
+import { RecordingSink } from '../support/recording-sink.ts'
 
 function pair(options?: PipeOptions) {
   const host = new VirtualHost()

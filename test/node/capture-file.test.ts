@@ -7,8 +7,8 @@ import { createPipe } from '../../src/link/pipe.ts'
 import { capture, openCapture } from '../../src/node/capture-file.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
 import { noise, tcpFrame, udpFrame } from '../support/frames.ts'
-import { RecordingSink } from '../support/netif-conformance.ts'
 import { readPcapng } from '../support/pcapng-reader.ts'
+import { RecordingSink } from '../support/recording-sink.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'tapstack-capture-'))
 afterAll(() => rmSync(folder, { recursive: true }))

@@ -12,7 +12,7 @@ import {
 } from '../../src/netif/netif.ts'
 import { completeChecksum, type FrameTaker, Segmenter, segment } from '../../src/offload/segment.ts'
 import { type BuiltFrame, noise, parseTransport, tcpFrame, udpFrame } from '../support/frames.ts'
-import { expectFrames } from '../support/netif-conformance.ts'
+import { expectFrames } from '../support/recording-sink.ts'
 
 /** Takes copies, scribbles over what it was lent, and refuses when told to. */
 class Taker implements FrameTaker {

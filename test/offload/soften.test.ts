@@ -4,7 +4,8 @@ import { Offload } from '../../src/netif/netif.ts'
 import { withoutOffload } from '../../src/offload/soften.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
 import { noise, parseTransport, tcpFrame, udpFrame } from '../support/frames.ts'
-import { expectFrames, netifConformance, RecordingSink } from '../support/netif-conformance.ts'
+import { netifConformance } from '../support/netif-conformance.ts'
+import { expectFrames, RecordingSink } from '../support/recording-sink.ts'
 
 function pair(options: PipeOptions) {
   const host = new VirtualHost()

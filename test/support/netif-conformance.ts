@@ -3,7 +3,6 @@
  * other and a way to let time pass; the suite sends from one to the other and looks at everything.
  */
 import { describe, expect, it } from 'vitest'
-import { equalBytes } from '../../src/base/bytes.ts'
 import type { Host } from '../../src/base/clock.ts'
 import {
   CSUM_MASK,
@@ -14,10 +13,13 @@ import {
   HEADROOM,
   type Medium,
   type NetIf,
-  type NetIfSink,
   Offload,
 } from '../../src/netif/netif.ts'
 import { EXPERIMENTAL, noise, parseTransport, plainFrame, tcpFrame } from './frames.ts'
+import { expectFrames, RecordingSink } from './recording-sink.ts'
+
+/** For suites that attach one beside the rules below. */
+export { RecordingSink }
 
 export interface ConformancePair {
   /** What is sent on one is received by the other. A loopback gives the same link twice. */
@@ -39,70 +41,6 @@ export interface ConformanceOptions {
   dropsTooLong?: boolean
   /** Send several frames between two calls of `settle` at most: what the path holds without loss. 32 when left out. */
   burst?: number
-}
-
-/** A sink that keeps copies and takes note of every call that the contract forbids. */
-export class RecordingSink implements NetIfSink {
-  readonly frames: Uint8Array[] = []
-  readonly metas: number[] = []
-  readonly complaints: string[] = []
-  readables = 0
-  writables = 0
-  closes = 0
-  /** `readable()` was called and `receive` has not answered false since. */
-  ready = false
-  /** Overwrite each frame and its headroom after it was copied. */
-  scribble = false
-  /** Set while `receive` runs. */
-  receiving = false
-  /** No call at all is allowed any more. */
-  silent = false
-  /** Called with each frame, lent. */
-  onFrame: ((buf: Uint8Array, start: number, end: number, meta: number) => void) | null = null
-  private inside = false
-
-  constructor(
-    readonly host: Host,
-    /** Frames that the test did not send (a kernel's own chatter) are left out. */
-    private readonly isOurs: (frame: Uint8Array) => boolean = () => true,
-  ) {}
-
-  input(buf: Uint8Array, start: number, end: number, meta: number): void {
-    this.note(!this.receiving, 'input outside of receive')
-    this.note(this.inside, 'input within input')
-    this.note(start < HEADROOM, `start ${start} leaves no headroom`)
-    this.note(!(start < end && end <= buf.length), `range ${start}..${end} of ${buf.length}`)
-    this.note(this.silent, 'input after close')
-    const frame = buf.slice(start, end)
-    if (this.isOurs(frame)) {
-      this.frames.push(frame)
-      this.metas.push(meta)
-      this.inside = true
-      this.onFrame?.(buf, start, end, meta)
-      this.inside = false
-    }
-    if (this.scribble) buf.fill(0xee, start - HEADROOM, end)
-  }
-
-  readable(): void {
-    this.note(this.silent, 'readable after close')
-    this.readables++
-    this.ready = true
-  }
-
-  writable(): void {
-    this.note(this.silent, 'writable after close')
-    this.writables++
-  }
-
-  closed(): void {
-    this.note(this.silent, 'closed after close')
-    this.closes++
-  }
-
-  private note(wrong: boolean, what: string): void {
-    if (wrong) this.complaints.push(what)
-  }
 }
 
 /** One side of a pair under test. */
@@ -200,16 +138,6 @@ class Bench {
     await this.pair.close?.()
     expect(this.a.sink.complaints).toEqual([])
     expect(this.b.sink.complaints).toEqual([])
-  }
-}
-
-/** Equality of frames; the slow comparison, with its words, only for those that differ. */
-export function expectFrames(got: readonly Uint8Array[], wanted: readonly Uint8Array[]): void {
-  expect(got.length, 'number of frames').toBe(wanted.length)
-  for (let i = 0; i < got.length; i++) {
-    if (got[i].length !== wanted[i].length || !equalBytes(got[i], 0, wanted[i], 0, got[i].length)) {
-      expect(got[i], `frame ${i}`).toEqual(wanted[i])
-    }
   }
 }
 

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { PacketFlag, PcapngWriter } from '../../src/trace/pcapng.ts'
 import { noise } from '../support/frames.ts'
-import { expectFrames } from '../support/netif-conformance.ts'
 import { readPcapng } from '../support/pcapng-reader.ts'
+import { expectFrames } from '../support/recording-sink.ts'
 
 class Collector {
   readonly chunks: Uint8Array[] = []

@@ -25,7 +25,8 @@ import type { Socket, SocketOptions } from './socket.ts'
 
 /** As `dns.lookup` calls back: one address and its family, or with `all` a list. */
 export type LookupCallback = (error: Error | null, found?: string | Found[], family?: number) => void
-export type LookupFunction = (hostname: string, options: LookupOptions, callback: LookupCallback) => void
+/** node:dgram gives the family alone. */
+export type LookupFunction = (hostname: string, options: LookupOptions | 4 | 6, callback: LookupCallback) => void
 
 export interface LookupOptions {
   family?: number
@@ -141,7 +142,8 @@ function lookUp(host: string, options: ConnectOptions, way: Way): void {
 
 /** The stack's own names, in the shape of `dns.lookup`. */
 function ownLookup(deps: NodeDeps): LookupFunction {
-  return (hostname, options, callback) => {
+  return (hostname, given, callback) => {
+    const options = typeof given === 'number' ? { family: given } : given
     deps.lookup(hostname, (options.family ?? 0) as LookupFamily).then(
       (list) => {
         const found = list.map((a) => ({ address: a.toString(), family: a.family as number }))

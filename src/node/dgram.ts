@@ -335,7 +335,7 @@ export class DgramSocket extends EventEmitter {
     const family = this.type === 'udp4' ? 4 : 6
     const own = state.options.lookup
     if (own !== undefined) {
-      own(name, { family }, (error, found?: string | Found[]) => {
+      own(name, family, (error, found?: string | Found[]) => {
         if (error) done(error, null, name)
         else done(null, literal(found as string), found as string)
       })

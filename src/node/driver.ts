@@ -227,13 +227,17 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
   pull(): void {
     if (this.pulling) return
     this.pulling = true
+    let pulled = false
     try {
       while (this.reading && this.connection !== null) {
         const ready = this.connection.readable
         if (ready === 0) {
-          this.pullEnd(this.connection)
+          // An error would take the bytes away that the stream has not yet passed on: they come first.
+          if (pulled && this.over && !this.connection.ended) process.nextTick(again, this)
+          else this.pullEnd(this.connection)
           return
         }
+        pulled = true
         this.active()
         const more = this.userCallback === null ? this.pullChunk(this.connection, ready) : this.pullUser(this.connection, ready)
         if (!more) this.stopReading()

@@ -50,7 +50,7 @@ export function fakeStack(buffer = 65_536): FakeStack {
   return { host, tcp, deps, net: createNet(deps) }
 }
 
-function show(what: unknown, host: string): string {
+export function shown(what: unknown, host: string): string {
   if (what instanceof Error) {
     const fields = Object.entries(what)
       .filter(([key]) => key !== 'stack')
@@ -73,7 +73,7 @@ export async function record(net: Net, host: string, scenario: Scenario): Promis
     foreign: '10.77.0.1',
     log(side, ...what) {
       logs[side] ??= []
-      logs[side].push(what.map((w) => show(w, host)).join(' '))
+      logs[side].push(what.map((w) => shown(w, host)).join(' '))
     },
   })
   return logs

@@ -162,7 +162,9 @@ export class Icmp implements Protocol {
     const code = buf[at + ICMP.code]
     const old = get16(buf, at + ICMP.checksum)
     buf[at + ICMP.type] = wire.ICMP_ECHO_REPLY
-    put16(buf, at + ICMP.checksum, updateChecksum(old, (wire.ICMP_ECHO << 8) | code, (wire.ICMP_ECHO_REPLY << 8) | code))
+    const updated = updateChecksum(old, (wire.ICMP_ECHO << 8) | code, (wire.ICMP_ECHO_REPLY << 8) | code)
+    // The two zeros of one's complement are equal but over data that is all zero, where only this one is right.
+    put16(buf, at + ICMP.checksum, updated === 0 ? 0xffff : updated)
     if (byMac) this.replyOnLink(packet)
     // RFC 1122 section 3.2.2.6: from the address that was asked, or one of ours if everybody was.
     else this.reply(packet, toMany ? ANY_V4 : packet.destination, C.icmpOutEchoReps)

@@ -22,10 +22,11 @@ import { ETHERTYPE_IPV4 } from '../ethernet/wire.ts'
 import type { Interface } from '../ip/interface.ts'
 import { ErrorKind, type Family, type FamilyRouting, type Ip } from '../ip/ip.ts'
 import type { Neighbor } from '../ip/neighbor.ts'
-import { Packet, PROTO_ICMP, PROTO_UDP, To } from '../ip/packet.ts'
+import { Packet, To } from '../ip/packet.ts'
 import { type Route, RouteKind } from '../ip/route.ts'
 import type { Frame } from '../netif/frame.ts'
 import { CSUM_MASK, CSUM_PARTIAL, GSO_MASK } from '../netif/netif.ts'
+import { isOldBroadcast, sourceFault } from './addresses.ts'
 import { C, NAMES } from './counters.ts'
 import { Fragmenter } from './fragment.ts'
 import { completeChecksum, partialChecksumAt, writeHeader } from './header.ts'
@@ -165,10 +166,10 @@ export class Ipv4 implements Family, FamilyRouting {
     let to = this.ip.classify(packet.destination, iface)
     if (to === To.OTHER && isOldBroadcast(packet.destination.w3, iface)) to = To.BROADCAST
     packet.to = to
-    const sourceFault = this.sourceFault(packet)
-    if (sourceFault >= 0) {
+    const fault = sourceFault(packet, this.ip)
+    if (fault >= 0) {
       n[C.ipInAddrErrors]++
-      n[sourceFault]++
+      n[fault]++
       return
     }
     if (to === To.HOST) {
@@ -368,27 +369,6 @@ export class Ipv4 implements Family, FamilyRouting {
     this.forward.forward(packet)
   }
 
-  /** The counter that says why the source address cannot be (RFC 1122 section 3.2.1.3, RFC 1812 section 5.3.7), or -1. */
-  private sourceFault(packet: Packet): number {
-    const source = packet.source
-    const word = source.w3
-    const top = word >>> 24
-    if (packet.iface.isLoopback) return -1
-    if (top === 0 || top === 127 || top >= 224) {
-      // A host that looks for its address (DHCP) or a probe that has none (`arping -0`).
-      const nameless =
-        word === 0 && packet.to === To.BROADCAST && (packet.protocol === PROTO_UDP || packet.protocol === PROTO_ICMP)
-      // 240/4 is odd but somebody's; only 255.255.255.255 is nobody's.
-      if (!nameless && (top < 240 || word === -1)) return C.ipDropBadSource
-    }
-    const own = packet.iface.addresses
-    for (let i = 0; i < own.length; i++) {
-      const broadcast = own[i].broadcast
-      if (broadcast !== null && broadcast.w3 === word && broadcast.isV4) return C.ipDropBadSource
-    }
-    return this.ip.isLocal(source) ? C.ipDropOwnSource : -1
-  }
-
   /** False: the packet was dropped for its options (and answered, where an answer is due). */
   private acceptOptions(packet: Packet): boolean {
     const verdict = parseOptions(packet.buf, packet.start, packet.off - packet.start, this.options)
@@ -419,19 +399,4 @@ export class Ipv4 implements Family, FamilyRouting {
     this.counters.values[reason]++
     return true
   }
-}
-
-/**
- * The broadcast forms that nobody sends any more and everybody must know (RFC 1122 section 3.3.6): all zeros, as a whole or in the
- * host part of a connected network.
- */
-function isOldBroadcast(word: number, iface: Interface): boolean {
-  if (word === 0) return true
-  const own = iface.addresses
-  for (let i = 0; i < own.length; i++) {
-    const broadcast = own[i].broadcast
-    // A prefix that has a broadcast address has a zero one as well.
-    if (broadcast !== null && (own[i].address.w3 & own[i].prefix.mask) === word) return true
-  }
-  return false
 }

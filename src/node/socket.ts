@@ -62,26 +62,37 @@ class Inside {
 
 const inside = Symbol('tapstack')
 
+const NO_OPTIONS: SocketOptions = {}
+
 export class Socket extends Duplex {
-  connecting = false
-  timeout?: number
+  // Declared and set in the constructor: field initialisers on top of a stream cost as much as the stream.
+  declare connecting: boolean
+  declare timeout?: number
   /** The server that accepted it, or null. */
-  server: unknown
+  declare server: unknown
   /** `address:port` of each attempt when a name had several addresses. */
   declare autoSelectFamilyAttemptedAddresses?: string[]
-  private readonly [inside]: Inside
+  declare private [inside]: Inside
 
-  constructor(context: NetContext, options: SocketOptions | number | null = {}, accepted: Accepted | null = null) {
+  constructor(context: NetContext, options: SocketOptions | number | null = null, accepted: Accepted | null = null) {
     if (typeof options === 'number') throw unsupported('a file descriptor', 'use node:net for it')
-    const { signal, ...rest } = options ?? {}
-    checkSocketOptions(rest)
-    super({ ...rest, allowHalfOpen: Boolean(rest.allowHalfOpen), emitClose: false, autoDestroy: true, decodeStrings: true })
-    const driver = new Driver(context, this, usableOnRead(rest.onread))
-    this[inside] = new Inside(driver, accepted)
-    driver.noDelay = Boolean(rest.noDelay)
-    driver.keepAlive = Boolean(rest.keepAlive)
-    driver.keepAliveDelay = Math.max(rest.keepAliveInitialDelay ?? 0, 0)
+    const given = options ?? NO_OPTIONS
+    checkSocketOptions(given)
+    super({
+      ...given,
+      signal: undefined, // below: an aborted one destroys at once, and there is nothing to destroy yet
+      allowHalfOpen: Boolean(given.allowHalfOpen),
+      emitClose: false,
+      autoDestroy: true,
+      decodeStrings: true,
+    })
+    this.connecting = false
     this.server = accepted === null ? null : accepted.server
+    const driver = new Driver(context, this, usableOnRead(given.onread))
+    driver.noDelay = Boolean(given.noDelay)
+    driver.keepAlive = Boolean(given.keepAlive)
+    driver.keepAliveDelay = Math.max(given.keepAliveInitialDelay ?? 0, 0)
+    this[inside] = new Inside(driver, accepted)
     this.on('end', markFinished)
     if (accepted !== null) {
       driver.drive(accepted.connection)
@@ -89,7 +100,7 @@ export class Socket extends Duplex {
       if (accepted.pause) this.pause()
       else this.read(0)
     }
-    if (signal !== undefined && signal !== null) addAbortSignal(signal, this)
+    if (given.signal !== undefined && given.signal !== null) addAbortSignal(given.signal, this)
   }
 
   /** `(options, cb)` or `(port, host, cb)`. */

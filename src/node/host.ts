@@ -87,14 +87,23 @@ export class NodeHost implements Host {
 
   wallNs(): bigint {
     const monotonic = process.hrtime.bigint()
-    let wall = monotonic + this.wallOffset
     // The system's clock may be set while we run: start again from it when the two are more than 20 ms apart.
-    const off = Number(wall / 1_000_000n) - Date.now()
-    if (off > 20 || off < -20) {
-      this.wallOffset = BigInt(Date.now()) * 1_000_000n - monotonic
-      wall = monotonic + this.wallOffset
+    const off = Number((monotonic + this.wallOffset) / 1_000_000n) - Date.now()
+    if (off > 20 || off < -20) this.anchor()
+    return monotonic + this.wallOffset
+  }
+
+  /** Reads both clocks together; again when the machine did something else in between. */
+  private anchor(): void {
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const before = process.hrtime.bigint()
+      const wall = BigInt(Date.now()) * 1_000_000n
+      const after = process.hrtime.bigint()
+      const apart = wall - after - this.wallOffset
+      if (attempt === 0 && apart < 20_000_000n && apart > -20_000_000n) return // it was we who were away, not the clock
+      this.wallOffset = wall - after
+      if (after - before < 100_000n) return
     }
-    return wall
   }
 
   soon(task: Task): void {

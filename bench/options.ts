@@ -27,8 +27,6 @@ export interface Options {
   tests: TapTest[]
   /** Write the table of bench/figures.json into README.md and docs/performance.md, measure nothing. */
   readme: boolean
-  /** The peer on the tap: `tapstack inetd`, or the raw shape alone. */
-  peer: 'inetd' | 'raw'
   /** Directory for CPU profiles of our processes, or null. */
   profile: string | null
 }
@@ -38,7 +36,6 @@ export const USAGE = `usage: npm run bench -- [options]
   --only memory|tap  one half
   --tests LIST       of the tap half: ${TAP_TESTS.join(',')}
   --runs N           repetitions (default 5)
-  --peer inetd|raw   what answers on the tap (default inetd: \`tapstack inetd\`)
   --json FILE        where the results go (default bench/results.json)
   --profile DIR      also write CPU profiles of the stack's processes
   --readme           write the table of bench/figures.json into the documents
@@ -54,7 +51,6 @@ export function parseOptions(args: readonly string[]): Options {
     json: 'bench/results.json',
     tests: [],
     readme: false,
-    peer: 'inetd',
     profile: null,
   }
   for (let i = 0; i < args.length; i++) {
@@ -77,9 +73,6 @@ export function parseOptions(args: readonly string[]): Options {
         break
       case '--only':
         options.only = oneOf<'memory' | 'tap'>(name, value(), ['memory', 'tap'])
-        break
-      case '--peer':
-        options.peer = oneOf<'inetd' | 'raw'>(name, value(), ['inetd', 'raw'])
         break
       case '--runs':
         options.runs = runs(value())

@@ -60,7 +60,7 @@ function isAlive(pid: number): boolean {
 /** Bundles the programs of this folder: what is measured runs as built code, not through a loader. */
 async function bundle(): Promise<void> {
   await build({
-    entry: ['bench/memory.ts', 'bench/inetd-peer.ts'],
+    entry: { memory: 'bench/memory.ts', tapstack: 'src/cli/main.ts' },
     outDir: 'bench/build',
     format: 'esm',
     target: 'node20',

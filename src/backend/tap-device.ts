@@ -8,7 +8,9 @@
  * frame, so that a frame of any size leaves in one write. What the kernel refuses a tap is lost as on a wire, and counted; only
  * EAGAIN (TUNSETSNDBUF exhausted) is back-pressure. Waking up is wake.ts's.
  */
+
 import type { Prefix } from '../base/address.ts'
+import { arena } from '../base/arena.ts'
 import { Counters, indexOf } from '../base/counters.ts'
 import type { Medium, NetIfSink } from '../netif/netif.ts'
 import { CSUM_MASK, CSUM_PARTIAL, GSO_MASK, GSO_NONE, HEADROOM } from '../netif/netif.ts'
@@ -100,7 +102,7 @@ export class TapDevice implements TapNetIf {
   private fd: number
   /** Frames wait, and the sink is not there to be told. */
   private early = false
-  private readonly rx = new Uint8Array(HEADROOM + 16 + READ_SIZE)
+  private readonly rx = arena.take(HEADROOM + 16 + READ_SIZE)
   /** Where a received frame begins: room for a header of ours before it, and its IP header on a word boundary. */
   private readonly rxStart: number
   private readonly rxAddress: bigint

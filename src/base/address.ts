@@ -232,6 +232,7 @@ export function prefix(text: string): Prefix {
   if (slash < 0) return new Prefix(a, full)
   const digits = text.slice(slash + 1)
   const n = /^\d{1,3}$/.test(digits) ? Number(digits) : -1
-  if (n < 0 || n > full) throw invalidArgument(`Invalid prefix length in ${text}: 0 to ${full} expected`, 'ERR_INVALID_IP_ADDRESS')
+  if (n < 0 || n > full)
+    throw invalidArgument(`Invalid prefix length in ${text}: 0 to ${full} expected`, 'ERR_INVALID_IP_ADDRESS')
   return new Prefix(a, n)
 }

@@ -3,11 +3,15 @@
  * runs empty returns its buffer here, a ring that gets its first byte takes one. Contents are not cleared: whoever takes a
  * buffer writes before reading.
  */
+import { arena } from './arena.ts'
+
 const MIN_SHIFT = 11
 const CLASSES = 16
 
 export class BufferPool {
-  private readonly free: Uint8Array[][] = []
+  /** By size class: stacks with counts of their own, because an array that is popped empty loses its memory and a push makes it anew. */
+  private readonly free: (Uint8Array | null)[][] = []
+  private readonly counts = new Int32Array(CLASSES)
   private retained = 0
   /** Bytes now lent out. */
   inUse = 0
@@ -22,18 +26,35 @@ export class BufferPool {
     const c = classOf(bytes)
     const size = 1 << (c + MIN_SHIFT)
     this.inUse += size
-    const buf = this.free[c].pop()
-    if (buf === undefined) return new Uint8Array(size)
+    const n = this.counts[c]
+    if (n === 0) return arena.take(size)
+    const buf = this.free[c][n - 1]!
+    this.free[c][n - 1] = null
+    this.counts[c] = n - 1
     this.retained -= size
     return buf
+  }
+
+  /** Returns everything that is not lent out. The pool's owner is gone. */
+  clear(): void {
+    for (let c = 0; c < CLASSES; c++) {
+      for (let i = 0; i < this.counts[c]; i++) arena.give(this.free[c][i]!)
+      this.free[c].length = 0
+      this.counts[c] = 0
+    }
+    this.retained = 0
   }
 
   give(buf: Uint8Array): void {
     const size = buf.length
     this.inUse -= size
-    if (this.retained + size > this.retainBytes) return
+    if (this.retained + size > this.retainBytes) {
+      arena.give(buf)
+      return
+    }
     this.retained += size
-    this.free[classOf(size)].push(buf)
+    const c = classOf(size)
+    this.free[c][this.counts[c]++] = buf
   }
 }
 

@@ -10,17 +10,19 @@ export interface Tellable {
 }
 
 export class TellList {
-  private items: Tellable[] = []
-  private spare: Tellable[] = []
+  /** Two arrays that only grow, with counts of their own: setting a length to 0 would throw their memory away every round. */
+  private items: (Tellable | null)[] = []
+  private spare: (Tellable | null)[] = []
+  private count = 0
 
   get empty(): boolean {
-    return this.items.length === 0
+    return this.count === 0
   }
 
   add(t: Tellable): void {
     if (t.told) return
     t.told = true
-    this.items.push(t)
+    this.items[this.count++] = t
   }
 
   /**
@@ -29,11 +31,14 @@ export class TellList {
    */
   drain(onThrow: (error: unknown) => void): void {
     const round = this.items
-    if (round.length === 0) return
+    const n = this.count
+    if (n === 0) return
     this.items = this.spare
     this.spare = round
-    for (let i = 0; i < round.length; i++) {
-      const t = round[i]
+    this.count = 0
+    for (let i = 0; i < n; i++) {
+      const t = round[i]!
+      round[i] = null
       t.told = false
       try {
         t.tell()
@@ -41,6 +46,5 @@ export class TellList {
         onThrow(error)
       }
     }
-    round.length = 0
   }
 }

@@ -7,6 +7,7 @@
  * restarts at 0 whenever it runs empty: a queue that is drained as fast as it is filled always uses the same few warm cache
  * lines. Once it has its size nothing is allocated.
  */
+import { arena } from '../base/arena.ts'
 import { copyBytes } from '../base/bytes.ts'
 import { HEADROOM } from '../netif/netif.ts'
 
@@ -29,6 +30,8 @@ export const MAX_FRAME = 0x10000 + 64
 const LEAST_BYTES = MAX_FRAME + HEADROOM + 4
 const FIRST_BYTES = 8 << 10
 
+const NONE = new Uint8Array(0)
+
 /** Fields of a frame's record. */
 const START = 0
 const LENGTH = 1
@@ -40,7 +43,10 @@ export class FrameQueue {
   count = 0
   /** Bytes of the frames in the queue. */
   bytes = 0
-  private buf = new Uint8Array(0)
+  private buf: Uint8Array = NONE
+  /** Frames of this queue are lent at the moment; a ring that is outgrown meanwhile is returned afterwards. */
+  private lent = 0
+  private readonly outgrown: Uint8Array[] = []
   /** Circular records of `RECORD` ints; as many as fit `records.length`. */
   private records = new Int32Array(0)
   /** Index of the oldest record. */
@@ -86,17 +92,23 @@ export class FrameQueue {
     const meta = this.records[r + META]
     const buf = this.buf
     // The slot is released only after the call: what is pushed meanwhile goes elsewhere (a larger ring is another buffer).
+    this.lent++
     sink.input(buf, start, start + length, meta)
+    this.lent--
     this.shift()
+    if (this.outgrown.length > 0) this.returnOutgrown()
   }
 
   /** Offers the oldest frame to a taker and forgets it if it was taken. The queue must not be empty. */
   offer(taker: FrameOutlet): boolean {
     const r = this.first
     const start = this.records[r + START]
-    if (!taker.send(this.buf, start, start + this.records[r + LENGTH], this.records[r + META])) return false
-    this.shift()
-    return true
+    this.lent++
+    const taken = taker.send(this.buf, start, start + this.records[r + LENGTH], this.records[r + META])
+    this.lent--
+    if (taken) this.shift()
+    if (this.outgrown.length > 0) this.returnOutgrown()
+    return taken
   }
 
   /** Length in bytes of the oldest frame, or -1. */
@@ -119,8 +131,21 @@ export class FrameQueue {
     this.bytes = 0
     this.first = 0
     this.tail = 0
-    this.buf = new Uint8Array(0)
+    this.retire(this.buf)
+    this.buf = NONE
     this.records = new Int32Array(0)
+  }
+
+  /** Gives a ring back to the arena, or keeps it until what is lent of it has come back. */
+  private retire(buf: Uint8Array): void {
+    this.outgrown.push(buf)
+    if (this.lent === 0) this.returnOutgrown()
+  }
+
+  private returnOutgrown(): void {
+    if (this.lent > 0) return
+    for (const buf of this.outgrown) arena.give(buf)
+    this.outgrown.length = 0
   }
 
   /** Where a frame of this length and alignment goes, or -1. */
@@ -156,10 +181,12 @@ export class FrameQueue {
 
   /** Doubles the ring and moves the frames to its beginning, each with its alignment. */
   private grow(length: number): void {
-    const want = Math.max(FIRST_BYTES, this.buf.length * 2, length + HEADROOM + 4)
+    // Powers of two: few lengths, which the arena can hand out again.
+    let want = FIRST_BYTES
+    while (want < this.buf.length * 2 - 16 || want < length + HEADROOM + 4) want *= 2
     const old = this.buf
     // Eight bytes over: the first frame of each run may need other padding at its new place.
-    const next = new Uint8Array(Math.min(want, this.maxBytes) + 8)
+    const next = arena.take(Math.min(want, this.maxBytes) + 8)
     let tail = 0
     let r = this.first
     for (let i = 0; i < this.count; i++) {
@@ -174,6 +201,7 @@ export class FrameQueue {
     }
     this.buf = next
     this.tail = tail
+    this.retire(old)
   }
 
   private growRecords(): void {

@@ -2,6 +2,7 @@
  * The transmit frame: one per stack, reused for everything that is sent. Payload is placed first, at `PAYLOAD_AT`; then each layer,
  * from the transport down, moves `start` back and writes its header into the room before it ("headers backwards").
  */
+import { arena } from '../base/arena.ts'
 import { HEADROOM } from './netif.ts'
 
 /**
@@ -21,7 +22,7 @@ export class Frame {
 
   /** @param room payload bytes it must hold (64 KiB for super-segments and reassembled datagrams). */
   constructor(room = 0x10000) {
-    this.buf = new Uint8Array(PAYLOAD_AT + room + 64)
+    this.buf = arena.take(PAYLOAD_AT + room + 64)
   }
 
   /** Begins a new frame with an empty payload. */

@@ -283,6 +283,7 @@ export class Stack implements NeighborListener, AcdListener {
     this.turn.close()
     for (const a of [...this.attached]) await this.detach(a)
     for (const i of [...this.ip.interfaces]) await i.netif.close()
+    this.pool.clear()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

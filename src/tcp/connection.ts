@@ -177,8 +177,6 @@ export class Connection implements RawConnection, Flow, Tellable {
 
   receive(seg: Segment): void {
     this.segmentsIn += seg.count
-    this.lastReceivedMs = this.tcp.clock.nowMs
-    this.deadlines.heard()
     if (this.state === State.SYN_SENT) receiveInSynSent(this, seg)
     else if (this.state !== State.CLOSED) receiveSynchronized(this, seg)
   }

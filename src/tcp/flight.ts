@@ -28,14 +28,19 @@ const FIRST_RECORDS = 16
 
 /** Logs of connections that have nothing in flight, for reuse: an idle connection holds none. */
 export class FlightPool {
-  private readonly free: Int32Array[] = []
+  /** A stack with a count of its own: an array that is popped empty loses its memory. */
+  private readonly free: (Int32Array | null)[] = []
+  private count = 0
 
   take(): Int32Array {
-    return this.free.pop() ?? new Int32Array(FIRST_RECORDS * STRIDE)
+    if (this.count === 0) return new Int32Array(FIRST_RECORDS * STRIDE)
+    const log = this.free[--this.count]!
+    this.free[this.count] = null
+    return log
   }
 
   give(log: Int32Array): void {
-    if (log.length === FIRST_RECORDS * STRIDE && this.free.length < 256) this.free.push(log)
+    if (log.length === FIRST_RECORDS * STRIDE && this.count < 256) this.free[this.count++] = log
   }
 }
 

@@ -80,34 +80,32 @@ export function receiveSynchronized(c: Connection, seg: Segment): void {
     seg.flags &= ~SYN
     seg.seq = rcv.nxt
   }
-  // RFC 7323 section 5.3, R1: an old duplicate has an old timestamp.
-  if (c.timestamps && seg.hasTimestamps && ((seg.tsVal - c.tsRecent) | 0) < 0 && (seg.flags & RST) === 0) {
-    if (((tcp.clock.nowMs - c.tsRecentMs) | 0) < PAWS_STALE_MS) {
+  // RST goes by its own sequence number, whatever it carries, and is exempt from PAWS (RFC 7323 section 5.2).
+  if ((seg.flags & RST) !== 0) {
+    receiveReset(c, seg)
+    return
+  }
+  // RFC 7323 section 5.3, R1: an old duplicate has an old timestamp. The age is unsigned: it may be longer than half the clock.
+  if (c.timestamps && seg.hasTimestamps && ((seg.tsVal - c.tsRecent) | 0) < 0) {
+    if ((tcp.clock.nowMs - c.tsRecentMs) >>> 0 < PAWS_STALE_MS) {
       n[C.PAWSEstabRejected]++
       answerInvalid(c, seg)
       return
     }
   }
-  // First: sequence number.
-  const span = seg.span
-  if (!rcv.isAcceptable(seg.seq, span)) {
-    if (!acceptOutside(c, seg, span)) return
-  } else if (span > 0) trim(c, seg)
-  // R3: TS.Recent follows what advances the window.
-  if (c.timestamps && seg.hasTimestamps && leq(seg.seq, rcv.lastAckSent) && ((seg.tsVal - c.tsRecent) | 0) >= 0) {
-    c.setTsRecent(seg.tsVal)
-  }
-  // Second: RST (RFC 5961 section 3.2).
-  if ((seg.flags & RST) !== 0) {
-    if (seg.seq === rcv.nxt) c.reset()
-    else challenge(c)
-    return
-  }
-  // Fourth: SYN (RFC 5961 section 4.2).
+  // RFC 5961 section 4.2: a SYN is answered with a challenge, irrespective of its sequence number.
   if ((seg.flags & SYN) !== 0) {
+    if (seg.seq === ((rcv.nxt - 1) | 0)) n[C.tcpDuplicateSegments]++
     challenge(c)
     return
   }
+  // First: sequence number.
+  const span = seg.span
+  if (rcv.isAcceptable(seg.seq, span)) {
+    // R3: TS.Recent follows what advances the window; nothing outside of it may touch it, or a stranger could end the connection by it.
+    if (c.timestamps && seg.hasTimestamps && leq(seg.seq, rcv.lastAckSent)) c.setTsRecent(seg.tsVal)
+    if (span > 0) trim(c, seg)
+  } else if (!acceptOutside(c, seg, span)) return
   // Fifth: ACK.
   if ((seg.flags & ACK) === 0) {
     n[C.dropNoAck]++
@@ -119,52 +117,48 @@ export function receiveSynchronized(c: Connection, seg: Segment): void {
   if (seg.len > 0 || (seg.flags & FIN) !== 0) receiveText(c, seg)
 }
 
+/** Second check: RFC 5961 section 3.2. With a closed window only the exact sequence number is in it (RFC 9293 MUST-66). */
+function receiveReset(c: Connection, seg: Segment): void {
+  const { rcv } = c
+  if (seg.seq === rcv.nxt) c.reset()
+  else if (gt(seg.seq, rcv.nxt) && lt(seg.seq, rcv.edge)) challenge(c)
+  else c.tcp.counters.values[C.dropUnacceptableReset]++
+}
+
 /**
- * A segment outside the window. Returns true when its ACK field may still be used: a zero window admits valid ACKs, URG and RST
- * (RFC 9293 MUST-66), payload cut off.
+ * A segment outside the window. Returns true when its ACK field and urgent pointer may still be used, its payload cut off: a closed window
+ * admits them (RFC 9293 MUST-66), and a duplicate from not longer ago than a window, which has proved no less than one inside, says where
+ * the peer is now. Its sequence number stays, so that it cannot bring back an old window.
  */
 function acceptOutside(c: Connection, seg: Segment, span: number): boolean {
   const { rcv } = c
   const n = c.tcp.counters.values
-  if ((seg.flags & RST) !== 0) {
-    // With a closed window only the exact sequence number is in it.
-    if (seg.seq === rcv.nxt) return true
-    n[C.dropUnacceptableReset]++
-    return false
-  }
+  const late = (rcv.nxt - seg.seq) | 0
   if (span > 0 && leq((seg.seq + span) | 0, rcv.nxt)) {
-    // A retransmission of what we have: say so (RFC 2883), and use what its ACK says.
+    // A retransmission of what we have: say so (RFC 2883).
     n[C.tcpDuplicateSegments]++
     if (seg.len > 0 && c.sackPermitted) rcv.duplicate(seg.seq, (seg.seq + seg.len) | 0)
-  } else if (rcv.window === 0 && seg.seq === rcv.nxt) {
+  } else if (rcv.window === 0 && late === 0) {
     n[C.tcpZeroWindowDrops]++
   } else {
     n[C.dropOutOfWindow]++
   }
-  if ((seg.flags & SYN) !== 0) {
-    challenge(c)
-    return false
-  }
   answerInvalid(c, seg)
-  if ((seg.flags & ACK) === 0 || gt(seg.seq, rcv.edge)) return false
+  if (late < 0 || late > Math.max(rcv.limit, 0xffff)) return false
   seg.len = 0
   seg.flags &= ~FIN
-  seg.seq = later(rcv.nxt, seg.seq)
   return true
 }
 
 /** Cuts a segment that touches the window to the part inside it. */
 function trim(c: Connection, seg: Segment): void {
   const { rcv } = c
-  if (lt(seg.seq, rcv.nxt)) {
-    let cut = (rcv.nxt - seg.seq) | 0
-    if ((seg.flags & SYN) !== 0) {
-      seg.flags &= ~SYN // the SYN lies before the window: it is the old one, not a new
-      cut--
-    }
-    if (cut > 0 && c.sackPermitted && seg.len > 0) rcv.duplicate(seg.seq, rcv.nxt)
+  const cut = (rcv.nxt - seg.seq) | 0
+  if (cut > 0) {
+    if (c.sackPermitted && seg.len > 0) rcv.duplicate(seg.seq, rcv.nxt)
     seg.off += cut
     seg.len -= cut
+    seg.urgent = seg.urgent > cut ? seg.urgent - cut : 0
     seg.seq = rcv.nxt
     rcv.ackNow = true
     c.tcp.markDirty(c)
@@ -196,6 +190,9 @@ function receiveAck(c: Connection, seg: Segment): boolean {
     challenge(c)
     return false
   }
+  // A sign of life: nothing less than an acceptable segment counts, or a stranger could keep a dead connection.
+  c.lastReceivedMs = tcp.clock.nowMs
+  c.deadlines.heard()
   let sacked = 0
   if (seg.sackCount > 0 && c.sackPermitted) sacked = receiveSacks(c, seg)
   const before = snd.una
@@ -207,11 +204,11 @@ function receiveAck(c: Connection, seg: Segment): boolean {
     outstanding && ack === before && (c.sackPermitted ? sacked > 0 : seg.len === 0 && (seg.flags & FIN) === 0 && wnd === snd.wnd)
   // Window update (RFC 9293 section 3.10.7.4): never from an old segment.
   let opened = false
-  if (lt(snd.wl1, seg.seq) || (snd.wl1 === seg.seq && leq(snd.wl2, ack)) || advance) {
+  if (advance || (ack === before && (lt(snd.wl1, seg.seq) || (snd.wl1 === seg.seq && leq(snd.wl2, ack))))) {
     opened = wnd > snd.wnd || advance
     snd.wnd = wnd
     if (wnd > snd.maxWnd) snd.maxWnd = wnd
-    snd.wl1 = seg.seq
+    snd.wl1 = later(snd.wl1, seg.seq)
     snd.wl2 = ack
   }
   if (advance) {
@@ -335,23 +332,28 @@ function acknowledgeData(c: Connection, hadHoles: boolean): void {
   }
 }
 
-/** RFC 5961: an ACK that a real peer can judge by; limited per connection and for the stack. */
+/** RFC 5961: an ACK that a real peer can judge by; limited per connection, and for the stack among those that pass. */
 function challenge(c: Connection): void {
-  if (!c.tcp.mayChallenge()) return
-  answerInvalid(c, null)
+  if (isAckDue(c) && c.tcp.mayChallenge()) sendAckSoon(c)
 }
 
-/** An ACK in answer to an unacceptable segment; segments without data only so often, or two stacks could do c forever. */
-function answerInvalid(c: Connection, seg: Segment | null): void {
-  const now = c.tcp.clock.nowMs
-  if (seg === null || seg.len === 0) {
-    if (c.invalidAckSent && ((now - c.lastInvalidAckMs) | 0) < c.tcp.config.invalidAckIntervalMs) {
-      c.tcp.counters.values[C.tcpAckSkipped]++
-      return
-    }
-    c.invalidAckSent = true
-    c.lastInvalidAckMs = now
-  }
+/** An ACK in answer to an unacceptable segment; to those without data only so often, or two stacks could do this forever. */
+function answerInvalid(c: Connection, seg: Segment): void {
+  if (seg.len > 0) {
+    c.rcv.ackNow = true
+    c.tcp.markDirty(c)
+  } else if (isAckDue(c)) sendAckSoon(c)
+}
+
+function isAckDue(c: Connection): boolean {
+  if (!c.invalidAckSent || ((c.tcp.clock.nowMs - c.lastInvalidAckMs) | 0) >= c.tcp.config.invalidAckIntervalMs) return true
+  c.tcp.counters.values[C.tcpAckSkipped]++
+  return false
+}
+
+function sendAckSoon(c: Connection): void {
+  c.invalidAckSent = true
+  c.lastInvalidAckMs = c.tcp.clock.nowMs
   c.rcv.ackNow = true
   c.tcp.markDirty(c)
 }

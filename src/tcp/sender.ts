@@ -158,7 +158,7 @@ export class Sender {
     let n = Math.min(size, this.superLimitNow())
     if (n > room) n = Math.min(size, Math.max(mss, room - (room % mss)))
     if (forced) n = Math.min(n, mss)
-    const withFin = this.finSent && start + n === end && end === this.nxt
+    const withFin = this.finSent && ((start + n) | 0) === end && end === this.nxt
     const payload = withFin ? n - 1 : n
     const flags = withFin ? ACK | PSH | FIN : ((start + n) | 0) === ((this.una + this.ring.length) | 0) ? ACK | PSH : ACK
     if (!c.tcp.output.segment(c, start, payload, flags)) return Sent.BLOCKED

@@ -77,8 +77,10 @@ export class Tcp implements Protocol, RawTcp {
   private readonly listeners = new Map<number, Listener[]>()
   private readonly segment: Segment
   private readonly deps: TcpDeps
-  private dirty: Connection[] = []
-  private spare: Connection[] = []
+  /** Two arrays that only grow, as in TellList. */
+  private dirty: (Connection | null)[] = []
+  private spare: (Connection | null)[] = []
+  private dirtyCount = 0
   /** Challenge ACKs left in this second (RFC 5961 section 7). */
   private challenges = 0
   private challengeSecond = 0
@@ -194,8 +196,8 @@ export class Tcp implements Protocol, RawTcp {
   markDirty(c: Connection): void {
     if (c.dirty) return
     c.dirty = true
-    this.dirty.push(c)
-    if (this.dirty.length === 1) this.deps.wake()
+    this.dirty[this.dirtyCount++] = c
+    if (this.dirtyCount === 1) this.deps.wake()
   }
 
   wake(): void {
@@ -204,7 +206,7 @@ export class Tcp implements Protocol, RawTcp {
 
   /** Somebody waits to speak. */
   get hasDirty(): boolean {
-    return this.dirty.length > 0
+    return this.dirtyCount > 0
   }
 
   /**
@@ -213,20 +215,22 @@ export class Tcp implements Protocol, RawTcp {
    */
   speak(quantum: number): boolean {
     const round = this.dirty
-    if (round.length === 0) return false
+    const n = this.dirtyCount
+    if (n === 0) return false
     this.dirty = this.spare
     this.spare = round
+    this.dirtyCount = 0
     let more = false
-    for (let i = 0; i < round.length; i++) {
-      const c = round[i]
+    for (let i = 0; i < n; i++) {
+      const c = round[i]!
+      round[i] = null
       c.dirty = false
       const result = c.speak(quantum)
       if (result === Spoken.DONE || c.dirty) continue
       if (result === Spoken.MORE) more = true
       c.dirty = true
-      this.dirty.push(c)
+      this.dirty[this.dirtyCount++] = c
     }
-    round.length = 0
     return more
   }
 

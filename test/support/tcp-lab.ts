@@ -10,8 +10,9 @@
  *
  * In an expectation, what is not written (ack, win, options) is not compared; segments missing or too many fail.
  */
-import { SeededRandom } from '../../src/base/random.ts'
+
 import type { ConfigOverrides } from '../../src/base/config.ts'
+import { SeededRandom } from '../../src/base/random.ts'
 import { ipv4Header } from '../../src/ipv4/wire.ts'
 import { CSUM_MASK, CSUM_PARTIAL, frameMeta, GSO_TCP4, gsoSize, type NetIf, type NetIfSink } from '../../src/netif/netif.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
@@ -141,7 +142,8 @@ class LabNetIf implements NetIf {
 
   send(buf: Uint8Array, start: number, end: number, meta: number): boolean {
     this.asked++
-    const no = this.refuse !== null ? this.refuse(this.asked) : this.full === true || (typeof this.full === 'number' && this.full-- > 0)
+    const no =
+      this.refuse !== null ? this.refuse(this.asked) : this.full === true || (typeof this.full === 'number' && this.full-- > 0)
     if (no) {
       this.refused++
       return false
@@ -281,9 +283,9 @@ export class TcpLab {
   /** A connection that was accepted: the peer's SYN options as given; nothing is left to expect. */
   accept(options = '<mss 1460>', win = 65535, ackWin = win): this {
     if (this.listener === null) this.listen()
-    const ts = options.includes('TS')
+    const ts = /TS val (-?\d+)/.exec(options)
     this.inject(`S 0:0(0) win ${win} ${options}`)
-    if (ts) this.peerTs ??= 100
+    if (ts !== null) this.peerTs = (Number(ts[1]) - Math.floor(this.host.elapsedMs)) | 0
     this.inject(`. 1:1(0) ack 1 win ${ackWin}`)
     this.clear()
     this.app.take()
@@ -293,9 +295,9 @@ export class TcpLab {
   /** A connection that was opened by us; the peer's SYN-ACK options as given. */
   connect(options = '<mss 1460>', win = 65535, open: Partial<OpenOptions> = {}): this {
     this.open(open)
-    const ts = options.includes('TS')
+    const ts = /TS val (-?\d+)/.exec(options)
     this.inject(`S. 0:0(0) ack 1 win ${win} ${options}`)
-    if (ts) this.peerTs ??= 100
+    if (ts !== null) this.peerTs = (Number(ts[1]) - Math.floor(this.host.elapsedMs)) | 0
     this.clear()
     this.app.take()
     return this
@@ -509,7 +511,14 @@ export class TcpLab {
       payload: bytes.slice(20 + header),
       text: '',
     }
-    e.options = parsed.list.map((o) => o.replace(/-?\d+:-?\d+/g, (b) => b.split(':').map((n) => (Number(n) - flow.irs) | 0).join(':')))
+    e.options = parsed.list.map((o) =>
+      o.replace(/-?\d+:-?\d+/g, (b) =>
+        b
+          .split(':')
+          .map((n) => (Number(n) - flow.irs) | 0)
+          .join(':'),
+      ),
+    )
     const seq = (e.seq - (flow.iss ?? 0)) | 0
     const ack = (e.ack - flow.irs) | 0
     let names = ''
@@ -523,7 +532,10 @@ export class TcpLab {
 
   private laws(e: Emitted, flow: FlowState, seq: number, ack: number, meta: number): void {
     const syn = (e.flags & SYN) !== 0
-    law(syn || !e.options.some((o) => o.startsWith('mss') || o === 'sackOK' || o.startsWith('wscale')), 'MUST-65: SYN options only on SYN')
+    law(
+      syn || !e.options.some((o) => o.startsWith('mss') || o === 'sackOK' || o.startsWith('wscale')),
+      'MUST-65: SYN options only on SYN',
+    )
     law((e.flags & (SYN | FIN)) !== (SYN | FIN), 'never SYN and FIN together')
     law((e.flags & RST) !== 0 || syn || (e.flags & ACK) !== 0, 'every segment of a connection carries ACK')
     if (e.gso === 0) law(20 + (e.text.includes('<') ? 0 : 20) + e.len <= this.link.mtu, 'fits the MTU')
@@ -543,7 +555,7 @@ export class TcpLab {
 
   /** The peer has offered window scaling: our windows are scaled. */
   get peerScales(): boolean {
-    return this.c !== undefined && this.c.windowScaling
+    return this.c?.windowScaling === true
   }
 
   /** Segments since the last call. */

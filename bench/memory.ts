@@ -7,10 +7,7 @@
  */
 
 import { createPipe } from '../src/link/pipe.ts'
-import { lookupLiteral } from '../src/node/deps.ts'
-import { NodeHost, nodeRandom } from '../src/node/host.ts'
-import { createNet, type NetModule } from '../src/node/net.ts'
-import { Stack } from '../src/stack/stack.ts'
+import { createStack, type NodeStack } from '../src/node/stack.ts'
 import type { RawConnection } from '../src/tcp/api.ts'
 
 const CLIENT = '10.9.0.1'
@@ -23,32 +20,19 @@ const PORTS = 64
 const MOST_CONNECTIONS = 1_000_000
 
 interface World {
-  host: NodeHost
-  client: Stack
-  server: Stack
+  client: NodeStack
+  server: NodeStack
 }
 
 export type Result = Record<string, number | string | boolean>
 
 function world(offload: boolean): World {
-  const host = new NodeHost()
-  const client = new Stack({ host, random: nodeRandom }, { name: 'client' })
-  const server = new Stack({ host, random: nodeRandom }, { name: 'server' })
+  const client = createStack({ name: 'client' })
+  const server = createStack({ name: 'server' })
   const [a, b] = createPipe({ offload })
   client.attach(a, { addresses: [`${CLIENT}/24`], probe: false })
   server.attach(b, { addresses: [`${SERVER}/24`], probe: false })
-  return { host, client, server }
-}
-
-function netOf(stack: Stack, host: NodeHost): NetModule {
-  return createNet({
-    tcp: stack.tcp,
-    udp: stack.udp,
-    host,
-    ipv6: false,
-    owned: new Set(),
-    lookup: (name, family) => lookupLiteral(name, family, false),
-  })
+  return { client, server }
 }
 
 /** Counts from `WARM_MS` on and ends after `seconds` more. */
@@ -134,7 +118,7 @@ function bulkRaw(offload: boolean, seconds: number): Promise<Result> {
 }
 
 function bulkNode(offload: boolean, seconds: number): Promise<Result> {
-  const { host, client, server } = world(offload)
+  const { client, server } = world(offload)
   const block = Buffer.alloc(BLOCK, 0x61)
   return new Promise((resolve) => {
     let over = false
@@ -142,13 +126,13 @@ function bulkNode(offload: boolean, seconds: number): Promise<Result> {
       over = true
       resolve({ mbit_s: (perSecond * 8) / 1e6, seconds: elapsed })
     })
-    const listener = netOf(server, host).createServer((socket) => {
+    const listener = server.net.createServer((socket) => {
       socket.on('data', (chunk: Buffer) => {
         if (!over) meter.add(chunk.length)
       })
     })
     listener.listen(9, SERVER, () => {
-      const socket = netOf(client, host).connect({ host: SERVER, port: 9 })
+      const socket = client.net.connect({ host: SERVER, port: 9 })
       const fill = (): void => {
         while (!over && socket.write(block));
       }
@@ -191,15 +175,15 @@ function pingpongRaw(seconds: number): Promise<Result> {
 }
 
 function pingpongNode(seconds: number): Promise<Result> {
-  const { host, client, server } = world(true)
+  const { client, server } = world(true)
   return new Promise((resolve) => {
     const meter = new Meter(seconds, (perSecond, elapsed) => resolve({ per_s: perSecond, seconds: elapsed }))
-    const listener = netOf(server, host).createServer((socket) => {
+    const listener = server.net.createServer((socket) => {
       socket.setNoDelay(true)
       socket.on('data', (chunk: Buffer) => socket.write(chunk))
     })
     listener.listen(7, SERVER, () => {
-      const socket = netOf(client, host).connect({ host: SERVER, port: 7, noDelay: true })
+      const socket = client.net.connect({ host: SERVER, port: 7, noDelay: true })
       const one = Buffer.from('a')
       socket.on('connect', () => socket.write(one))
       socket.on('data', (chunk: Buffer) => {
@@ -251,7 +235,7 @@ function connectRaw(seconds: number): Promise<Result> {
 }
 
 function connectNode(seconds: number): Promise<Result> {
-  const { host, client, server } = world(true)
+  const { client, server } = world(true)
   return new Promise((resolve, reject) => {
     let over = false
     let opened = 0
@@ -259,8 +243,8 @@ function connectNode(seconds: number): Promise<Result> {
       over = true
       resolve({ per_s: perSecond, seconds: elapsed, opened })
     })
-    const net = netOf(client, host)
-    const serverNet = netOf(server, host)
+    const net = client.net
+    const serverNet = server.net
     let listening = 0
     const next = (): void => {
       if (opened >= MOST_CONNECTIONS) {

@@ -6,7 +6,7 @@
  */
 import type { AcdListener } from '../arp/acd.ts'
 import { Arp } from '../arp/arp.ts'
-import { Address, Prefix } from '../base/address.ts'
+import { Address, Prefix, address as parseAddress } from '../base/address.ts'
 import type { Host } from '../base/clock.ts'
 import { type Config, type ConfigOverrides, configure } from '../base/config.ts'
 import { invalidArgument, NetError } from '../base/errors.ts'
@@ -17,6 +17,7 @@ import { Timers } from '../base/timers.ts'
 import { EthernetPort } from '../ethernet/ethernet.ts'
 import { parseMac, randomMac } from '../ethernet/mac.ts'
 import { Icmp } from '../icmp/icmp.ts'
+import { type PingOptions, type PingResult, ping } from '../icmp/ping-iterator.ts'
 import { addAddress } from '../ip/addresses.ts'
 import { Interface, type InterfaceAddress } from '../ip/interface.ts'
 import { Ip } from '../ip/ip.ts'
@@ -26,12 +27,18 @@ import { Ipv4 } from '../ipv4/ipv4.ts'
 import { createLoopback } from '../link/loopback.ts'
 import { Frame } from '../netif/frame.ts'
 import type { NetIf } from '../netif/netif.ts'
+import type { ConnectionInfo } from '../tcp/api.ts'
+import { Connection } from '../tcp/connection.ts'
 import { Tcp } from '../tcp/tcp.ts'
+import { TimeWait } from '../tcp/time-wait.ts'
 import { Udp } from '../udp/udp.ts'
 import { AttachedInterface, type AttachOptions } from './attached.ts'
 import { InterfaceSink } from './sink.ts'
 import { type Port, Turn } from './turn.ts'
 import { LocalUnreachable } from './unreachable.ts'
+
+/** A line of `stack.connections()`: all of `info()` for full connections. */
+export type ConnectionSummary = Pick<ConnectionInfo, 'state' | 'local' | 'remote'> & Partial<ConnectionInfo>
 
 /** What a stack runs on. */
 export interface StackPlatform {
@@ -253,6 +260,29 @@ export class Stack implements NeighborListener, AcdListener {
     this.ip.changed()
     const attached = this.attached.find((a) => a.iface === iface)
     if (attached !== undefined) this.onLinkClosed?.(attached, error)
+  }
+
+  /**
+   * Pings an address: `for await (const reply of stack.ping('10.0.0.1', { count: 3 }))`. Throws ERR_INVALID_IP_ADDRESS; what goes wrong on the
+   * way is in the results.
+   */
+  ping(destination: string | Address, options: PingOptions = {}): AsyncIterableIterator<PingResult> {
+    const to = typeof destination === 'string' ? parseAddress(destination) : destination
+    const { icmp, host, random } = this
+    return ping({ icmp, host, random, tells: this.tellList, wake: this.turn.wake }, to, options)
+  }
+
+  /** Every TCP connection as `ss -ti` knows it, those in TIME-WAIT and half-open ones with their state and addresses. */
+  connections(): ConnectionSummary[] {
+    const out: ConnectionSummary[] = []
+    for (const flow of this.tcp.flows()) {
+      if (flow instanceof Connection) out.push(flow.info())
+      else {
+        const state = flow instanceof TimeWait ? 'TIME-WAIT' : 'SYN-RECEIVED'
+        out.push({ state, local: `${flow.localAddress}:${flow.localPort}`, remote: `${flow.remoteAddress}:${flow.remotePort}` })
+      }
+    }
+    return out
   }
 
   /** Every counter, by layer and interface. Names are the MIBs' (RFC 4293, 4022, 4113); drops have a reason each. */

@@ -6,18 +6,17 @@
  * buffer's size, for `onWritable`. What arrived is emitted in the socket's own async context. A bound socket keeps the process alive
  * unless `unref` was said.
  */
-import { AsyncResource } from 'node:async_hooks'
 import { addAbortListener, EventEmitter } from 'node:events'
 import { isIP } from 'node:net'
 import { promisify } from 'node:util'
 import type { Address } from '../base/address.ts'
 import { NetError } from '../base/errors.ts'
-import { Datagram } from '../udp/receive-queue.ts'
-import type { UdpHandler, UdpSocket } from '../udp/socket.ts'
+import type { UdpSocket } from '../udp/socket.ts'
 import { type Callable, callable } from './callable.ts'
 import type { Found, LookupFunction } from './connect.ts'
-import type { NodeDeps, Owned } from './deps.ts'
+import type { NodeDeps } from './deps.ts'
 import { bindArgs, sendArgs } from './dgram-args.ts'
+import { Bind, DgramDriver, Link, type Queued, type SendCallback } from './dgram-driver.ts'
 import {
   badBufferSize,
   badSocketType,
@@ -51,111 +50,12 @@ export interface RemoteInfo extends Place {
 }
 
 export type MessageListener = (message: Buffer, rinfo: RemoteInfo) => void
-type SendCallback = (error: Error | null, bytes?: number) => void
-type Queued = () => void
-
-interface WaitingSend {
-  message: Uint8Array
-  to: Address | null
-  port: number
-  name: string | undefined
-  callback: SendCallback | undefined
-}
-
-/** Linux's wmem_default. */
-const SEND_BUFFER_BYTES = 212_992
-
-const Bind = { UNBOUND: 0, BINDING: 1, BOUND: 2 } as const
-const Link = { DISCONNECTED: 0, CONNECTING: 1, CONNECTED: 2 } as const
-
-class Inside extends AsyncResource implements UdpHandler, Owned {
-  bindState: number = Bind.UNBOUND
-  linkState: number = Link.DISCONNECTED
-  /** Null once closed. */
-  raw: UdpSocket | null
-  /** What waits for the binding. */
-  queue: Queued[] | null = null
-  /** What waits for the link. */
-  readonly sends: WaitingSend[] = []
-  sendBytes = 0
-  sendBufferBytes = SEND_BUFFER_BYTES
-  wanted = true
-  private held = false
-  private readonly arrived = new Datagram(new Uint8Array(0))
-
-  constructor(
-    private readonly socket: DgramSocket,
-    readonly deps: NodeDeps,
-    readonly options: DgramOptions,
-  ) {
-    super('TAPSTACKUDP')
-    const { type, ipv6Only = false, reuseAddr = false } = options
-    this.raw = deps.udp.open(this, { family: type === 'udp6' ? 6 : 4, ipv6Only, reuseAddress: reuseAddr })
-    deps.owned.add(this)
-  }
-
-  /** Addresses of both families show as IPv6. */
-  get mapped(): boolean {
-    return this.options.type === 'udp6'
-  }
-
-  hold(): void {
-    const hold = this.wanted && this.raw !== null && this.bindState === Bind.BOUND
-    if (this.raw === null) this.deps.owned.delete(this)
-    if (hold === this.held) return
-    this.held = hold
-    if (hold) this.deps.host.hold()
-    else this.deps.host.release()
-  }
-
-  end(): void {
-    this.queue = null
-    this.socket.close()
-  }
-
-  onReadable(): void {
-    try {
-      this.runInAsyncScope(this.emitMessages, this)
-    } catch (error) {
-      process.nextTick(readAgain, this) // a listener threw: the other datagrams are told later
-      throw error
-    }
-  }
-
-  onWritable(): void {
-    while (this.raw !== null && this.sends.length > 0) {
-      const next = this.sends[0]
-      if (!transmit(this, next)) return
-      this.sends.shift()
-      this.sendBytes -= next.message.length
-    }
-  }
-
-  onError(_raw: UdpSocket, error: NetError): void {
-    this.runInAsyncScope(this.socket.emit, this.socket, 'error', error)
-  }
-
-  private emitMessages(): void {
-    const d = this.arrived
-    while (this.raw !== null && this.raw.readable > 0) {
-      const message = Buffer.allocUnsafe(this.raw.nextLength)
-      d.buf = message
-      this.raw.receive(d)
-      const { address, family, port } = place(d.address, d.port, this.mapped)
-      this.socket.emit('message', message, { address, family, port, size: message.length })
-    }
-  }
-}
-
-function readAgain(state: Inside): void {
-  if (state.raw !== null && state.raw.readable > 0) state.onReadable()
-}
 
 const inside = Symbol('tapstack')
 
 export class DgramSocket extends EventEmitter {
   readonly type: SocketType
-  private readonly [inside]: Inside
+  private readonly [inside]: DgramDriver
 
   constructor(deps: NodeDeps, given: SocketType | DgramOptions, listener?: MessageListener) {
     super()
@@ -164,7 +64,7 @@ export class DgramSocket extends EventEmitter {
     if (options.sendBufferSize) checkUint32(options.sendBufferSize, 'options.sendBufferSize')
     if (options.type !== 'udp4' && options.type !== 'udp6') throw badSocketType()
     this.type = options.type
-    this[inside] = new Inside(this, deps, options)
+    this[inside] = new DgramDriver(this, deps, options)
     if (typeof listener === 'function') this.on('message', listener)
     const { signal } = options
     if (signal !== undefined) {
@@ -203,7 +103,7 @@ export class DgramSocket extends EventEmitter {
           state.bindState = Bind.BOUND
           if (state.options.recvBufferSize) state.raw.receiveBufferBytes = state.options.recvBufferSize
           if (state.options.sendBufferSize) state.sendBufferBytes = state.options.sendBufferSize
-          state.hold()
+          state.update()
           this.emit('listening')
           return
         } catch (thrown) {
@@ -278,26 +178,15 @@ export class DgramSocket extends EventEmitter {
   private sendNow(message: Uint8Array, port: number, name: string | undefined, callback: SendCallback | undefined): void {
     const state = this[inside]
     if (state.linkState === Link.CONNECTED) {
-      this.transmitOrWait({ message, to: null, port, name, callback })
+      state.send({ message, to: null, port, name, callback })
       return
     }
     this.lookup(name || this.localhost(), (error, to) => {
       if (state.raw === null) return
-      if (error === null) this.transmitOrWait({ message, to, port, name, callback })
+      if (error === null) state.send({ message, to, port, name, callback })
       else if (callback !== undefined) process.nextTick(callback, error)
       else process.nextTick(() => this.emit('error', error))
     })
-  }
-
-  private transmitOrWait(send: WaitingSend): void {
-    const state = this[inside]
-    if (state.sends.length === 0 && transmit(state, send)) return
-    if (state.sendBytes + send.message.length > state.sendBufferBytes) {
-      if (send.callback !== undefined) process.nextTick(send.callback, sendError('ENOBUFS', send))
-      return
-    }
-    state.sends.push(send)
-    state.sendBytes += send.message.length
   }
 
   /** Now, or when the socket is bound. */
@@ -356,11 +245,7 @@ export class DgramSocket extends EventEmitter {
       return this
     }
     running(this)
-    state.raw!.close()
-    state.raw = null
-    state.hold()
-    const canceled = state.sends.splice(0)
-    for (const send of canceled) if (send.callback !== undefined) process.nextTick(send.callback, sendError('ECANCELED', send))
+    state.release()
     process.nextTick(() => this.emit('close'))
     return this
   }
@@ -456,35 +341,18 @@ export class DgramSocket extends EventEmitter {
 
   ref(): this {
     this[inside].wanted = true
-    this[inside].hold()
+    this[inside].update()
     return this
   }
 
   unref(): this {
     this[inside].wanted = false
-    this[inside].hold()
+    this[inside].update()
     return this
   }
 }
 
-/** False: the link is full. An error goes to the callback; without one nobody hears of it, as in Node. */
-function transmit(state: Inside, send: WaitingSend): boolean {
-  const { message, to, port, callback } = send
-  try {
-    if (!state.raw!.send(message, 0, message.length, to, port)) return false
-    if (callback !== undefined) process.nextTick(callback, null, message.length)
-  } catch (thrown) {
-    if (callback !== undefined) process.nextTick(callback, sendError(codeOf(thrown), send))
-  }
-  return true
-}
-
-function sendError(code: string, send: WaitingSend): NetError {
-  if (send.name !== undefined) return hostPortError(code, 'send', send.name, send.port)
-  return new NetError(code, { syscall: 'send', port: send.port > 0 ? send.port : undefined })
-}
-
-function running(socket: DgramSocket): Inside {
+function running(socket: DgramSocket): DgramDriver {
   const state = socket[inside]
   if (state.raw === null) throw badState('ERR_SOCKET_DGRAM_NOT_RUNNING')
   return state

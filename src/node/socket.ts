@@ -181,12 +181,13 @@ export class Socket extends Duplex {
     process.nextTick(done) // never at once: a reader that is done with the socket comes first
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: the signature of Writable.write
-  override write(chunk: any, encoding?: any, callback?: any): boolean {
-    if (!this[inside].finished || !this.writableEnded) return super.write(chunk, encoding, callback)
+  override write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean {
+    if (!this[inside].finished || !this.writableEnded) {
+      return super.write(chunk, encoding as BufferEncoding, callback as (error: Error | null | undefined) => void)
+    }
     const done = typeof encoding === 'function' ? encoding : callback
     const error = new NetError('EPIPE', { message: 'This socket has been ended by the other party' })
-    if (typeof done === 'function') process.nextTick(done, error)
+    if (typeof done === 'function') process.nextTick(done as Done, error)
     this.destroy(error)
     return false
   }

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const url = (path: string): string => JSON.stringify(new URL(`../../src/${path}`, import.meta.url).href)
 
-/** Runs a script with two stacks, `left` (10.0.0.1) and `right` (10.0.0.2), in a process of its own; kills it after 5 s. */
+/** Runs a script with two stacks, `left` (10.0.0.1) and `right` (10.0.0.2), in a process of its own; kills it after 15 s. */
 function script(body: string): { out: string[]; err: string; ended: boolean } {
   const text = `
     import { createPipe } from ${url('link/pipe.ts')}
@@ -18,7 +18,7 @@ function script(body: string): { out: string[]; err: string; ended: boolean } {
     const log = (...a) => console.log(...a)
     ${body}`
   const args = ['--import', 'tsx', '--input-type=module', '-e', text]
-  const run = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8', timeout: 5000 })
+  const run = spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8', timeout: 15_000 })
   return { out: run.stdout.trim().split('\n'), err: run.stderr, ended: run.signal === null }
 }
 
@@ -28,8 +28,11 @@ describe('what keeps a process alive', () => {
   })
 
   it('a listening server does, an unref’d one does not', () => {
-    const waits = script(`right.net.createServer().listen(80, () => log('listening'))`)
-    expect(waits).toMatchObject({ out: ['listening'], ended: false })
+    const waits = script(`
+      right.net.createServer().listen(80, () => log('listening'))
+      setTimeout(() => { log('alive'); process.exit() }, 100).unref()
+    `)
+    expect(waits).toMatchObject({ out: ['listening', 'alive', 'exit'], ended: true })
     const leaves = script(`right.net.createServer().listen(80, () => log('listening')).unref()`)
     expect(leaves).toMatchObject({ out: ['listening', 'exit'], ended: true })
   })

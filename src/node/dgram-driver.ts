@@ -1,0 +1,151 @@
+/**
+ * The engine of a datagram socket: what stands between the emitter and the raw socket, as driver.ts does for TCP.
+ */
+import { AsyncResource } from 'node:async_hooks'
+import type { Address } from '../base/address.ts'
+import { NetError } from '../base/errors.ts'
+import { Datagram } from '../udp/receive-queue.ts'
+import type { UdpHandler, UdpSocket } from '../udp/socket.ts'
+import type { NodeDeps, Owned } from './deps.ts'
+import type { DgramOptions, DgramSocket } from './dgram.ts'
+import { codeOf, hostPortError } from './errors.ts'
+import { place } from './place.ts'
+
+export type SendCallback = (error: Error | null, bytes?: number) => void
+export type Queued = () => void
+
+export interface WaitingSend {
+  message: Uint8Array
+  to: Address | null
+  port: number
+  name: string | undefined
+  callback: SendCallback | undefined
+}
+
+/** Linux's wmem_default. */
+const SEND_BUFFER_BYTES = 212_992
+
+export const Bind = { UNBOUND: 0, BINDING: 1, BOUND: 2 } as const
+export const Link = { DISCONNECTED: 0, CONNECTING: 1, CONNECTED: 2 } as const
+
+export class DgramDriver extends AsyncResource implements UdpHandler, Owned {
+  bindState: number = Bind.UNBOUND
+  linkState: number = Link.DISCONNECTED
+  /** Null once closed. */
+  raw: UdpSocket | null
+  /** What waits for the binding. */
+  queue: Queued[] | null = null
+  /** What waits for the link. */
+  readonly sends: WaitingSend[] = []
+  sendBytes = 0
+  sendBufferBytes = SEND_BUFFER_BYTES
+  wanted = true
+  private held = false
+  private readonly arrived = new Datagram(new Uint8Array(0))
+
+  constructor(
+    private readonly socket: DgramSocket,
+    readonly deps: NodeDeps,
+    readonly options: DgramOptions,
+  ) {
+    super('TAPSTACKUDP')
+    const { type, ipv6Only = false, reuseAddr = false } = options
+    this.raw = deps.udp.open(this, { family: type === 'udp6' ? 6 : 4, ipv6Only, reuseAddress: reuseAddr })
+    deps.owned.add(this)
+  }
+
+  /** Addresses of both families show as IPv6. */
+  get mapped(): boolean {
+    return this.options.type === 'udp6'
+  }
+
+  update(): void {
+    const hold = this.wanted && this.raw !== null && this.bindState === Bind.BOUND
+    if (this.raw === null) this.deps.owned.delete(this)
+    if (hold === this.held) return
+    this.held = hold
+    if (hold) this.deps.host.hold()
+    else this.deps.host.release()
+  }
+
+  end(): void {
+    this.queue = null
+    this.socket.close()
+  }
+
+  onReadable(): void {
+    try {
+      this.runInAsyncScope(this.emitMessages, this)
+    } catch (error) {
+      process.nextTick(readAgain, this) // a listener threw: the other datagrams are told later
+      throw error
+    }
+  }
+
+  onWritable(): void {
+    while (this.raw !== null && this.sends.length > 0) {
+      const next = this.sends[0]
+      if (!this.transmit(next)) return
+      this.sends.shift()
+      this.sendBytes -= next.message.length
+    }
+  }
+
+  onError(_raw: UdpSocket, error: NetError): void {
+    this.runInAsyncScope(this.socket.emit, this.socket, 'error', error)
+  }
+
+  /** Sends now, or when the link has room. */
+  send(send: WaitingSend): void {
+    if (this.sends.length === 0 && this.transmit(send)) return
+    if (this.sendBytes + send.message.length > this.sendBufferBytes) {
+      if (send.callback !== undefined) process.nextTick(send.callback, sendError('ENOBUFS', send))
+      return
+    }
+    this.sends.push(send)
+    this.sendBytes += send.message.length
+  }
+
+  /** False: the link is full. An error goes to the callback; without one nobody hears of it, as in Node. */
+  private transmit(send: WaitingSend): boolean {
+    const { message, to, port, callback } = send
+    try {
+      if (!this.raw!.send(message, 0, message.length, to, port)) return false
+      if (callback !== undefined) process.nextTick(callback, null, message.length)
+    } catch (thrown) {
+      if (callback !== undefined) process.nextTick(callback, sendError(codeOf(thrown), send))
+    }
+    return true
+  }
+
+  /** The socket is closed; what still waits for the link is canceled. */
+  release(): void {
+    this.raw!.close()
+    this.raw = null
+    this.update()
+    this.sendBytes = 0
+    for (const send of this.sends.splice(0)) {
+      if (send.callback !== undefined) process.nextTick(send.callback, sendError('ECANCELED', send))
+    }
+  }
+
+  private emitMessages(): void {
+    const d = this.arrived
+    while (this.raw !== null && this.raw.readable > 0) {
+      const message = Buffer.allocUnsafe(this.raw.nextLength)
+      d.buf = message
+      this.raw.receive(d)
+      const { address, family, port } = place(d.address, d.port, this.mapped)
+      this.socket.emit('message', message, { address, family, port, size: message.length })
+    }
+  }
+}
+
+function readAgain(driver: DgramDriver): void {
+  if (driver.raw !== null && driver.raw.readable > 0) driver.onReadable()
+}
+
+function sendError(code: string, send: WaitingSend): NetError {
+  if (send.name !== undefined) return hostPortError(code, 'send', send.name, send.port)
+  return new NetError(code, { syscall: 'send', port: send.port > 0 ? send.port : undefined })
+}

@@ -178,7 +178,7 @@ describe.each([
     const before = lab.counter('udp', 'udpInDatagrams')
     // An empty datagram is the end of input to socat: ask for its answer by the counters.
     const ran = await run(
-      `exec socat -b 65536 -t ${length === 0 ? 0.1 : 5} - UDP:${OURS}:7${length === 0 ? ',shut-null' : ',readbytes=' + length}`,
+      `exec socat -b 65536 -t ${length === 0 ? 0.1 : 5} - UDP:${OURS}:7${length === 0 ? ',shut-null' : `,readbytes=${length}`}`,
       {
         input: bytes,
       },

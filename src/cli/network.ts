@@ -1,0 +1,92 @@
+/** `--link`, `--address` and their like: from options to a stack with one interface. */
+import type { NetIf } from '../netif/netif.ts'
+import { capture } from '../node/capture-file.ts'
+import type { AttachedInterface } from '../stack/attached.ts'
+import { Stack } from '../stack/stack.ts'
+import { type Context, integer, type Option, text, texts, UsageError, type Values } from './command.ts'
+import { counterLines } from './counter-lines.ts'
+import { frameLog } from './frame-log.ts'
+
+export const DEFAULT_LINK = 'tap://tap0?host=10.0.0.1/24'
+export const DEFAULT_ADDRESS = '10.0.0.2/24'
+
+export const NETWORK_OPTIONS: { readonly [name: string]: Option } = {
+  link: { type: 'string', short: 'l', value: 'URL', text: `the link to be on (${DEFAULT_LINK})` },
+  address: { type: 'string', short: 'a', multiple: true, value: 'A/LEN', text: `our address, repeatable (${DEFAULT_ADDRESS})` },
+  gateway: { type: 'string', short: 'g', multiple: true, value: 'G', text: 'default gateway' },
+  mac: { type: 'string', value: 'M', text: 'our MAC address (a random local one)' },
+  name: { type: 'string', value: 'NAME', text: 'name of our interface (eth0)' },
+  mtu: { type: 'string', value: 'N', text: "largest IP packet (the link's)" },
+  pcap: { type: 'string', value: 'FILE', text: 'capture all frames to FILE (pcapng: open it with wireshark or tshark)' },
+  quiet: { type: 'boolean', short: 'q', text: 'say only what is asked for' },
+  verbose: { type: 'boolean', short: 'v', text: 'say more: every frame in one line, counters at the end' },
+}
+
+export interface Network {
+  readonly stack: Stack
+  readonly iface: AttachedInterface
+  readonly link: NetIf
+  /** `10.0.0.2`, for messages. */
+  readonly address: string
+  /** Rejects when the link ends by itself. */
+  readonly broken: Promise<never>
+  /** Everything is released; counters are shown if that was asked for. */
+  close(): Promise<void>
+}
+
+/** Opens the link and puts a stack on it that answers. Nothing is left open when it throws. */
+export async function openNetwork(context: Context, values: Values): Promise<Network> {
+  const url = text(values, 'link') ?? DEFAULT_LINK
+  const verbose = values.verbose === true
+  if (verbose && values.quiet === true) throw new UsageError('--quiet and --verbose: one of them is expected')
+  const given = texts(values, 'address')
+  const addresses = given.length > 0 ? given : [DEFAULT_ADDRESS]
+  const mtu = integer(values, 'mtu', 68, 65535, 0)
+  const pcap = text(values, 'pcap')
+
+  let link = await context.openLink(url)
+  const stack = new Stack(context.platform, { name: 'tapstack' })
+  try {
+    if (pcap !== undefined) link = capture(link, pcap)
+    if (verbose) link = frameLog(link, context.out)
+    const broken = new Promise<never>((_, reject) => {
+      stack.onLinkClosed = (iface, error) => reject(error ?? new Error(`${iface.name}: the link has ended`))
+    })
+    broken.catch(() => undefined) // who does not wait for it is not told
+    stack.onAddressConflict = (iface, address, mac) => {
+      context.err(`tapstack: ${address} on ${iface.name} is also used by ${mac}: give one of the two another address`)
+    }
+    const iface = stack.attach(link, {
+      addresses,
+      gateway: texts(values, 'gateway'),
+      mac: text(values, 'mac'),
+      name: text(values, 'name'),
+      mtu: mtu === 0 ? undefined : mtu,
+    })
+    await iface.ready
+    if (verbose && link.describe !== undefined) context.out(`link: ${link.describe()}`)
+    return {
+      stack,
+      iface,
+      link,
+      address: addresses.map((a) => a.split('/')[0]).join(' '),
+      broken,
+      async close() {
+        await stack.close()
+        if (verbose) for (const line of counterLines(stack.counters(true))) context.out(line)
+      },
+    }
+  } catch (error) {
+    await stack.close()
+    await link.close()
+    throw error
+  }
+}
+
+/** Resolves when the command is to end. */
+export function stopped(context: Context): Promise<void> {
+  return new Promise((resolve) => {
+    if (context.stop.aborted) resolve()
+    else context.stop.addEventListener('abort', () => resolve(), { once: true })
+  })
+}

@@ -1,0 +1,239 @@
+/** `tapstack ping`: as ping(8) of iputils, from a stack of its own. */
+import { type Address, parseAddress } from '../base/address.ts'
+import type { Task, TimerHandle } from '../base/clock.ts'
+import { NetError, wordsOf } from '../base/errors.ts'
+import { Ping, type PingHandler, type PingSettings } from '../icmp/ping.ts'
+import { ErrorKind } from '../ip/ip.ts'
+import { type Command, type Context, integer, seconds, text, UsageError, type Values } from './command.ts'
+import { NETWORK_OPTIONS, type Network, openNetwork } from './network.ts'
+
+/** ICMP and IP headers: what `56(84) bytes of data` adds. */
+const ICMP_BYTES = 8
+const IP_BYTES = 20
+
+export const ping: Command = {
+  name: 'ping',
+  summary: 'send echo requests and show what comes back',
+  usage: '[options] ADDRESS',
+  about: [
+    'Ends after --count requests or with Ctrl-C. Exit code: 0 there were replies, 1 there were none, 2 it could not be done.',
+  ],
+  options: {
+    ...NETWORK_OPTIONS,
+    count: { type: 'string', short: 'c', value: 'N', text: 'end after N requests (never)' },
+    interval: { type: 'string', short: 'i', value: 'SECONDS', text: 'time between requests (1)' },
+    size: { type: 'string', short: 's', value: 'BYTES', text: 'payload of a request (56)' },
+    timeout: { type: 'string', short: 'W', value: 'SECONDS', text: 'how long the last replies are waited for (10)' },
+    ttl: { type: 'string', short: 't', value: 'N', text: 'time to live (64)' },
+    pmtudisc: { type: 'string', short: 'M', value: 'do|dont', text: 'do: never fragment (dont)' },
+  },
+  words: 1,
+  examples: [
+    ['ping -c 3 10.0.0.1', "the host's side of tap0"],
+    ['ping -s 65000 -i 0.2 10.0.0.1', 'large requests, in fragments, five a second'],
+  ],
+  failure: 2,
+  async run(context, values, words) {
+    const settings: PingSettings = {
+      size: integer(values, 'size', 0, 65507, 56),
+      ttl: integer(values, 'ttl', 1, 255, 0),
+      dontFragment: fragmentation(values),
+    }
+    const schedule = {
+      count: integer(values, 'count', 1, 1e15, Number.POSITIVE_INFINITY),
+      intervalMs: seconds(values, 'interval', 0.001, 86_400, 1000),
+      timeoutMs: seconds(values, 'timeout', 0.001, 86_400, 10_000),
+    }
+    if (words.length === 0) throw new UsageError('an address is missing: tapstack ping 10.0.0.1')
+    const to = parseAddress(words[0])
+    if (to === null) throw new UsageError(`${words[0]}: names are not resolved by this version: give an IPv4 address`)
+    if (!to.isV4) throw new UsageError(`${words[0]}: this version speaks IPv4 only`)
+    const network = await openNetwork(context, values)
+    try {
+      return await new Pinger(context, network, to, settings, schedule, values.quiet === true).done()
+    } finally {
+      await network.close()
+    }
+  },
+}
+
+function fragmentation(values: Values): boolean {
+  const given = text(values, 'pmtudisc')
+  if (given !== undefined && given !== 'do' && given !== 'dont')
+    throw new UsageError(`--pmtudisc ${given}: do or dont is expected`)
+  return given === 'do'
+}
+
+interface Schedule {
+  count: number
+  intervalMs: number
+  timeoutMs: number
+}
+
+/** One run: requests on the host's timers, lines as they come, statistics at the end. */
+class Pinger implements PingHandler, Task {
+  private readonly ping: Ping
+  private timer: TimerHandle = null
+  private readonly startMs: number
+  private dueMs: number
+  private sent = 0
+  private received = 0
+  private duplicates = 0
+  private errors = 0
+  /** Replies and errors that end the wait for a request. */
+  private settled = 0
+  private minUs = Number.POSITIVE_INFINITY
+  private maxUs = 0
+  private sumUs = 0
+  private squares = 0
+  private finish: (code: number) => void = () => undefined
+  private fail: (error: unknown) => void = () => undefined
+
+  constructor(
+    private readonly context: Context,
+    private readonly network: Network,
+    private readonly to: Address,
+    settings: PingSettings,
+    private readonly schedule: Schedule,
+    private readonly quiet: boolean,
+  ) {
+    const { stack } = network
+    const { icmp, host, random, tellList } = stack
+    this.ping = new Ping({ icmp, host, random, tells: tellList, wake: stack.turn.wake }, to, this, settings)
+    const size = settings.size!
+    context.out(`PING ${to} (${to}) ${size}(${size + ICMP_BYTES + IP_BYTES}) bytes of data.`)
+    this.startMs = host.ms()
+    this.dueMs = this.startMs
+  }
+
+  async done(): Promise<number> {
+    const { host } = this.network.stack
+    const { stop } = this.context
+    const onStop = (): void => this.end()
+    host.hold()
+    try {
+      const ended = new Promise<number>((resolve, reject) => {
+        this.finish = resolve
+        this.fail = reject
+      })
+      stop.addEventListener('abort', onStop)
+      if (stop.aborted) this.end()
+      else this.run()
+      return await Promise.race([ended, this.network.broken])
+    } finally {
+      stop.removeEventListener('abort', onStop)
+      if (this.timer !== null) host.cancel(this.timer)
+      this.ping.close()
+      host.release()
+    }
+  }
+
+  /** The next request is due, or the wait for the last replies is over. */
+  run(): void {
+    const { count, intervalMs, timeoutMs } = this.schedule
+    const { host } = this.network.stack
+    this.timer = null
+    if (this.sent >= count) {
+      this.end()
+      return
+    }
+    try {
+      this.request()
+    } catch (error) {
+      this.fail(error)
+      return
+    }
+    this.dueMs += intervalMs
+    if (this.sent < count) {
+      // From the first request on, so that delays do not add up; what is late is sent now, not made up for.
+      const late = (host.ms() - this.dueMs) | 0
+      if (late > 0) this.dueMs += late
+      this.timer = host.after(Math.max(0, (this.dueMs - host.ms()) | 0), this)
+    } else if (this.settled >= this.sent) this.end()
+    else this.timer = host.after(timeoutMs, this)
+  }
+
+  private request(): void {
+    const { to } = this
+    const seq = ++this.sent
+    try {
+      if (this.ping.send(seq)) return
+      this.context.err(`ping: ${to}: ${wordsOf('ENOBUFS')}`)
+    } catch (error) {
+      if (!(error instanceof NetError) || (seq === 1 && error.code !== 'EMSGSIZE')) throw error
+      this.context.err(
+        error.code === 'EMSGSIZE' ? `ping: message too long, mtu=${this.network.iface.mtu}` : `ping: ${error.message}`,
+      )
+    }
+    this.errors++
+    this.settled++
+  }
+
+  onReply(seq: number, rttUs: number, ttl: number, bytes: number, from: Address, duplicate: boolean): void {
+    if (duplicate) this.duplicates++
+    else {
+      this.received++
+      this.settled++
+      this.sumUs += rttUs
+      this.squares += rttUs * rttUs
+      if (rttUs < this.minUs) this.minUs = rttUs
+      if (rttUs > this.maxUs) this.maxUs = rttUs
+    }
+    if (!this.quiet) {
+      const time = formatMs(rttUs)
+      this.say(
+        `${bytes + ICMP_BYTES} bytes from ${from}: icmp_seq=${seq} ttl=${ttl} time=${time} ms${duplicate ? ' (DUP!)' : ''}`,
+      )
+    }
+    this.endIfDone()
+  }
+
+  onError(seq: number, code: string, from: Address, kind: number): void {
+    this.errors++
+    this.settled++
+    if (!this.quiet) this.say(`From ${from} icmp_seq=${seq} ${KINDS.get(kind) ?? wordsOf(code)}`)
+    this.endIfDone()
+  }
+
+  private say(line: string): void {
+    this.context.out(line)
+  }
+
+  private endIfDone(): void {
+    if (this.sent >= this.schedule.count && this.settled >= this.sent) this.end()
+  }
+
+  private end(): void {
+    const { sent, received, duplicates, errors } = this
+    const extra = `${duplicates > 0 ? `+${duplicates} duplicates, ` : ''}${errors > 0 ? `+${errors} errors, ` : ''}`
+    const loss = sent === 0 ? 0 : Number((((sent - received) / sent) * 100).toPrecision(6))
+    const time = Math.round((this.network.stack.host.ms() - this.startMs) | 0)
+    this.say('')
+    this.say(`--- ${this.to} ping statistics ---`)
+    this.say(`${sent} packets transmitted, ${received} received, ${extra}${loss}% packet loss, time ${time}ms`)
+    if (received > 0) {
+      const mean = this.sumUs / received
+      const deviation = Math.sqrt(Math.max(0, this.squares / received - mean * mean))
+      const ms = (us: number): string => (us / 1000).toFixed(3)
+      this.say(`rtt min/avg/max/mdev = ${ms(this.minUs)}/${ms(mean)}/${ms(this.maxUs)}/${ms(deviation)} ms`)
+    }
+    this.finish(received > 0 ? 0 : 1)
+  }
+}
+
+/** As iputils: three significant digits below 100 ms. */
+function formatMs(us: number): string {
+  const digits = us >= 100_000 ? 0 : us >= 10_000 ? 1 : us >= 1000 ? 2 : 3
+  return (us / 1000).toFixed(digits)
+}
+
+const KINDS: ReadonlyMap<number, string> = new Map([
+  [ErrorKind.NET_UNREACHABLE, 'Destination Net Unreachable'],
+  [ErrorKind.HOST_UNREACHABLE, 'Destination Host Unreachable'],
+  [ErrorKind.PROTOCOL_UNREACHABLE, 'Destination Protocol Unreachable'],
+  [ErrorKind.PORT_UNREACHABLE, 'Destination Port Unreachable'],
+  [ErrorKind.PROHIBITED, 'Packet filtered'],
+  [ErrorKind.PACKET_TOO_BIG, 'Frag needed and DF set'],
+  [ErrorKind.TIME_EXCEEDED, 'Time to live exceeded'],
+  [ErrorKind.PARAMETER_PROBLEM, 'Parameter problem'],
+])

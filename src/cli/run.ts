@@ -1,0 +1,93 @@
+/** From a command line to an exit code. Errors are one line that says what was tried, why it failed and what to do. */
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { type Command, type Context, UsageError, type Values } from './command.ts'
+import { commandHelp, overview } from './help.ts'
+import { ping } from './ping.ts'
+import { echo, inetd } from './serve.ts'
+
+export const COMMANDS: readonly Command[] = [echo, inetd, ping]
+
+/** Commands that are to come: to be told apart from what is only mistyped. */
+const PLANNED: readonly string[] = [
+  'arping',
+  'traceroute',
+  'get',
+  'serve',
+  'nc',
+  'dhcp',
+  'resolve',
+  'mux',
+  'switch',
+  'route',
+  'tunnel',
+  'gateway',
+  'dump',
+  'bench',
+]
+
+const USAGE = 2
+
+/** Runs `tapstack ARGS`. `version` is what --version prints; `debug` shows stack traces. */
+export async function run(args: readonly string[], context: Context, version: string, debug = false): Promise<number> {
+  const [word, ...rest] = args
+  if (word === undefined) {
+    for (const line of overview(COMMANDS)) context.err(line)
+    return USAGE
+  }
+  if (word === '--help' || word === '-h' || word === 'help') return help(context, rest[0])
+  if (word === '--version' || word === '-V') {
+    context.out(`tapstack ${version}`)
+    return 0
+  }
+  const command = COMMANDS.find((c) => c.name === word)
+  if (command === undefined) {
+    context.err(unknown(word))
+    return USAGE
+  }
+  try {
+    const { values, positionals } = parse(command, rest)
+    if (values.help === true) return help(context, word)
+    if (positionals.length > command.words) throw new UsageError(`unexpected ${JSON.stringify(positionals[command.words])}`)
+    return await command.run(context, values, positionals)
+  } catch (error) {
+    const advice = error instanceof UsageError ? ` (tapstack ${word} --help)` : ''
+    context.err(`tapstack ${word}: ${oneLine(error)}${advice}`)
+    if (debug && error instanceof Error && error.stack !== undefined) context.err(error.stack)
+    return command.failure
+  }
+}
+
+function help(context: Context, word: string | undefined): number {
+  const command = COMMANDS.find((c) => c.name === word)
+  if (word !== undefined && command === undefined) {
+    context.err(unknown(word))
+    return USAGE
+  }
+  for (const line of command === undefined ? overview(COMMANDS) : commandHelp(command)) context.out(line)
+  return 0
+}
+
+function unknown(word: string): string {
+  if (PLANNED.includes(word))
+    return `tapstack: ${word} is not built yet: this version has ${COMMANDS.map((c) => c.name).join(', ')}`
+  const what = word.startsWith('-') ? 'option' : 'command'
+  return `tapstack: unknown ${what} ${JSON.stringify(word)}: tapstack --help lists what there is`
+}
+
+function parse(command: Command, args: string[]): { values: Values; positionals: string[] } {
+  const options: NonNullable<ParseArgsConfig['options']> = { help: { type: 'boolean', short: 'h' } }
+  for (const [name, { type, short, multiple }] of Object.entries(command.options)) {
+    options[name] = { type, multiple: multiple ?? false, ...(short === undefined ? {} : { short }) }
+  }
+  try {
+    return parseArgs({ args, options, allowPositionals: true })
+  } catch (error) {
+    // The first sentence says what is wrong; the others are advice for another program.
+    throw new UsageError((error as Error).message.split(/\. |\n/)[0].replace(/\.$/, ''))
+  }
+}
+
+function oneLine(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error)
+  return message.replace(/\s*\n\s*/g, ' ')
+}

@@ -82,6 +82,7 @@ export class Turn implements Clock, Task {
   /** A turn is wanted. Inside a turn it costs nothing: what was marked is looked at before the turn ends. */
   readonly wake = (): void => {
     if (this.scheduled || this.closed || this.running) return
+    this.readClock() // the caller is about to set deadlines, perhaps long after the last turn
     this.scheduled = true
     this.host.soon(this)
   }

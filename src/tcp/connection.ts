@@ -183,6 +183,7 @@ export class Connection implements RawConnection, Flow, Tellable {
 
   completeOpen(): void {
     this.synDue = false
+    if (this.deadlines.retries > 0) this.rto.handshakeTimedOut()
     this.deadlines.stopRetransmit()
     this.deadlines.retries = 0
     this.rto.backoff = 0
@@ -531,6 +532,7 @@ export class Connection implements RawConnection, Flow, Tellable {
       this.abort()
       return
     }
+    this.tcp.wake() // outside a turn: sets the clock, and somebody will be told
     const unread = this.rcv.ring.length > 0
     this.orphan = true
     this.rcv.release()
@@ -549,10 +551,10 @@ export class Connection implements RawConnection, Flow, Tellable {
 
   abort(): void {
     if (this.isClosed || this.state === State.TIME_WAIT) return
+    this.tcp.wake()
     this.orphan = true
     if (this.state !== State.SYN_SENT) this.sendReset()
     this.finish(null)
-    this.tcp.wake()
   }
 
   setNoDelay(on: boolean): void {
@@ -561,6 +563,7 @@ export class Connection implements RawConnection, Flow, Tellable {
   }
 
   setKeepAlive(on: boolean, idleMs = 0, intervalMs = 0, probes = 0): void {
+    this.tcp.wake() // outside a turn: sets the clock, and arms the host's timer
     this.deadlines.setKeepAlive(on, idleMs, intervalMs, probes)
   }
 

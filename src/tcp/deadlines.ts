@@ -121,7 +121,6 @@ export class Deadlines extends Timed {
     if (this.gaveUp(now)) return
     if (this.c.state < State.ESTABLISHED) {
       this.c.synDue = true
-      this.c.rto.handshakeTimedOut()
     } else if (this.rtx === Rtx.PERSIST) {
       n[C.tcpZeroWindowProbes]++
       // A small window is used after all (RFC 9293 3.8.6.2.1, the override time-out); a closed one is probed (3.8.6.1).

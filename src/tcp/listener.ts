@@ -46,7 +46,7 @@ export class Listener implements RawListener, Tellable {
   }
 
   /** A segment for this port that belongs to no connection (RFC 9293 section 3.10.7.2). */
-  receive(seg: Segment): void {
+  receive(seg: Segment, isn: number): void {
     const { tcp } = this
     const n = tcp.counters.values
     if ((seg.flags & RST) !== 0) return
@@ -63,7 +63,7 @@ export class Listener implements RawListener, Tellable {
       return
     }
     const { packet } = seg
-    const half = new SynReceived(this, packet.destination.clone(), packet.source.clone(), seg)
+    const half = new SynReceived(this, packet.destination.clone(), packet.source.clone(), seg, isn)
     if (!half.begin()) {
       n[C.dropNoRoute]++
       return
@@ -114,7 +114,6 @@ export class Listener implements RawListener, Tellable {
 export class SynReceived extends Timed implements Flow {
   readonly localPort: number
   readonly remotePort: number
-  private readonly iss: number
   private readonly irs: number
   private readonly timestamps: boolean
   private readonly sackPermitted: boolean
@@ -127,6 +126,8 @@ export class SynReceived extends Timed implements Flow {
   private readonly route = new Route()
   private readonly rto: Rto
   private sentUs = 0
+  /** The SYN-ACK went out more than once: no round-trip time from it (Karn). */
+  private resent = false
   private retries = 0
 
   constructor(
@@ -134,6 +135,7 @@ export class SynReceived extends Timed implements Flow {
     readonly localAddress: Address,
     readonly remoteAddress: Address,
     seg: Segment,
+    private readonly iss: number,
   ) {
     super()
     const { tcp } = listener
@@ -148,7 +150,6 @@ export class SynReceived extends Timed implements Flow {
     this.peerMss = tcp.peerMss(seg.mss, remoteAddress.isV4)
     this.tsRecent = seg.tsVal
     this.tsOffset = tcp.secrets.timestampOffset(localAddress, remoteAddress)
-    this.iss = tcp.secrets.isn(localAddress, this.localPort, remoteAddress, this.remotePort, tcp.clock.nowUs)
     this.window = Math.min(config.receiveBufferInitialBytes, 0xffff)
     this.rto = new Rto(config.rtoInitialMs, config.rtoMinMs, config.rtoMaxMs)
   }
@@ -182,9 +183,15 @@ export class SynReceived extends Timed implements Flow {
     }
     if ((seg.flags & SYN) !== 0) {
       if (seg.seq === this.irs && (seg.flags & ACK) === 0) {
+        this.resent = true
         this.sendSynAck() // the SYN again: our SYN-ACK was lost
         n[C.tcpSynRetransmits]++
       } else if (tcp.mayChallenge()) this.sendAck()
+      return
+    }
+    if (lt(seg.seq, nxt) || !lt(seg.seq, (nxt + this.window + 1) | 0)) {
+      n[C.dropOutOfWindow]++
+      if (tcp.mayChallenge()) this.sendAck()
       return
     }
     if ((seg.flags & ACK) === 0) {
@@ -193,11 +200,6 @@ export class SynReceived extends Timed implements Flow {
     }
     if (seg.ack !== ((this.iss + 1) | 0)) {
       tcp.resetFor(seg)
-      return
-    }
-    if (lt(seg.seq, nxt) || !lt(seg.seq, (nxt + this.window + 1) | 0)) {
-      n[C.dropOutOfWindow]++
-      this.sendAck()
       return
     }
     if (this.listener.isFull) {
@@ -230,7 +232,8 @@ export class SynReceived extends Timed implements Flow {
     c.snd.maxWnd = c.snd.wnd
     c.snd.wl1 = seg.seq
     c.snd.wl2 = seg.ack
-    if (this.retries === 0) c.rto.sample((tcp.clock.nowUs - this.sentUs) | 0)
+    if (this.retries > 0) c.rto.handshakeTimedOut()
+    else if (!this.resent) c.rto.sample((tcp.clock.nowUs - this.sentUs) | 0)
     if (listener.keepAlive) c.setKeepAlive(true)
     c.established()
     this.leave()

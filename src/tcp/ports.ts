@@ -3,6 +3,7 @@
  * RFC 7323 section 5.4): all keyed hashes of the addresses with a secret of this stack.
  */
 import type { Address } from '../base/address.ts'
+import type { Clock } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
 import { SipHash } from '../base/siphash.ts'
 
@@ -22,12 +23,15 @@ export class Secrets {
     for (let i = 0; i < TABLE; i++) this.table[i] = random.int32()
   }
 
-  /** ISN = M + F(addresses, ports, secret), M ticking every 4 us (RFC 9293 section 3.4.1). */
-  isn(local: Address, localPort: number, remote: Address, remotePort: number, nowUs: number): number {
+  /**
+   * ISN = M + F(addresses, ports, secret), M ticking every 4 us (RFC 9293 section 3.4.1). Made from the millisecond clock: 250 ticks each,
+   * continuous also where that clock wraps, which a quarter of the microsecond clock is not.
+   */
+  isn(local: Address, localPort: number, remote: Address, remotePort: number, clock: Clock): number {
     const f = words(this.isnHash.begin(), local, remote)
       .word((localPort << 16) | remotePort)
       .end()
-    return (f + (nowUs >>> 2)) | 0
+    return (f + Math.imul(clock.nowMs, 250)) | 0
   }
 
   /** What is added to the clock in timestamps: the same for all connections between two addresses, so that PAWS works across them. */
@@ -48,9 +52,12 @@ export class Secrets {
     const h = words(this.portHash.begin(), local, remote).word(remotePort)
     const offset = h.end() >>> 0
     const index = h.high & (TABLE - 1)
+    const next = this.table[index]
     for (let tries = 0; tries < range; tries++) {
-      const port = first + ((offset + this.table[index]++) % range)
-      if (isFree(port)) return port
+      const port = first + ((offset + next + tries) % range)
+      if (!isFree(port)) continue
+      this.table[index] = next + tries + 1
+      return port
     }
     return 0
   }

@@ -20,7 +20,7 @@ import type { Timers } from '../base/timers.ts'
 import type { ErrorReport, Ip, Protocol } from '../ip/ip.ts'
 import { type Packet, PROTO_TCP, To } from '../ip/packet.ts'
 import { pseudoSum } from '../ip/pseudo-header.ts'
-import { Route } from '../ip/route.ts'
+import { Route, RouteKind } from '../ip/route.ts'
 import type { Frame } from '../netif/frame.ts'
 import { CSUM_MASK, CSUM_NONE } from '../netif/netif.ts'
 import { congestionControl } from './algorithms.ts'
@@ -32,6 +32,7 @@ import { Listener, SynReceived } from './listener.ts'
 import { Output } from './output.ts'
 import { Secrets } from './ports.ts'
 import { Segment } from './segment.ts'
+import { later } from './seq.ts'
 import { State } from './state.ts'
 import { C, TCP_COUNTERS } from './tcp-counters.ts'
 import { TimeWait, TimeWaits } from './time-wait.ts'
@@ -141,11 +142,26 @@ export class Tcp implements Protocol, RawTcp {
     }
     const listener = this.findListener(packet.destination, seg.destinationPort)
     if (listener !== null) {
-      listener.receive(seg)
+      listener.receive(seg, this.secrets.isn(packet.destination, seg.destinationPort, packet.source, seg.sourcePort, this.clock))
       return
     }
     this.counters.values[C.dropNoSocket]++
     if ((seg.flags & RST) === 0) this.resetFor(seg)
+  }
+
+  /**
+   * A SYN for a four-tuple in TIME-WAIT that cannot be an old one (RFC 9293 MAY-2): our ISN must lie beyond all numbers used before, also
+   * when those ran faster than the ISN clock. False: nobody listens.
+   */
+  succeed(old: TimeWait, seg: Segment): boolean {
+    const { packet } = seg
+    const listener = this.findListener(packet.destination, seg.destinationPort)
+    if (listener === null) return false
+    this.timeWaits.remove(old)
+    this.counters.values[C.tcpTimeWaitRecycled]++
+    const isn = this.secrets.isn(packet.destination, seg.destinationPort, packet.source, seg.sourcePort, this.clock)
+    listener.receive(seg, later(isn, (old.sndNxt + 0x10000) | 0))
+    return true
   }
 
   /** RFC 9293 section 3.10.7.1: the reset that fits a segment of no connection. */
@@ -197,7 +213,7 @@ export class Tcp implements Protocol, RawTcp {
     if (c.dirty) return
     c.dirty = true
     this.dirty[this.dirtyCount++] = c
-    if (this.dirtyCount === 1) this.deps.wake()
+    this.deps.wake() // also when others are dirty: those may be waiting for a full link
   }
 
   wake(): void {
@@ -268,15 +284,19 @@ export class Tcp implements Protocol, RawTcp {
     // Connecting to the unspecified address means this host, as in every kernel.
     if (remote.isUnspecified) remote.copy(remote.isV4 ? Address.v4(0x7f000001) : new Address(0, 0, 0, 1))
     const problem = this.ip.route(remote, wanted, null, route)
-    if (problem !== null)
+    if (problem !== null) {
       throw new NetError(problem, problem === 'EADDRNOTAVAIL' ? { syscall: 'bind', address: wanted.toString() } : place)
+    }
+    // A directed broadcast is no peer either (MUST-46).
+    if (route.kind !== RouteKind.UNICAST && route.kind !== RouteKind.LOCAL) throw new NetError('ENETUNREACH', place)
     const local = route.source.clone()
     const localPort = this.localPort(local, options.localPort ?? 0, remote, options.remotePort, place)
+    this.deps.wake() // before deadlines are set: outside a turn the clock may be old
     const c = this.newConnection(local, localPort, remote, options.remotePort)
     this.ip.route(remote, local, null, c.route)
     c.handler = handler
     c.tsOffset = this.secrets.timestampOffset(local, remote)
-    c.snd.iss = this.secrets.isn(local, localPort, remote, options.remotePort, this.clock.nowUs)
+    c.snd.iss = this.secrets.isn(local, localPort, remote, options.remotePort, this.clock)
     if (options.noDelay !== undefined) c.snd.noDelay = options.noDelay
     if (options.keepAlive !== undefined) c.setKeepAlive(options.keepAlive)
     if (options.userTimeoutMs !== undefined) c.setUserTimeout(options.userTimeoutMs)

@@ -2,11 +2,10 @@
  * TIME-WAIT: after the connection only a small record stays, for 2 MSL, to answer a lost last ACK and keep old segments out of a new
  * connection with the same addresses and ports (RFC 9293 section 3.6.1; RFC 1337; RFC 6191).
  *
- * All wait equally long, so they stand in one queue with one timer; a full house drops the oldest.
+ * All wait equally long, so they stand in one list with one timer, a restarted one moves to its end; a full house drops the oldest.
  */
 import type { Address } from '../base/address.ts'
 import { Timed } from '../base/timers.ts'
-import { Route } from '../ip/route.ts'
 import type { Connection } from './connection.ts'
 import type { Flow } from './flows.ts'
 import type { Segment } from './segment.ts'
@@ -31,6 +30,9 @@ export class TimeWait implements Flow {
   /** When it began, and when it ends (restarted by a retransmitted FIN). */
   sinceMs: number
   gone = false
+  /** Neighbours in the list of all. */
+  older: TimeWait | null = null
+  newer: TimeWait | null = null
 
   constructor(
     private readonly tcp: Tcp,
@@ -66,13 +68,9 @@ export class TimeWait implements Flow {
     const newerTimestamp = this.timestamps && seg.hasTimestamps && ((seg.tsVal - this.tsRecent) | 0) > 0
     if ((seg.flags & (SYN | ACK)) === SYN) {
       // RFC 6191 section 2: a new incarnation, if it cannot be an old duplicate.
-      const isNew = this.timestamps && seg.hasTimestamps ? newerTimestamp : gt(seg.seq, this.rcvNxt)
-      if (isNew) {
-        tcp.timeWaits.remove(this)
-        tcp.counters.values[C.tcpTimeWaitRecycled]++
-        tcp.receiveUnknown(seg)
-        return
-      }
+      const byTimestamp = this.timestamps && seg.hasTimestamps && seg.tsVal !== this.tsRecent
+      const isNew = byTimestamp ? newerTimestamp : gt(seg.seq, this.rcvNxt)
+      if (isNew && tcp.succeed(this, seg)) return
     }
     if (newerTimestamp && leq(seg.seq, this.rcvNxt)) this.tsRecent = seg.tsVal
     // A retransmitted FIN: our ACK was lost. Acknowledge, and wait anew.
@@ -108,91 +106,72 @@ export class TimeWait implements Flow {
   }
 }
 
-/** The queue of all TIME-WAIT records of a stack. */
+/** All TIME-WAIT records of a stack, a list in the order in which they end. */
 export class TimeWaits extends Timed {
-  /** A circular queue would need moving on restart; an array with a moving head is enough, since all wait equally long. */
-  private queue: TimeWait[] = []
-  private head = 0
-  /** Records that still count. */
+  /** Records now waiting. */
   size = 0
-  /** For answers; resolved anew each time, they are rare. */
-  readonly route = new Route()
+  oldest: TimeWait | null = null
+  private newest: TimeWait | null = null
 
   constructor(private readonly tcp: Tcp) {
     super()
   }
 
   add(t: TimeWait): void {
-    if (this.size >= this.tcp.config.maxTimeWait) {
+    if (this.size >= this.tcp.config.maxTimeWait && this.oldest !== null) {
       this.tcp.counters.values[C.tcpTimeWaitOverflow]++
-      this.dropOldest()
+      this.remove(this.oldest)
     }
-    this.queue.push(t)
     this.size++
+    this.append(t)
     this.arm()
   }
 
   /** 2 MSL begin anew. */
   restart(t: TimeWait): void {
+    this.unlink(t)
     t.sinceMs = this.tcp.clock.nowMs
-    this.queue.push(t) // the older entry is passed over when its turn comes: sinceMs says so
+    this.append(t)
   }
 
   remove(t: TimeWait): void {
     if (t.gone) return
     t.gone = true
     this.size--
+    this.unlink(t)
     this.tcp.flowTable.remove(t)
   }
 
   onTimer(now: number): void {
     const life = this.tcp.config.timeWaitMs
-    while (this.head < this.queue.length) {
-      const t = this.queue[this.head]
-      if (!t.gone) {
-        const left = (t.sinceMs + life - now) | 0
-        if (left > 0) {
-          if (!this.isStale(t)) break
-        } else this.remove(t)
-      }
-      this.head++
-    }
-    this.compact()
+    while (this.oldest !== null && ((this.oldest.sinceMs + life - now) | 0) <= 0) this.remove(this.oldest)
     this.arm()
   }
 
   clear(): void {
-    for (const t of this.queue) this.remove(t)
-    this.queue.length = 0
-    this.head = 0
+    while (this.oldest !== null) this.remove(this.oldest)
     this.tcp.timers.remove(this)
   }
 
-  /** The same record stands again further back (it was restarted). */
-  private isStale(t: TimeWait): boolean {
-    return this.queue.indexOf(t, this.head + 1) > 0
+  private append(t: TimeWait): void {
+    t.older = this.newest
+    t.newer = null
+    if (this.newest === null) this.oldest = t
+    else this.newest.newer = t
+    this.newest = t
   }
 
-  private dropOldest(): void {
-    while (this.head < this.queue.length) {
-      const t = this.queue[this.head++]
-      if (!t.gone) {
-        this.remove(t)
-        break
-      }
-    }
-    this.compact()
-  }
-
-  private compact(): void {
-    if (this.head < 1024 && this.head < this.queue.length) return
-    if (this.head * 2 < this.queue.length) return
-    this.queue = this.queue.slice(this.head)
-    this.head = 0
+  private unlink(t: TimeWait): void {
+    if (t.older === null) this.oldest = t.newer
+    else t.older.newer = t.newer
+    if (t.newer === null) this.newest = t.older
+    else t.newer.older = t.older
+    t.older = null
+    t.newer = null
   }
 
   private arm(): void {
-    if (this.timerArmed || this.head >= this.queue.length) return
-    this.tcp.timers.arm(this, (this.queue[this.head].sinceMs + this.tcp.config.timeWaitMs) | 0)
+    if (this.timerArmed || this.oldest === null) return
+    this.tcp.timers.arm(this, (this.oldest.sinceMs + this.tcp.config.timeWaitMs) | 0)
   }
 }

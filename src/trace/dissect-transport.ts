@@ -2,6 +2,7 @@
 import { formatIPv4 } from '../base/address.ts'
 import { get16, get32 } from '../base/bytes.ts'
 import { sumBytes } from '../base/checksum.ts'
+import { DHCP, DHCP_MESSAGE_NAMES, DHCP_OPT_MESSAGE_TYPE, findDhcpOption, isDhcp } from '../dhcp/wire.ts'
 import {
   ICMP,
   ICMP_ECHO,
@@ -151,6 +152,13 @@ function tcpOption(buf: Uint8Array, at: number, kind: number, length: number): s
 function udp(buf: Uint8Array, at: number, length: number, view: View): string {
   const told = get16(buf, at + UDP.length)
   if (told < UDP_HEADER || (told > length && !view.quoted)) return `UDP malformed: length ${told} in ${length} bytes`
+  const end = at + Math.min(told, length)
+  if (isDhcp(buf, at)) {
+    const option = findDhcpOption(buf, at + UDP_HEADER, end, DHCP_OPT_MESSAGE_TYPE)
+    const name = option < 0 ? undefined : DHCP_MESSAGE_NAMES[buf[option]]
+    if (name)
+      return `DHCP ${name}, xid 0x${(get32(buf, at + UDP_HEADER + DHCP.transactionId) >>> 0).toString(16)}, length ${told - UDP_HEADER}`
+  }
   return `UDP, length ${told - UDP_HEADER}`
 }
 

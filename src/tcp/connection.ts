@@ -11,7 +11,7 @@
  * acknowledge and none can misplace.
  */
 import type { Address } from '../base/address.ts'
-import { NetError } from '../base/errors.ts'
+import { invalidArgument, NetError } from '../base/errors.ts'
 import type { Tellable } from '../base/tell.ts'
 import { ErrorKind, type ErrorReport } from '../ip/ip.ts'
 import { Route } from '../ip/route.ts'
@@ -54,6 +54,8 @@ export class Connection implements RawConnection, Flow, Tellable {
   accepted = true
   /** The application has called close: nobody reads any more. */
   orphan = false
+  /** Holds the process while it is open (raw shape; the other shapes see to that themselves). */
+  ref = false
 
   timestamps = false
   sackPermitted = false
@@ -473,6 +475,8 @@ export class Connection implements RawConnection, Flow, Tellable {
 
   write(buf: Uint8Array, off: number, len: number): number {
     if (!this.isWritable) this.refuseWrite()
+    // Pooled memory holds what others wrote before: bytes that are not the caller's must never leave.
+    if (off < 0 || len < 0 || off + len > buf.length) throw outside(buf, off, len)
     const { snd } = this
     const n = Math.min(len, snd.room)
     if (n < len) snd.wantWritable = true
@@ -578,6 +582,10 @@ export class Connection implements RawConnection, Flow, Tellable {
   info(): ConnectionInfo {
     return describeConnection(this)
   }
+}
+
+function outside(buf: Uint8Array, off: number, len: number): NetError {
+  return invalidArgument(`${len} bytes at ${off} lie outside the buffer of ${buf.length}`, 'ERR_OUT_OF_RANGE')
 }
 
 /** The smallest shift that lets a 16-bit field express `bytes` (RFC 7323 section 2.3). */

@@ -26,6 +26,12 @@ export const AMBIGUOUS = 8
 
 const FIRST_RECORDS = 16
 
+/**
+ * SACK may cut records only while there are fewer. An honest receiver's ranges end where segments ended, and losses are few; thousands of
+ * ranges of a byte each are an attack on memory and time (CVE-2019-11478). What cannot be cut counts as not SACKed.
+ */
+const MAX_CUT_RECORDS = 1024
+
 /** Logs of connections that have nothing in flight, for reuse: an idle connection holds none. */
 export class FlightPool {
   /** A stack with a count of its own: an array that is popped empty loses its memory. */
@@ -117,6 +123,11 @@ export class Flight {
         continue
       }
       if ((this.log![this.at(i) + FLAGS] & SACKED) !== 0) {
+        start = end
+        continue
+      }
+      const isCut = gt(left, start) || gt(end, right)
+      if (isCut && this.count >= MAX_CUT_RECORDS) {
         start = end
         continue
       }

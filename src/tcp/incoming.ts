@@ -57,6 +57,7 @@ export function receiveInSynSent(c: Connection, seg: Segment): void {
   if (seg.len > 0 || (seg.flags & FIN) !== 0) {
     seg.flags &= ~SYN
     seg.seq = rcv.nxt
+    trim(c, seg)
     receiveText(c, seg)
   }
 }
@@ -312,7 +313,7 @@ function receiveText(c: Connection, seg: Segment): void {
     }
   }
   if (hasFin) {
-    rcv.sawFin((seg.seq + seg.len) | 0)
+    if (!rcv.sawFin((seg.seq + seg.len) | 0)) n[C.dropBeyondFin]++
     rcv.ackNow = true
     tcp.markDirty(c)
   }

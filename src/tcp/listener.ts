@@ -26,6 +26,8 @@ export class Listener implements RawListener, Tellable {
   /** Handshakes in progress. */
   handshakes = 0
   closed = false
+  /** Holds the process while it listens, and so do the connections that it accepts. */
+  ref = true
   private readonly queue: Connection[] = []
   readonly pending = new Set<SynReceived>()
 
@@ -49,7 +51,10 @@ export class Listener implements RawListener, Tellable {
   receive(seg: Segment, isn: number): void {
     const { tcp } = this
     const n = tcp.counters.values
-    if ((seg.flags & RST) !== 0) return
+    if ((seg.flags & RST) !== 0) {
+      n[C.dropUnacceptableReset]++
+      return
+    }
     if ((seg.flags & ACK) !== 0) {
       tcp.resetFor(seg)
       return
@@ -239,7 +244,7 @@ export class SynReceived extends Timed implements Flow {
     this.leave()
     tcp.flowTable.replace(this, c)
     tcp.counters.values[C.tcpPassiveOpens]++
-    tcp.openConnections++
+    tcp.opened(c, listener.ref)
     listener.enqueue(c)
     c.receive(seg) // it may carry data, or FIN
   }

@@ -216,11 +216,16 @@ export class Receiver {
     return lt(seq, this.edge) && gt((seq + span) | 0, nxt)
   }
 
-  /** The FIN of the peer lies at `seq`; it is in order when nxt gets there. */
-  sawFin(seq: number): void {
-    if (this.finSeen && leq(this.finSeq, seq)) return // the first FIN is the one
+  /**
+   * The FIN of the peer lies at `seq`; it is in order when nxt gets there. False: it cannot be, for there is data beyond it. Believing it
+   * would lose that data and leave ranges below RCV.NXT.
+   */
+  sawFin(seq: number): boolean {
+    if (gt(this.spans === null ? this.nxt : this.spans.highest(this.nxt), seq)) return false
+    if (this.finSeen && leq(this.finSeq, seq)) return true // the first FIN is the one
     this.finSeen = true
     this.finSeq = seq
+    return true
   }
 
   /** Nobody will read any more: memory back. */

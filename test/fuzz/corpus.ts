@@ -168,7 +168,8 @@ function byHand(): Seed[] {
       const tooBig = code === 4 ? be16(576) : [0, 0]
       add(`icmp unreachable ${code} ${what}`, ethernet(0x800, ip(1, [3, code, 0, 0, 0, 0, ...tooBig, ...quote])))
     }
-    for (const code of [0, 1]) add(`icmp time exceeded ${code} ${what}`, ethernet(0x800, ip(1, [11, code, 0, 0, 0, 0, 0, 0, ...quote])))
+    for (const code of [0, 1])
+      add(`icmp time exceeded ${code} ${what}`, ethernet(0x800, ip(1, [11, code, 0, 0, 0, 0, 0, 0, ...quote])))
     for (const code of [0, 1, 2])
       add(`icmp parameter problem ${code} ${what}`, ethernet(0x800, ip(1, [12, code, 0, 0, 20, 0, 0, 0, ...quote])))
     for (const code of [0, 1, 2, 3])
@@ -204,16 +205,29 @@ function byHand(): Seed[] {
   add('llc spanning tree', ethernet(38, [0x42, 0x42, 3, ...new Array(35).fill(0)], [1, 0x80, 0xc2, 0, 0, 0]))
   add('ipv6', ethernet(0x86dd, [0x60, ...new Array(39).fill(0)]))
   add('unknown ethertype', ethernet(0x88b5, long))
-  add('syn with the usual options', ethernet(0x800, ip(6, withOptions([2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 9, 0, 0, 0, 0, 1, 3, 3, 7]))))
+  add(
+    'syn with the usual options',
+    ethernet(0x800, ip(6, withOptions([2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 9, 0, 0, 0, 0, 1, 3, 3, 7]))),
+  )
   add('syn with data', ethernet(0x800, ip(6, [...withOptions([2, 4, 5, 180]), ...long])))
   add('syn with four sack blocks', ethernet(0x800, ip(6, withOptions([1, 1, 5, 34, ...new Array(32).fill(3)]))))
   add('syn with fast open', ethernet(0x800, ip(6, withOptions([34, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 1]))))
-  for (const [name, flags] of [['null', 0], ['xmas', 0x29], ['syn+fin', 3], ['syn+rst', 6], ['all', 255]] as const) {
+  for (const [name, flags] of [
+    ['null', 0],
+    ['xmas', 0x29],
+    ['syn+fin', 3],
+    ['syn+rst', 6],
+    ['all', 255],
+  ] as const) {
     const t = syn.slice()
     t[13] = flags
     add(`tcp ${name}`, ethernet(0x800, ip(6, t)))
   }
   const big = new Array(9000).fill(5)
-  add('udp super-frame', ethernet(0x800, ip(17, [0x9c, 0x40, 0, 7, ...be16(9008), 0, 0, ...big])), frameMeta(CSUM_PARTIAL, 3 << 2, 1000))
+  add(
+    'udp super-frame',
+    ethernet(0x800, ip(17, [0x9c, 0x40, 0, 7, ...be16(9008), 0, 0, ...big])),
+    frameMeta(CSUM_PARTIAL, 3 << 2, 1000),
+  )
   return seeds
 }

@@ -128,7 +128,10 @@ export class Fuzzer {
   bounds(): Bound[] {
     const { target } = this.world
     const { tcp, ip, timers, pool, config, icmp, ipv4 } = target
-    const inside = ipv4 as unknown as { reassembly: { bytes: number; count: number; spare: unknown[] }; fragmenter: { pending: number } }
+    const inside = ipv4 as unknown as {
+      reassembly: { bytes: number; count: number; spare: unknown[] }
+      fragmenter: { pending: number }
+    }
     const waits = tcp.timeWaits as unknown as { queue?: unknown[] }
     const neighbors = target.interfaces[0].arp!.neighbors
     const handshakes = tcp.allListeners().reduce((n, l) => n + l.handshakes, 0)

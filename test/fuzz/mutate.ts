@@ -26,7 +26,9 @@ export class Specimen {
 const MOST = 65_535 + 18
 
 const BYTES = [0, 1, 2, 4, 5, 6, 8, 15, 16, 17, 20, 32, 63, 64, 127, 128, 129, 131, 240, 254, 255]
-const WORDS = [0, 1, 7, 8, 19, 20, 40, 60, 536, 576, 1448, 1460, 1480, 1500, 0x1fff, 0x2000, 0x3fff, 0x4000, 0x7fff, 0x8000, 0xffff]
+const WORDS = [
+  0, 1, 7, 8, 19, 20, 40, 60, 536, 576, 1448, 1460, 1480, 1500, 0x1fff, 0x2000, 0x3fff, 0x4000, 0x7fff, 0x8000, 0xffff,
+]
 const LONGS = [0, 1, -1, 0x7fffffff, -0x80000000, 0x10000, -0x10000, 0x40000000]
 const PROTOCOLS = [1, 6, 17, 0, 2, 41, 58, 253, 255]
 const ADDRESSES = [

@@ -89,7 +89,10 @@ do {
     passed++
   } catch (error) {
     failed++
-    writeSync(1, `${error instanceof Error ? error.message : String(error)}\nagain: npm run fuzz -- --seed ${seed} --frames ${frames}\n`)
+    writeSync(
+      1,
+      `${error instanceof Error ? error.message : String(error)}\nagain: npm run fuzz -- --seed ${seed} --frames ${frames}\n`,
+    )
   }
   seed++
 } while (Date.now() < until)

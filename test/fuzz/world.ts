@@ -58,9 +58,11 @@ class Echo implements ConnectionHandler, ListenerHandler {
   }
 }
 
-class Deaf implements ConnectionHandler, ListenerHandler {
+class Deaf implements ListenerHandler {
+  private readonly handler: ConnectionHandler = {}
+
   onConnection(c: RawConnection): void {
-    c.handler = this
+    c.handler = this.handler
   }
 }
 

@@ -210,6 +210,7 @@ function attempt(found: Found, way: Way, failed: (error: NetError) => void): Net
         remotePort: port,
         localAddress: localAddress === undefined ? undefined : literal(localAddress),
         localPort,
+        ref: false,
       },
       driver,
     )

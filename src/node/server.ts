@@ -180,7 +180,7 @@ export class Server extends EventEmitter {
   private _listenOn(address: Address, port: number, backlog: number | undefined, v6only: boolean): void {
     const listening = new Listening(this, this._deps, address.equals(ANY) && !v6only)
     try {
-      listening.open(this._deps.tcp.listen({ port, address, backlog }, listening))
+      listening.open(this._deps.tcp.listen({ port, address, backlog, ref: false }, listening))
     } catch (error) {
       process.nextTick(emitError, this, listenError(codeOf(error), address.toString(), port))
       return

@@ -91,7 +91,20 @@ export class Stack implements NeighborListener, AcdListener {
     this.udp = new Udp({ ip, frame, random, config: config.udp, pool, tells: this.tellList, wake })
     const loopback = this.addInterface(createLoopback(), { name: 'lo' }, true)
     this.tcp = new Tcp(
-      { ip, frame, timers, clock, random, config: config.tcp, ttl: config.ipv4.ttl, tell: this.tellList, pool, wake },
+      {
+        ip,
+        frame,
+        timers,
+        clock,
+        random,
+        config: config.tcp,
+        ttl: config.ipv4.ttl,
+        tell: this.tellList,
+        pool,
+        wake,
+        hold: () => host.hold(),
+        release: () => host.release(),
+      },
       new Packet(loopback),
     )
     ip.register(PROTO_TCP, this.tcp)

@@ -126,6 +126,8 @@ export interface OpenOptions {
   userTimeoutMs?: number
   tos?: number
   ttl?: number
+  /** False: does not keep the process alive. True when left out. */
+  ref?: boolean
 }
 
 export interface ListenOptions {
@@ -138,6 +140,8 @@ export interface ListenOptions {
   /** Defaults of accepted connections. */
   noDelay?: boolean
   keepAlive?: boolean
+  /** False: neither the listener nor its connections keep the process alive. True when left out. */
+  ref?: boolean
 }
 
 export interface ListenerHandler {

@@ -57,6 +57,9 @@ export interface TcpDeps {
   pool?: BufferPool
   /** A turn is wanted: somebody is on the dirty list. */
   wake(): void
+  /** Something is open that keeps the process alive; `release` is called as often as `hold`. */
+  hold(): void
+  release(): void
 }
 
 export class Tcp implements Protocol, RawTcp {
@@ -303,7 +306,7 @@ export class Tcp implements Protocol, RawTcp {
     if (options.tos !== undefined) c.setTos(options.tos)
     if (options.ttl !== undefined) c.ttl = options.ttl
     this.flowTable.add(c)
-    this.openConnections++
+    this.opened(c, options.ref !== false)
     this.counters.values[C.tcpActiveOpens]++
     c.open()
     return c
@@ -358,6 +361,8 @@ export class Tcp implements Protocol, RawTcp {
       })
     }
     const listener = new Listener(this, local, port, handler, options.backlog ?? this.config.backlog)
+    listener.ref = options.ref !== false
+    if (listener.ref) this.deps.hold()
     if (options.noDelay !== undefined) listener.noDelay = options.noDelay
     if (options.keepAlive !== undefined) listener.keepAlive = options.keepAlive
     const list = this.listeners.get(port)
@@ -398,6 +403,7 @@ export class Tcp implements Protocol, RawTcp {
     if (list === undefined) return
     const i = list.indexOf(l)
     if (i >= 0) list.splice(i, 1)
+    if (i >= 0 && l.ref) this.deps.release()
     if (list.length === 0) this.listeners.delete(l.localPort)
   }
 
@@ -430,14 +436,27 @@ export class Tcp implements Protocol, RawTcp {
     return new Connection(this, local, localPort, remote, remotePort, congestionControl(this.config.congestion))
   }
 
+  /** A connection counts from now on. */
+  opened(c: Connection, ref: boolean): void {
+    this.openConnections++
+    c.ref = ref
+    if (ref) this.deps.hold()
+  }
+
+  private ended(c: Connection): void {
+    this.openConnections--
+    if (c.ref) this.deps.release()
+    c.ref = false
+  }
+
   removeFlow(c: Connection): void {
-    if (this.flowTable.remove(c)) this.openConnections--
+    if (this.flowTable.remove(c)) this.ended(c)
   }
 
   enterTimeWait(c: Connection): void {
     const t = new TimeWait(this, c)
     this.flowTable.replace(c, t)
-    this.openConnections--
+    this.ended(c)
     this.counters.values[C.tcpTimeWaited]++
     this.timeWaits.add(t)
   }

@@ -29,6 +29,8 @@ export interface UdpOptions {
   reuseAddress?: boolean
   /** Hear and send by this interface only (SO_BINDTODEVICE). */
   iface?: Interface
+  /** False: does not keep the process alive while bound. True when left out. */
+  ref?: boolean
 }
 
 export class UdpSocket implements Tellable {
@@ -36,6 +38,7 @@ export class UdpSocket implements Tellable {
   readonly family: 4 | 6
   readonly ipv6Only: boolean
   readonly reuseAddress: boolean
+  readonly ref: boolean
   readonly boundInterface: Interface | null
   /** SO_BROADCAST: without it, sending to a broadcast address is EACCES. */
   broadcast = false
@@ -80,6 +83,7 @@ export class UdpSocket implements Tellable {
     this.family = options.family ?? 4
     this.ipv6Only = options.ipv6Only ?? false
     this.reuseAddress = options.reuseAddress ?? false
+    this.ref = options.ref ?? true
     this.boundInterface = options.iface ?? null
     this.receiveBufferBytes = udp.config.receiveBufferBytes
     this.queue = new ReceiveQueue(udp.pool)

@@ -38,10 +38,15 @@ export interface UdpDependencies {
   tells: TellList
   /** Something was sent outside a turn: schedule one, so that links are flushed. */
   wake: () => void
+  /** A bound socket keeps the process alive (unless told otherwise); `release` is called as often as `hold`. */
+  hold?: () => void
+  release?: () => void
 }
 
 /** Largest IP packet. */
 const IP_MAX = 65535
+
+function nothing(): void {}
 
 export class Udp implements Protocol {
   readonly counters = new Counters(NAMES)
@@ -52,6 +57,8 @@ export class Udp implements Protocol {
   private readonly frame: Frame
   private readonly ports: Ports
   private readonly wake: () => void
+  private readonly hold: () => void
+  private readonly release: () => void
   /** Sockets whose last send found the link full. */
   private readonly waiting: UdpSocket[] = []
 
@@ -62,6 +69,8 @@ export class Udp implements Protocol {
     this.tells = deps.tells
     this.frame = deps.frame
     this.wake = deps.wake
+    this.hold = deps.hold ?? nothing
+    this.release = deps.release ?? nothing
     this.ports = new Ports(deps.config, deps.random)
     deps.ip.register(PROTO_UDP, this)
   }
@@ -196,6 +205,7 @@ export class Udp implements Protocol {
     socket.localAddress.copy(local)
     socket.localPort = chosen
     this.ports.add(socket)
+    if (socket.ref) this.hold()
   }
 
   connect(socket: UdpSocket, remote: Address, port: number): void {
@@ -261,7 +271,10 @@ export class Udp implements Protocol {
 
   /** A socket has closed. */
   closed(socket: UdpSocket): void {
-    if (socket.localPort !== 0) this.ports.remove(socket)
+    if (socket.localPort !== 0) {
+      this.ports.remove(socket)
+      if (socket.ref) this.release()
+    }
     if (socket.blockedOn !== null) this.waiting.splice(this.waiting.indexOf(socket), 1)
   }
 

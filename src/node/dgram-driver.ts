@@ -50,7 +50,7 @@ export class DgramDriver extends AsyncResource implements UdpHandler, Owned {
   ) {
     super('TAPSTACKUDP')
     const { type, ipv6Only = false, reuseAddr = false } = options
-    this.raw = deps.udp.open(this, { family: type === 'udp6' ? 6 : 4, ipv6Only, reuseAddress: reuseAddr })
+    this.raw = deps.udp.open(this, { family: type === 'udp6' ? 6 : 4, ipv6Only, reuseAddress: reuseAddr, ref: false })
     deps.owned.add(this)
   }
 

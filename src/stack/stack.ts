@@ -88,7 +88,9 @@ export class Stack implements NeighborListener, AcdListener {
     this.unreachable = new LocalUnreachable(ip)
     this.ipv4 = new Ipv4({ ip, timers, clock, random, pool, config: config.ipv4 })
     this.icmp = new Icmp({ ip, ipv4: this.ipv4, frame, timers, clock, random, config: config.icmp })
-    this.udp = new Udp({ ip, frame, random, config: config.udp, pool, tells: this.tellList, wake })
+    const hold = (): void => host.hold()
+    const release = (): void => host.release()
+    this.udp = new Udp({ ip, frame, random, config: config.udp, pool, tells: this.tellList, wake, hold, release })
     const loopback = this.addInterface(createLoopback(), { name: 'lo' }, true)
     this.tcp = new Tcp(
       {
@@ -102,8 +104,8 @@ export class Stack implements NeighborListener, AcdListener {
         tell: this.tellList,
         pool,
         wake,
-        hold: () => host.hold(),
-        release: () => host.release(),
+        hold,
+        release,
       },
       new Packet(loopback),
     )

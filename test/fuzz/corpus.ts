@@ -8,6 +8,7 @@ import { createPipe } from '../../src/link/pipe.ts'
 import { CSUM_PARTIAL, frameMeta, GSO_MASK } from '../../src/netif/netif.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
 import { Stack } from '../../src/stack/stack.ts'
+import type { RawConnection } from '../../src/tcp/api.ts'
 import { Anatomy, Repair, repair } from './anatomy.ts'
 import { Injector } from './injector.ts'
 import { PEER_IP, PEER_MAC, TARGET_IP, TARGET_MAC, World } from './world.ts'
@@ -66,15 +67,16 @@ function badLink(seed: number, offload: boolean, keep: (b: Uint8Array, s: number
   const sink = new Uint8Array(1 << 16)
   const data = new Uint8Array(20_000).fill(7)
   const party = {
-    onReadable(c: import('../../src/tcp/api.ts').RawConnection): void {
+    onReadable(c: RawConnection): void {
       while (c.read(sink, 0, sink.length) > 0) {}
     },
-    onConnect(c: import('../../src/tcp/api.ts').RawConnection): void {
+    onConnect(c: RawConnection): void {
+      c.writeUrgent(data, 0, 5)
       for (let i = 0; i < 6; i++) if (c.writable > 0) c.write(data, 0, Math.min(data.length, c.writable))
     },
   }
   const listener = {
-    onConnection(c: import('../../src/tcp/api.ts').RawConnection): void {
+    onConnection(c: RawConnection): void {
       c.handler = party
       party.onConnect(c)
     },

@@ -36,6 +36,11 @@ const sink = new Uint8Array(1 << 16)
 /** The proof's pattern repeats after this. */
 const PATTERN = 60_000
 
+/** What was not read is given back: the end of a connection alone does not say that nobody will read. */
+function release(c: RawConnection): void {
+  c.close()
+}
+
 class Echo implements ConnectionHandler, ListenerHandler {
   onConnection(c: RawConnection): void {
     c.handler = this
@@ -56,10 +61,14 @@ class Echo implements ConnectionHandler, ListenerHandler {
   onWritable(c: RawConnection): void {
     this.onReadable(c)
   }
+
+  onClose(c: RawConnection): void {
+    c.close()
+  }
 }
 
 class Deaf implements ListenerHandler {
-  private readonly handler: ConnectionHandler = {}
+  private readonly handler: ConnectionHandler = { onClose: release }
 
   onConnection(c: RawConnection): void {
     c.handler = this.handler
@@ -78,6 +87,10 @@ class Fountain implements ConnectionHandler, ListenerHandler {
 
   onReadable(c: RawConnection): void {
     if (c.ended) c.close()
+  }
+
+  onClose(c: RawConnection): void {
+    c.close()
   }
 }
 
@@ -138,7 +151,8 @@ class Talker implements ConnectionHandler {
     if (c.ended) c.close()
   }
 
-  onClose(): void {
+  onClose(c: RawConnection): void {
+    c.close()
     this.connection = null
   }
 }

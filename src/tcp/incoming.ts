@@ -168,6 +168,8 @@ function trim(c: Connection, seg: Segment): void {
   if (over > 0) {
     seg.len -= over
     seg.flags &= ~FIN
+    rcv.ackNow = true // the peer believes in a window that is not there
+    c.tcp.markDirty(c)
     c.tcp.counters.values[C.tcpBeyondWindow]++
   }
 }

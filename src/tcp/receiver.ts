@@ -11,7 +11,7 @@
 import { put16, put32 } from '../base/bytes.ts'
 import type { BufferPool } from '../base/pool.ts'
 import { ByteRing } from '../base/ring.ts'
-import { geq, gt, leq, lt } from './seq.ts'
+import { geq, gt, later, leq, lt } from './seq.ts'
 import { Spans } from './spans.ts'
 import { OPT_NOP, OPT_SACK } from './wire.ts'
 
@@ -128,10 +128,14 @@ export class Receiver {
    */
   advertise(scaled: boolean): number {
     const shift = scaled ? this.scale : 0
-    this.edge = this.newEdge()
-    let field = (this.window + (1 << shift) - 1) >> shift // rounded up: rounding down would move the edge left
+    const unit = 1 << shift
+    const window = (this.newEdge() - this.nxt) | 0
+    let field = (window + unit - 1) >> shift // rounded up: rounding down would move the edge left
+    // But not again and again: a peer that sends byte by byte would get a unit each time, and the buffer would have no end. What is told
+    // then lies less than a unit below the edge, which stays (RFC 7323 section 2.4).
+    if ((field << shift) - unit >= this.limit - this.ring.length) field = window >> shift
     if (field > 0xffff) field = 0xffff
-    this.edge = (this.nxt + (field << shift)) | 0
+    this.edge = later(this.edge, (this.nxt + (field << shift)) | 0)
     this.lastAckSent = this.nxt
     this.ackNow = false
     this.delayed = false

@@ -1,0 +1,63 @@
+/**
+ * `tapstack/core`: the pure stack. Nothing in here, nor in what it imports, is Node's: it runs in browsers, workers, Deno and Bun.
+ */
+
+// Addresses, time, randomness, configuration, errors
+export { Address, address, Prefix, parseAddress, prefix } from './base/address.ts'
+export type { Host, Task, TimerHandle } from './base/clock.ts'
+export { type Config, type ConfigOverrides, defaults } from './base/config.ts'
+export { type ErrorPlace, NetError } from './base/errors.ts'
+export { type Random, SeededRandom } from './base/random.ts'
+export { formatMac, parseMac } from './ethernet/mac.ts'
+export { WebHost, type WebPlatform, WebRandom } from './host-web/web-host.ts'
+export { Ping, type PingHandler, type PingSettings } from './icmp/ping.ts'
+export { type PingFailure, type PingOptions, type PingReply, type PingResult, ping } from './icmp/ping-iterator.ts'
+// Links in memory and around others
+export { type CaptureOptions, capture } from './link/capture.ts'
+export { type FaultLink, fault } from './link/fault.ts'
+export { FrameQueue } from './link/frame-queue.ts'
+export type { Direction, FaultOptions, FrameFilter, Impairments } from './link/impairments.ts'
+export { createLoopback, type LoopbackOptions } from './link/loopback.ts'
+export { createPipe, type PipeOptions } from './link/pipe.ts'
+// What a link of one's own is made of
+export {
+  CSUM_MASK,
+  CSUM_NONE,
+  CSUM_PARTIAL,
+  CSUM_VALID,
+  frameMeta,
+  GSO_MASK,
+  GSO_NONE,
+  GSO_TCP4,
+  GSO_TCP6,
+  GSO_UDP,
+  gsoSize,
+  HEADROOM,
+  type Medium,
+  type NetIf,
+  type NetIfSink,
+  Offload,
+} from './netif/netif.ts'
+export { withoutOffload } from './offload/soften.ts'
+// The small services
+export { SERVICES, type ServiceName, type Services, type ServicesOptions, startServices } from './services/inetd.ts'
+export type { ServiceStack, ServiceWatcher } from './services/service.ts'
+// A stack
+export { AttachedInterface, type AttachOptions } from './stack/attached.ts'
+export { type CreateStackOptions, createStack } from './stack/create.ts'
+export { Stack, type StackPlatform } from './stack/stack.ts'
+// Sockets in the raw shape
+export type {
+  ConnectionHandler,
+  ConnectionInfo,
+  ListenerHandler,
+  ListenOptions,
+  OpenOptions,
+  RawConnection,
+  RawListener,
+  RawTcp,
+} from './tcp/api.ts'
+export { dissect } from './trace/dissect.ts'
+export { type ByteTarget, PcapngWriter } from './trace/pcapng.ts'
+export { Datagram } from './udp/receive-queue.ts'
+export type { UdpHandler, UdpOptions, UdpSocket } from './udp/socket.ts'

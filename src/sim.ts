@@ -1,0 +1,10 @@
+/**
+ * `tapstack/sim`: virtual time, links with bad manners, and a small world of stacks, for tests of one's own protocols and applications.
+ * Pure, as `tapstack/core` is.
+ */
+export { type Random, SeededRandom } from './base/random.ts'
+export { type FaultLink, fault } from './link/fault.ts'
+export type { Direction, FaultOptions, FrameFilter, Impairments } from './link/impairments.ts'
+export { createPipe, type PipeOptions } from './link/pipe.ts'
+export { VirtualHost, type VirtualHostOptions } from './sim/virtual-host.ts'
+export { createWorld, World, type WorldLink, type WorldLinkOptions, type WorldOptions } from './sim/world.ts'

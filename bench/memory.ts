@@ -35,6 +35,9 @@ function world(offload: boolean): World {
   return { client, server }
 }
 
+/** `cpu_pct` well below 100: somebody else had the core, and the rate is too low by as much. */
+type Time = { seconds: number; cpu_pct: number }
+
 /** Counts from `WARM_MS` on and ends after `seconds` more. */
 class Meter {
   readonly began = performance.now()
@@ -42,11 +45,12 @@ class Meter {
   private from = 0
   private readonly startAt: number
   private readonly stopAt: number
+  private cpu = process.cpuUsage()
   private onStart: (() => void) | null = null
 
   constructor(
     seconds: number,
-    private readonly finished: (perSecond: number, elapsed: number) => void,
+    private readonly finished: (perSecond: number, time: Time) => void,
   ) {
     this.startAt = this.began + WARM_MS
     this.stopAt = this.startAt + seconds * 1000
@@ -64,12 +68,14 @@ class Meter {
       this.from = now
       this.count = 0
       this.onStart?.()
+      this.cpu = process.cpuUsage()
       return false
     }
     this.count += n
     if (now < this.stopAt) return false
     const elapsed = (now - this.from) / 1000
-    this.finished(this.count / elapsed, elapsed)
+    const { user, system } = process.cpuUsage(this.cpu)
+    this.finished(this.count / elapsed, { seconds: elapsed, cpu_pct: (user + system) / 1e4 / elapsed })
     return true
   }
 }
@@ -83,11 +89,11 @@ function bulkRaw(offload: boolean, seconds: number): Promise<Result> {
     let segments = 0
     const sent = (): number => client.counters().tcp.tcpInSegs + server.counters().tcp.tcpInSegs
     let over = false
-    const meter = new Meter(seconds, (perSecond, elapsed) => {
+    const meter = new Meter(seconds, (perSecond, time) => {
       over = true
       const grown = process.memoryUsage().heapUsed - heap
       const total = sent() - segments
-      resolve({ mbit_s: (perSecond * 8) / 1e6, seconds: elapsed, segments: total, heap_bytes_per_segment: grown / total })
+      resolve({ mbit_s: (perSecond * 8) / 1e6, ...time, segments: total, heap_bytes_per_segment: grown / total })
     })
     meter.whenWarm(() => {
       globalThis.gc?.()
@@ -122,9 +128,9 @@ function bulkNode(offload: boolean, seconds: number): Promise<Result> {
   const block = Buffer.alloc(BLOCK, 0x61)
   return new Promise((resolve) => {
     let over = false
-    const meter = new Meter(seconds, (perSecond, elapsed) => {
+    const meter = new Meter(seconds, (perSecond, time) => {
       over = true
-      resolve({ mbit_s: (perSecond * 8) / 1e6, seconds: elapsed })
+      resolve({ mbit_s: (perSecond * 8) / 1e6, ...time })
     })
     const listener = server.net.createServer((socket) => {
       socket.on('data', (chunk: Buffer) => {
@@ -146,7 +152,7 @@ function pingpongRaw(seconds: number): Promise<Result> {
   const { client, server } = world(true)
   const one = Uint8Array.of(0x61)
   return new Promise((resolve) => {
-    const meter = new Meter(seconds, (perSecond, elapsed) => resolve({ per_s: perSecond, seconds: elapsed }))
+    const meter = new Meter(seconds, (perSecond, time) => resolve({ per_s: perSecond, ...time }))
     const back = new Uint8Array(16)
     server.tcp.listen(
       { port: 7, noDelay: true },
@@ -177,7 +183,7 @@ function pingpongRaw(seconds: number): Promise<Result> {
 function pingpongNode(seconds: number): Promise<Result> {
   const { client, server } = world(true)
   return new Promise((resolve) => {
-    const meter = new Meter(seconds, (perSecond, elapsed) => resolve({ per_s: perSecond, seconds: elapsed }))
+    const meter = new Meter(seconds, (perSecond, time) => resolve({ per_s: perSecond, ...time }))
     const listener = server.net.createServer((socket) => {
       socket.setNoDelay(true)
       socket.on('data', (chunk: Buffer) => socket.write(chunk))
@@ -198,9 +204,9 @@ function connectRaw(seconds: number): Promise<Result> {
   return new Promise((resolve, reject) => {
     let over = false
     let opened = 0
-    const meter = new Meter(seconds, (perSecond, elapsed) => {
+    const meter = new Meter(seconds, (perSecond, time) => {
       over = true
-      resolve({ per_s: perSecond, seconds: elapsed, opened })
+      resolve({ per_s: perSecond, ...time, opened })
     })
     const accepted = {
       onReadable(c: RawConnection) {
@@ -239,9 +245,9 @@ function connectNode(seconds: number): Promise<Result> {
   return new Promise((resolve, reject) => {
     let over = false
     let opened = 0
-    const meter = new Meter(seconds, (perSecond, elapsed) => {
+    const meter = new Meter(seconds, (perSecond, time) => {
       over = true
-      resolve({ per_s: perSecond, seconds: elapsed, opened })
+      resolve({ per_s: perSecond, ...time, opened })
     })
     const net = client.net
     const serverNet = server.net
@@ -286,11 +292,6 @@ if (workload === undefined) {
   console.error(`usage: memory WORKLOAD SECONDS, with WORKLOAD one of ${Object.keys(WORKLOADS).join(', ')}`)
   process.exit(2)
 }
-const began = process.cpuUsage()
-const from = performance.now()
 const result = await workload(Number(seconds ?? 2))
-const { user, system } = process.cpuUsage(began)
-// Well below 100: somebody else had the core, and the figures are too low by as much.
-const cpuPct = (user + system) / 10 / (performance.now() - from)
-console.log(JSON.stringify({ test: name, ok: true, ...result, cpu_pct: cpuPct }))
+console.log(JSON.stringify({ test: name, ok: true, ...result }))
 process.exit(0)

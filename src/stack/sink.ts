@@ -30,7 +30,7 @@ export class InterfaceSink implements NetIfSink {
 
   readable(): void {
     this.port.readable = true
-    this.stack.turn.wake()
+    this.stack.turn.wakeForInput()
   }
 
   writable(): void {

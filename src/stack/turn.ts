@@ -39,6 +39,8 @@ export class Turn implements Clock, Task {
   private readonly ports: Port[] = []
   private speaker: Speaker | null = null
   private scheduled = false
+  /** Somebody outside asked for the turn to come, and the clock was read for it. */
+  private fresh = false
   private running = false
   private closed = false
   private timer: TimerHandle = null
@@ -81,8 +83,19 @@ export class Turn implements Clock, Task {
 
   /** A turn is wanted. Inside a turn it costs nothing: what was marked is looked at before the turn ends. */
   readonly wake = (): void => {
-    if (this.scheduled || this.closed || this.running) return
+    if (this.fresh || this.closed || this.running) return
+    this.fresh = true
     this.readClock() // the caller is about to set deadlines, perhaps long after the last turn
+    this.schedule()
+  }
+
+  /** As `wake`, for a link with frames: it sets no deadline, and reading the clock twice for every turn would cost as much as a checksum. */
+  wakeForInput(): void {
+    if (!this.closed && !this.running) this.schedule()
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return
     this.scheduled = true
     this.host.soon(this)
   }
@@ -95,6 +108,7 @@ export class Turn implements Clock, Task {
 
   run(): void {
     this.scheduled = false
+    this.fresh = false
     if (this.running || this.closed) return
     this.running = true
     let again = false

@@ -139,11 +139,7 @@ export class Deadlines extends Timed {
   /** R2 (RFC 9293 section 3.8.3): the connection is given up when true. */
   private gaveUp(now: number): boolean {
     const { config } = this.c.tcp
-    let most = this.c.state < State.ESTABLISHED ? config.synRetries : this.c.orphan ? config.orphanRetries : config.retries
-    if (this.c.state >= State.ESTABLISHED && this.c.snd.wnd === 0 && !this.c.orphan) {
-      // The peer closed its window but answers: never give up (MUST-37). Silence counts as with any other segment.
-      if (((now - this.c.lastReceivedMs) | 0) < config.rtoMaxMs) most = 0x7fffffff
-    }
+    const most = this.c.state < State.ESTABLISHED ? config.synRetries : this.c.orphan ? config.orphanRetries : config.retries
     if (this.userTimeoutMs > 0) {
       // The user timeout takes the place of R2 (RFC 5482 section 3).
       if (((now - this.firstRetryMs) | 0) < this.userTimeoutMs) return false

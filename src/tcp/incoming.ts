@@ -232,9 +232,10 @@ function receiveAck(c: Connection, seg: Segment): boolean {
     n[C.tcpDupAcks]++
     snd.acknowledged(c, before, sacked, duplicate, tcp.clock.nowUs, tcp.clock.nowMs, 0)
   }
+  // With a closed window any answer says that the peer is there: probing goes on as long as it answers (MUST-37), whether by probes or by
+  // data of before the window shrank. Not for a connection that nobody owns: its peer could hold our memory forever.
+  if ((c.deadlines.rtx === Rtx.PERSIST || snd.wnd === 0) && !c.orphan) c.deadlines.retries = 0
   if (c.deadlines.rtx === Rtx.PERSIST) {
-    // Any answer says that the peer is there: probing goes on as long as it answers (MUST-37).
-    c.deadlines.retries = 0
     if (snd.wnd > 0 && opened) {
       c.deadlines.stopRetransmit()
       c.rto.backoff = 0

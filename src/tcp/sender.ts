@@ -153,8 +153,8 @@ export class Sender {
     const room = this.window.cwnd - pipe
     const forced = this.recovery.forced
     if (!forced && room < mss && room < size) return Sent.NOTHING
-    // RFC 9293 SHLD-16: what lies beyond a window that shrank waits; the oldest byte goes all the same, as a probe.
-    if (i > 0 && !lt(start, (this.una + this.wnd) | 0)) return Sent.NOTHING
+    // RFC 9293 SHLD-16: what lies beyond a window that shrank waits; the oldest goes all the same when the timer says so, as a probe.
+    if (!lt(start, (this.una + this.wnd) | 0) && !(forced && i === 0)) return Sent.NOTHING
     let n = Math.min(size, this.superLimitNow())
     if (n > room) n = Math.min(size, Math.max(mss, room - (room % mss)))
     if (forced) n = Math.min(n, mss)

@@ -2,11 +2,14 @@
  * The turn: hear, tell, speak. The only file that knows the order.
  *
  *   1. clock    the time is read once
- *   2. timers   what is due; connections are only marked
- *   3. hear     each link hands over at most a budget of frames; nothing of TCP is sent
- *   4. tell     application handlers run; what they write only fills rings
+ *   2. hear     each link hands over at most a budget of frames; nothing of TCP's data is sent
+ *   3. timers   what is due; connections are only marked
+ *   4. tell     application handlers run; what they write only fills rings. If any did, the clock is read again
  *   5. speak    dirty connections emit what is due, each at most its quantum
  *   6. flush    links let go; the host's one timer is armed; if a budget ran out, another turn follows
+ *
+ * Hearing comes before timers, and when a deadline is due every link is asked, whether it has announced something or not: a
+ * process that was busy for longer than a retransmission timer must not take its own absence for the peer's silence.
  *
  * What the order gives: an echo's reply carries the ACK, a batch of frames gets one ACK, small writes of one tick become one segment, and
  * no protocol code is on the stack while user code runs.
@@ -124,19 +127,23 @@ export class Turn implements Clock, Task {
   private once(): boolean {
     this.count++
     this.readClock()
-    this.timers.fire(this.nowMs)
     let again = false
     const ports = this.ports
+    const isDue = this.timers.next(this.nowMs) === 0
     for (let i = 0; i < ports.length; i++) {
       const port = ports[i]
-      if (!port.readable) continue
+      if (!port.readable && !isDue) continue
       port.readable = false
       if (port.netif.receive(this.receiveBudget)) {
         port.readable = true
         again = true
       }
     }
-    this.list.drain(this.onThrow)
+    this.timers.fire(this.nowMs)
+    if (!this.list.empty) {
+      this.list.drain(this.onThrow)
+      this.readClock() // applications take their time
+    }
     if (this.speaker?.speak(this.sendQuantum)) again = true
     for (let i = 0; i < ports.length; i++) {
       ports[i].netif.flush()

@@ -3,6 +3,7 @@
  * that led to it; the same seed and number of frames give the same run. With --minutes, one seed after the other until time is up.
  */
 import { writeSync } from 'node:fs'
+import { setImmediate as breathe } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import v8 from 'node:v8'
 import vm from 'node:vm'
@@ -51,7 +52,7 @@ const watchdog = new Worker(
 )
 watchdog.unref()
 
-function runSeed(seed: number): void {
+async function runSeed(seed: number): Promise<void> {
   const began = performance.now()
   pulse[1] = seed
   const fuzzer = new Fuzzer(seed)
@@ -63,6 +64,7 @@ function runSeed(seed: number): void {
       fuzzer.run(Math.min(n, 2000))
       pulse[0] = fuzzer.frames
     }
+    await breathe() // promises of the stack settle, and let go of what they hold
     const size = heap()
     if (early === 0) early = size
     const rate = Math.round(fuzzer.frames / ((performance.now() - began) / 1000))
@@ -73,6 +75,7 @@ function runSeed(seed: number): void {
     )
   }
   fuzzer.finish()
+  await breathe()
   const grown = heap() - early
   if (grown > GROWTH) throw new Error(`seed ${seed}: the heap grew by ${grown} bytes`)
   if (values.verbose) console.log(fuzzer.world.target.counters(true), fuzzer.peaks)
@@ -85,7 +88,7 @@ const until = Date.now() + minutes * 60_000
 let seed = firstSeed
 do {
   try {
-    runSeed(seed)
+    await runSeed(seed)
     passed++
   } catch (error) {
     failed++

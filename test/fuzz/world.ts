@@ -161,6 +161,8 @@ export interface WorldOptions {
   seed: number
   offload?: boolean
   config?: ConfigOverrides
+  /** Bits of the network that both are on. */
+  prefix?: number
 }
 
 export class World {
@@ -179,20 +181,20 @@ export class World {
   private readonly targetAddress: Address = address(TARGET_IP)
 
   constructor(options: WorldOptions) {
-    const { seed, offload = true, config = {} } = options
+    const { seed, offload = true, config = {}, prefix = 24 } = options
     this.host = new VirtualHost({ seed })
     this.random = new SeededRandom(seed + 1000)
     const [a, b] = createPipe({ offload, queueFrames: 4096, queueBytes: 8 << 20 })
     this.target = new Stack({ host: this.host, random: new SeededRandom(seed * 2 + 1) }, { name: 'target', ...config })
     this.peer = new Stack({ host: this.host, random: new SeededRandom(seed * 2 + 2) }, { name: 'peer' })
     this.link = new Injector(a)
-    this.target.attach(this.link, { mac: TARGET_MAC, addresses: [`${TARGET_IP}/24`], gateway: PEER_IP })
-    this.peer.attach(b, { mac: PEER_MAC, addresses: [`${PEER_IP}/24`] })
+    this.target.attach(this.link, { mac: TARGET_MAC, addresses: [`${TARGET_IP}/${prefix}`], gateway: PEER_IP })
+    this.peer.attach(b, { mac: PEER_MAC, addresses: [`${PEER_IP}/${prefix}`] })
     this.target.tcp.onStateChange = checkTransition
     // Whoever forges ARP well enough makes a host give its address up (RFC 5227 section 2.4 b): what an operator does then.
     this.target.onAddressConflict = (iface, text) => {
       iface.removeAddress(text)
-      void iface.addAddress(`${text}/24`)
+      void iface.addAddress(`${text}/${prefix}`)
     }
     for (const stack of [this.target, this.peer]) {
       stack.tcp.listen({ port: ECHO }, new Echo())

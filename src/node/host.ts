@@ -159,6 +159,12 @@ export class NodeHost implements Host {
   }
 }
 
+/**
+ * The host of every stack of the process that is not given another: stacks that talk to each other take their turns in the same rounds,
+ * with one microtask and one look at the clock for both.
+ */
+export const nodeHost: Host = new NodeHost()
+
 function rethrow(error: unknown): void {
   throw error
 }

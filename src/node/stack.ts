@@ -8,7 +8,7 @@ import type { Random } from '../base/random.ts'
 import { Stack } from '../stack/stack.ts'
 import { type LookupFamily, lookupLiteral, type NodeDeps, type Owned } from './deps.ts'
 import { createDgram, type DgramModule } from './dgram.ts'
-import { NodeHost, nodeRandom } from './host.ts'
+import { nodeHost, nodeRandom } from './host.ts'
 import { createHttp, type HttpModule } from './http.ts'
 import { createNet, type NetModule } from './net.ts'
 
@@ -26,7 +26,7 @@ export class NodeStack extends Stack implements NodeDeps {
   private madeHttp: HttpModule | null = null
 
   constructor(options: StackOptions = {}) {
-    const { host = new NodeHost(), random = nodeRandom, ...overrides } = options
+    const { host = nodeHost, random = nodeRandom, ...overrides } = options
     super({ host, random }, overrides)
   }
 

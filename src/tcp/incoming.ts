@@ -269,6 +269,8 @@ function receiveSacks(c: Connection, seg: Segment): number {
 /** RFC 9293 section 3.8.5: the pointer is to the octet after the urgent data; it only moves forward. Data stays in line. */
 function receiveUrgent(c: Connection, seg: Segment): void {
   const { rcv } = c
+  // After the peer's FIN there is nothing that could be urgent: ignored.
+  if (c.state !== State.ESTABLISHED && c.state !== State.FIN_WAIT_1 && c.state !== State.FIN_WAIT_2) return
   const up = (seg.seq + seg.urgent) | 0
   if (seg.urgent === 0 || leq(up, rcv.nxt) || (rcv.urgent && leq(up, rcv.up))) return
   rcv.up = up

@@ -345,7 +345,7 @@ export class TcpLab {
     const options = m[8] !== undefined ? this.optionBytes(m[8]) : this.defaultOptions(flags)
     const win = m[6] === undefined ? 65535 : Number(m[6])
     const urgent = m[7] === undefined ? 0 : Number(m[7])
-    const payload = pattern(start, len)
+    const payload = pattern((flags & SYN) !== 0 ? start + 1 : start, len)
     const tcp = [
       ...b16(remotePort),
       ...b16(localPort),

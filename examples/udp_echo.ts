@@ -1,0 +1,32 @@
+// UDP echo.
+//   npx tsx examples/udp_echo.ts [--link tap://tap0?host=10.0.0.1/24] [--address 10.0.0.2/24] [--port 7]
+// Then: nc -u 10.0.0.2 7
+import { once } from 'node:events'
+import { parseArgs } from 'node:util'
+import { createStack, openLink } from 'tapstack'
+
+const { values } = parseArgs({
+  options: {
+    link: { type: 'string', default: 'tap://tap0?host=10.0.0.1/24' },
+    address: { type: 'string', default: '10.0.0.2/24' },
+    port: { type: 'string', default: '7' },
+  },
+})
+
+const link = await openLink(values.link).catch((error: Error) => {
+  console.error(error.message)
+  process.exit(1)
+})
+const stack = createStack({ name: 'udp_echo' })
+await stack.attach(link, { addresses: [values.address] }).ready
+
+const socket = stack.dgram.createSocket('udp4')
+socket.on('message', (message, from) => {
+  console.log(`${from.address}:${from.port} sent ${message.length} bytes`)
+  socket.send(message, from.port, from.address)
+})
+socket.bind(Number(values.port))
+await once(socket, 'listening')
+console.log(`ready: ${values.address} on ${link.name}, UDP echo on port ${values.port}`)
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stack.close())

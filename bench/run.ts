@@ -97,7 +97,8 @@ async function measureMemory(options: Options, put: (s: Sample) => void): Promis
     for (let run = 0; run < options.runs; run++) {
       const r = await capture([process.execPath, ...flags, 'bench/build/memory.js', test, seconds], 60_000)
       const line = parseLine(r.stdout)
-      put({ test, ok: false, error: (r.stdout + r.stderr).slice(-300), ...line, peer: 'memory', run } as Sample)
+      const failed = { test, ok: false, error: (r.stdout + r.stderr).slice(-300) }
+      put({ ...(line ?? failed), peer: 'memory', run } as Sample)
     }
   }
 }
@@ -170,6 +171,8 @@ async function main(): Promise<number> {
   for (const [test, bytes] of Object.entries(report.allocations)) {
     console.log(`heap bytes per segment once warm, ${test}: ${bytes.toFixed(2)}`)
   }
+  const starved = summaries.filter((s) => s.core !== null && s.core < 90).map((s) => s.test)
+  if (starved.length > 0) console.log(`the machine was busy: less than 90 % of a core for ${starved.join(', ')}`)
   for (const what of skipped) console.log(`skipped: ${what}`)
   console.log(`written: ${options.json}`)
   return samples.some((s) => !s.ok) ? 1 : 0

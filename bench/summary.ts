@@ -19,6 +19,8 @@ export interface Summary {
   min: number
   median: number
   max: number
+  /** Percent of a core that the process had, median; null where it was not measured. Below 100 the machine was busy elsewhere. */
+  core: number | null
 }
 
 interface Figure {
@@ -71,6 +73,7 @@ export function summarize(samples: readonly Sample[]): Summary[] {
     const { peer, test } = group[0]
     const { field, unit, per } = figureOf(test)
     const values = group.filter((s) => s.ok && typeof s[field] === 'number').map((s) => (s[field] as number) / per)
+    const core = group.map((s) => s.cpu_pct).filter((pct) => typeof pct === 'number')
     out.push({
       peer,
       test,
@@ -80,6 +83,7 @@ export function summarize(samples: readonly Sample[]): Summary[] {
       min: values.length > 0 ? Math.min(...values) : Number.NaN,
       median: median(values),
       max: values.length > 0 ? Math.max(...values) : Number.NaN,
+      core: core.length > 0 ? median(core) : null,
     })
   }
   return out
@@ -116,10 +120,20 @@ function pad(cells: readonly string[][]): string {
 
 /** The table for a terminal. */
 export function table(rows: readonly Summary[]): string {
-  const cells = [['peer', 'test', 'min', 'median', 'max', 'unit', 'to kernel', 'runs']]
+  const cells = [['peer', 'test', 'min', 'median', 'max', 'unit', 'to kernel', 'core', 'runs']]
   for (const r of rows) {
     const failed = r.failed > 0 ? ` (${r.failed} failed)` : ''
-    cells.push([r.peer, r.test, format(r.min), format(r.median), format(r.max), r.unit, ratio(r, rows), `${r.n}${failed}`])
+    cells.push([
+      r.peer,
+      r.test,
+      format(r.min),
+      format(r.median),
+      format(r.max),
+      r.unit,
+      ratio(r, rows),
+      r.core === null ? '' : `${r.core.toFixed(0)}%`,
+      `${r.n}${failed}`,
+    ])
   }
   return pad(cells)
 }

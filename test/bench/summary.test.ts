@@ -29,7 +29,7 @@ const SAMPLES: Sample[] = [
   sample('kernel', 'send', 0, { mbit_s: 80_000 }),
   sample('ours, plain', 'send', 0, { mbit_s: 4_000 }),
   sample('kernel, plain', 'send', 0, { mbit_s: 10_000 }),
-  sample('memory', 'raw.bulk.super', 0, { mbit_s: 20_000 }),
+  sample('memory', 'raw.bulk.super', 0, { mbit_s: 20_000, cpu_pct: 87.4 }),
 ]
 
 describe('median', () => {
@@ -57,7 +57,18 @@ describe('summarize', () => {
       'kernel, plain/send',
       'memory/raw.bulk.super',
     ])
-    expect(rows[0]).toEqual({ peer: 'ours', test: 'send', unit: 'Gbit/s', n: 3, failed: 1, min: 30, median: 40, max: 50 })
+    expect(rows[0]).toEqual({
+      peer: 'ours',
+      test: 'send',
+      unit: 'Gbit/s',
+      n: 3,
+      failed: 1,
+      min: 30,
+      median: 40,
+      max: 50,
+      core: null,
+    })
+    expect(rows[4].core).toBe(87.4)
   })
 
   it('gives no figure when every run failed', () => {
@@ -103,7 +114,8 @@ describe('format and table', () => {
   it('aligns columns and tells of failed runs', () => {
     const lines = table(summarize(SAMPLES)).split('\n')
     expect(lines).toHaveLength(6)
-    expect(lines[0]).toMatch(/^peer +test +min +median +max +unit +to kernel +runs$/)
+    expect(lines[0]).toMatch(/^peer +test +min +median +max +unit +to kernel +core +runs$/)
+    expect(lines[5]).toMatch(/ 87% +1$/)
     expect(lines[1]).toMatch(/^ours +send +30\.0 +40\.0 +50\.0 +Gbit\/s +0\.50x +3 \(1 failed\)$/)
   })
 })

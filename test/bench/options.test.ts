@@ -9,7 +9,6 @@ describe('options of the benchmark', () => {
       runs: 5,
       json: 'bench/results.json',
       tests: [],
-      peer: 'inetd',
     })
     expect(parseOptions(['--quick']).runs).toBe(1)
     expect(parseOptions(['--quick', '--runs', '3']).runs).toBe(3)

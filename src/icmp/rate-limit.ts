@@ -49,7 +49,8 @@ export class RateLimit {
     this.credit = refilled(this.credit, this.config.errorsPerSecond, this.config.errorsBurst, (now - this.stamp) | 0)
     this.stamp = now
     if (this.credit < ONE) return Verdict.GLOBAL_LIMIT
-    this.credit = Math.max(0, this.credit - randomBelow(this.random, 3) * ONE)
+    // Below zero too: cut off there, two tokens would cost what one does, and a flood would get half as many again.
+    this.credit -= randomBelow(this.random, 3) * ONE
     this.hostCredit[i] = hostCredit - ONE
     return Verdict.SEND
   }

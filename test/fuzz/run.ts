@@ -23,8 +23,8 @@ if (!(frames > 0 && minutes >= 0 && Number.isInteger(firstSeed))) {
 
 /** Seconds without progress after which the run counts as hung. */
 const PATIENCE = 20
-/** Bytes that the heap may have grown by between the first tenth and the end. */
-const GROWTH = 12 << 20
+/** Bytes that the heap may have grown by between the first tenth and the end: what two stacks' pools may keep for reuse, and a little. */
+const GROWTH = 40 << 20
 
 v8.setFlagsFromString('--expose-gc')
 const collect = vm.runInNewContext('gc') as () => void

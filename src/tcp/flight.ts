@@ -10,7 +10,7 @@
  * Invariants: sacked + lost <= SND.NXT - SND.UNA; retransmitted <= lost; a record is never SACKED and LOST; RETRANSMITTED only
  * together with LOST.
  */
-import { geq, gt, leq, lt } from './seq.ts'
+import { geq, gt, lt } from './seq.ts'
 
 const STRIDE = 4
 const SENT = 1
@@ -115,13 +115,10 @@ export class Flight {
   /** Marks [left, right) as selectively acknowledged; returns how many bytes are new. */
   sack(left: number, right: number): number {
     let fresh = 0
-    let start = this.una
-    for (let i = 0; i < this.count && lt(start, right); i++) {
+    const first = this.firstBehind(left)
+    let start = first < this.count ? this.startOf(first) : right
+    for (let i = first; i < this.count && lt(start, right); i++) {
       let end = this.log![this.at(i)]
-      if (leq(end, left)) {
-        start = end
-        continue
-      }
       if ((this.log![this.at(i) + FLAGS] & SACKED) !== 0) {
         start = end
         continue
@@ -283,6 +280,18 @@ export class Flight {
     if ((flags & SACKED) !== 0) this.sackedBytes -= bytes
     if ((flags & LOST) !== 0) this.lostBytes -= bytes
     if ((flags & RETRANSMITTED) !== 0) this.retransmittedBytes -= bytes
+  }
+
+  /** Index of the first record that ends behind `seq`. Ends are in order: an ACK with four ranges must not cost four walks. */
+  private firstBehind(seq: number): number {
+    let low = 0
+    let high = this.count
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (gt(this.log![this.at(middle)], seq)) high = middle
+      else low = middle + 1
+    }
+    return low
   }
 
   private at(i: number): number {

@@ -66,6 +66,13 @@ export class Timers {
     return d < 0 ? 0 : d
   }
 
+  /** Milliseconds by which the earliest deadline was missed; -1 when none is due. */
+  overdue(now: number): number {
+    if (this.heap.length === 0) return -1
+    const d = (now - this.heap[0].heapAt) | 0
+    return d < 0 ? -1 : d
+  }
+
   /** Fires everything that is due at `now`. Returns how many handlers ran. */
   fire(now: number): number {
     let fired = 0

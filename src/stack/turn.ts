@@ -9,7 +9,8 @@
  *   6. flush    links let go; the host's one timer is armed; if a budget ran out, another turn follows
  *
  * Hearing comes before timers, and when a deadline is due every link is asked, whether it has announced something or not: a
- * process that was busy for longer than a retransmission timer must not take its own absence for the peer's silence.
+ * process that was busy for longer than a retransmission timer must not take its own absence for the peer's silence. For the same
+ * reason deadlines that were missed by far wait, for so many turns, until the links have told everything that piled up.
  *
  * What the order gives: an echo's reply carries the ACK, a batch of frames gets one ACK, small writes of one tick become one segment, and
  * no protocol code is on the stack while user code runs.
@@ -18,6 +19,11 @@ import type { Clock, Host, Task, TimerHandle } from '../base/clock.ts'
 import type { TellList } from '../base/tell.ts'
 import type { Timers } from '../base/timers.ts'
 import type { NetIf } from '../netif/netif.ts'
+
+/** A deadline missed by so much was missed because nobody was there. */
+const LATE_MS = 10
+/** Turns that may pass before late deadlines count all the same: a flood must not stop the timers. */
+const MAX_POSTPONED = 64
 
 /** Who speaks in step 5. */
 export interface Speaker {
@@ -49,6 +55,8 @@ export class Turn implements Clock, Task {
   private timer: TimerHandle = null
   private timerSet = false
   private timerAt = 0
+  /** Turns in a row that left late deadlines for later. */
+  private postponed = 0
   private readonly alarm: Task
   private readonly onThrow: (error: unknown) => void
 
@@ -129,7 +137,8 @@ export class Turn implements Clock, Task {
     this.readClock()
     let again = false
     const ports = this.ports
-    const isDue = this.timers.next(this.nowMs) === 0
+    const overdue = this.timers.overdue(this.nowMs)
+    const isDue = overdue >= 0
     for (let i = 0; i < ports.length; i++) {
       const port = ports[i]
       if (!port.readable && !isDue) continue
@@ -139,7 +148,11 @@ export class Turn implements Clock, Task {
         again = true
       }
     }
-    this.timers.fire(this.nowMs)
+    if (again && overdue >= LATE_MS && this.postponed < MAX_POSTPONED) this.postponed++
+    else {
+      this.postponed = 0
+      this.timers.fire(this.nowMs)
+    }
     if (!this.list.empty) {
       this.list.drain(this.onThrow)
       this.readClock() // applications take their time

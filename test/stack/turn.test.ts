@@ -109,6 +109,38 @@ it('hears what waits before it believes in a deadline: the process may have been
   expect(log).toEqual(['heard 3', 'deadline at 1600'])
 })
 
+it('hears everything that piled up while it was away before it believes in a deadline', () => {
+  const { host, log, timers, turn, link } = world()
+  timers.arm(new Deadline(log), 1200)
+  turn.rearm()
+  host.now = 1600
+  link.waiting = 150
+  host.ring()
+  while (host.tasks.length > 0) host.tasks.shift()!.run()
+  expect(log).toEqual(['heard 64', 'heard 64', 'heard 22', 'deadline at 1600'])
+})
+
+it('is not kept from a deadline for ever by a flood', () => {
+  const { host, log, timers, turn, link } = world()
+  timers.arm(new Deadline(log), 1200)
+  turn.rearm()
+  host.now = 1600
+  link.waiting = 1e9
+  host.ring()
+  for (let i = 0; i < 100; i++) host.tasks.shift()!.run()
+  expect(log.indexOf('deadline at 1600')).toBe(65)
+})
+
+it('serves a deadline on time whatever waits', () => {
+  const { host, log, timers, turn, link } = world()
+  timers.arm(new Deadline(log), 1200)
+  turn.rearm()
+  host.now = 1202
+  link.waiting = 1e9
+  host.ring()
+  expect(log).toEqual(['heard 64', 'deadline at 1202'])
+})
+
 it('gives what it hears the chance to push the deadline back', () => {
   const { host, log, timers, turn, link } = world()
   const deadline = new Deadline(log)

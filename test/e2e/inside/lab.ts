@@ -29,7 +29,7 @@ export function sh(command: string): string {
 /** Before any tap: without IPv6 the kernel sends nothing by itself, and counters can be exact. */
 export function quietKernel(): void {
   sh('ip link set lo up; for i in all default; do echo 1 > /proc/sys/net/ipv6/conf/$i/disable_ipv6; done')
-  // No tail loss probes: what the kernel says twice because this process was not given the processor is no fault of the stack.
+  // No tail loss probes: what the kernel says twice because this process was not given a processor is no fault of the stack.
   sysctl('tcp_early_retrans', '0')
 }
 
@@ -118,6 +118,8 @@ export function listener(address: string, to: string): Promise<Served> {
 export interface LabOptions {
   offload?: boolean
   mtu?: number
+  /** The kernel waits long before it retransmits; default true. For tests in which nothing is lost, on machines that are busy. */
+  patient?: boolean
   config?: StackOptions
   /** Goes around the tap: a capture, a fault. */
   wrap?: (link: NetIf) => NetIf
@@ -141,6 +143,7 @@ export class Lab {
     const stack = createStack({ name: 'lab', ...options.config })
     // The kernel drops what it has to say to us beyond 500 frames of backlog, and a run shares its processors with others.
     sh('ip link set tap0 txqueuelen 20000')
+    if (options.patient ?? true) sh(`ip route change 10.0.0.0/24 dev tap0 proto kernel scope link src ${HOST} rto_min 3s`)
     const link = options.wrap === undefined ? tap : options.wrap(tap)
     const eth0 = stack.attach(link, { name: 'eth0', mac: MAC, addresses: [`${OURS}/24`] })
     await eth0.ready

@@ -45,7 +45,7 @@ describe.each([
     ['with timestamps', '-c 1 -T tsandaddr', 1],
     ['to every TTL it likes', '-c 1 -t 1', 1],
   ])('answers ping %s', async (_, options, count) => {
-    const ran = await run(`exec ping -n -w 10 ${options} ${OURS}`)
+    const ran = await run(`exec ping -n -W 5 ${options} ${OURS}`)
     expect(ran.out, ran.err).toContain(`${count} packets transmitted, ${count} received, 0% packet loss`)
     expect(ran.code).toBe(0)
     expect(ran.out).not.toMatch(/wrong data|DUP|BAD CHECKSUM/)
@@ -54,7 +54,7 @@ describe.each([
 
   it('answers 10,000 pings of a flood, each once', async () => {
     const before = lab.counter('icmp', 'icmpInEchos')
-    const ran = await run(`exec ping -n -q -f -w 15 -c 10000 ${OURS}`)
+    const ran = await run(`exec ping -n -q -f -W 5 -c 10000 ${OURS}`)
     expect(ran.out, ran.err).toContain('10000 packets transmitted, 10000 received, 0% packet loss')
     expect(ran.out).not.toContain('duplicates')
     expect(lab.counter('icmp', 'icmpInEchos') - before).toBe(10_000)

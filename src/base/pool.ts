@@ -6,7 +6,8 @@
 import { arena } from './arena.ts'
 
 const MIN_SHIFT = 11
-const CLASSES = 16
+/** Up to 1 GiB: what the configuration allows for a receive buffer. */
+const CLASSES = 20
 
 export class BufferPool {
   /** By size class: stacks with counts of their own, because an array that is popped empty loses its memory and a push makes it anew. */

@@ -23,6 +23,7 @@ export class Spans {
 
   /** Adds [from, to). False: no room for another range, nothing changed. */
   add(from: number, to: number): boolean {
+    if (this.count === 0) this.clock = 0 // stamps are int32: they must not wrap in a connection that lives for months
     // First range that ends at or after `from`: the first that can touch.
     let i = 0
     while (i < this.count && lt(this.right[i], from)) i++

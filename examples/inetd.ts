@@ -71,11 +71,6 @@ function begin(c: RawConnection, handler: ConnectionHandler, start?: (c: RawConn
   if (c.writable > 0) start?.(c) // it may have been reset while it waited
 }
 
-stack.host.hold() // the raw shape keeps no process alive by itself
 console.log(`ready: ${values.address} on ${link.name}, TCP 7 9 13 19`)
 
-const stop = async (): Promise<void> => {
-  await stack.close()
-  stack.host.release()
-}
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop)
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stack.close())

@@ -76,6 +76,7 @@ class Pinger implements PingHandler, Task {
   private timer: TimerHandle = null
   private readonly startMs: number
   private dueMs: number
+  private readonly size: number
   private sent = 0
   private received = 0
   private duplicates = 0
@@ -100,8 +101,7 @@ class Pinger implements PingHandler, Task {
     const { stack } = network
     const { icmp, host, random, tellList } = stack
     this.ping = new Ping({ icmp, host, random, tells: tellList, wake: stack.turn.wake }, to, this, settings)
-    const size = settings.size!
-    context.out(`PING ${to} (${to}) ${size}(${size + ICMP_BYTES + IP_BYTES}) bytes of data.`)
+    this.size = settings.size!
     this.startMs = host.ms()
     this.dueMs = this.startMs
   }
@@ -154,17 +154,21 @@ class Pinger implements PingHandler, Task {
   }
 
   private request(): void {
-    const { to } = this
+    const { context, to, size } = this
     const seq = ++this.sent
+    let problem: string | null = null
     try {
-      if (this.ping.send(seq)) return
-      this.context.err(`ping: ${to}: ${wordsOf('ENOBUFS')}`)
+      if (!this.ping.send(seq)) problem = wordsOf('ENOBUFS')
     } catch (error) {
-      if (!(error instanceof NetError) || (seq === 1 && error.code !== 'EMSGSIZE')) throw error
-      this.context.err(
-        error.code === 'EMSGSIZE' ? `ping: message too long, mtu=${this.network.iface.mtu}` : `ping: ${error.message}`,
-      )
+      if (!(error instanceof NetError)) throw error
+      problem = error.code === 'EMSGSIZE' ? `message too long, mtu=${this.network.iface.mtu}` : wordsOf(error.code)
+      // Without a way to it there is no use in going on.
+      if (seq === 1 && error.code !== 'EMSGSIZE')
+        throw new NetError(error.code, { message: `${to}: ${problem}${advice(error.code)}` })
     }
+    if (seq === 1) context.out(`PING ${to} (${to}) ${size}(${size + ICMP_BYTES + IP_BYTES}) bytes of data.`)
+    if (problem === null) return
+    context.err(`ping: ${to}: ${problem}`)
     this.errors++
     this.settled++
   }
@@ -219,6 +223,10 @@ class Pinger implements PingHandler, Task {
     }
     this.finish(received > 0 ? 0 : 1)
   }
+}
+
+function advice(code: string): string {
+  return code === 'ENETUNREACH' ? ': give a --gateway, or an --address on its network' : ''
 }
 
 /** As iputils: three significant digits below 100 ms. */

@@ -45,8 +45,6 @@ async function serve(
   ports: Partial<Record<ServiceName, number>>,
 ): Promise<number> {
   const network = await openNetwork(context, values)
-  const { host } = context.platform
-  host.hold()
   try {
     const watcher = values.quiet === true ? {} : printer(context)
     const services = startServices(network.stack, { names, ports, watcher })
@@ -55,7 +53,6 @@ async function serve(
     services.close()
     return 0
   } finally {
-    host.release()
     await network.close()
   }
 }

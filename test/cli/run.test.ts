@@ -1,0 +1,301 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { NetError } from '../../src/base/errors.ts'
+import { COMMANDS, run } from '../../src/cli/run.ts'
+import { createPipe } from '../../src/link/pipe.ts'
+import type { NetIf } from '../../src/netif/netif.ts'
+import { createWorld } from '../../src/sim/world.ts'
+import { Datagram } from '../../src/udp/receive-queue.ts'
+import { readPcapng } from '../support/pcapng-reader.ts'
+
+/** The command in a world of its own: its link leads to a stack with 10.0.0.1. */
+function lab(openLink?: () => Promise<NetIf>) {
+  const world = createWorld({ seed: 9 })
+  const peer = world.stack({ name: 'peer' })
+  const [near, far] = createPipe({ names: ['tap0', 'far'] })
+  peer.attach(far, { addresses: ['10.0.0.1/24'] })
+  const out: string[] = []
+  const err: string[] = []
+  const urls: string[] = []
+  const stop = new AbortController()
+  const context = {
+    out: (line: string) => void out.push(line),
+    err: (line: string) => void err.push(line),
+    openLink:
+      openLink ??
+      (async (url: string) => {
+        urls.push(url)
+        return near
+      }),
+    platform: { host: world.host, random: world.host.random },
+    stop: stop.signal,
+  }
+  const start = (line: string): Promise<number> => run(line.split(' ').filter(Boolean), context, '1.2.3')
+  /** Runs a command to its end. */
+  const exec = (line: string): Promise<number> => world.settle(start(line), 3_600_000)
+  /** Starts a server; gives a function that ends it. */
+  const serve = async (line: string): Promise<() => Promise<number>> => {
+    const done = start(line)
+    const ready = (async () => {
+      while (!out.some((l) => l.startsWith('ready'))) await undefined
+    })()
+    await Promise.race([ready, done])
+    return () => {
+      stop.abort()
+      return world.settle(done)
+    }
+  }
+  return { world, peer, near, out, err, urls, exec, serve, stop }
+}
+
+describe('help', () => {
+  it('lists exactly the commands that there are', async () => {
+    const { exec, out } = lab()
+    expect(await exec('--help')).toBe(0)
+    const listed = out.filter((l) => /^ {2}[a-z]/.test(l)).map((l) => l.trim().split(' ')[0])
+    expect(listed).toEqual(COMMANDS.map((c) => c.name))
+    expect(listed).toEqual(['echo', 'inetd', 'ping'])
+  })
+
+  for (const command of COMMANDS) {
+    it(`of ${command.name} names every option and has examples that can be run`, async () => {
+      const { exec, out } = lab()
+      expect(await exec(`${command.name} --help`)).toBe(0)
+      const text = out.join('\n')
+      expect(text).toContain(`Usage: tapstack ${command.name}`)
+      for (const name of Object.keys(command.options)) expect(text).toContain(`--${name}`)
+      for (const [line] of command.examples) {
+        const example = lab()
+        example.stop.abort()
+        expect(await example.exec(line), example.err.join()).toBeLessThan(2)
+        expect(example.err).toEqual([])
+      }
+    }, 30_000)
+  }
+
+  it('is an error without a command', async () => {
+    const { exec, out, err } = lab()
+    expect(await exec('')).toBe(2)
+    expect(out).toEqual([])
+    expect(err[0]).toContain('Usage')
+    expect(await lab().exec('help ping')).toBe(0)
+  })
+
+  it('tells the version', async () => {
+    const { exec, out } = lab()
+    expect(await exec('--version')).toBe(0)
+    expect(out).toEqual(['tapstack 1.2.3'])
+  })
+})
+
+describe('wrong command lines', () => {
+  const cases: readonly (readonly [string, RegExp])[] = [
+    ['nonsense', /^tapstack: unknown command "nonsense": tapstack --help/],
+    ['--nonsense', /^tapstack: unknown option "--nonsense"/],
+    ['dhcp', /^tapstack: dhcp is not built yet: this version has echo, inetd, ping$/],
+    ['help bench', /^tapstack: bench is not built yet/],
+    ['echo --nonsense', /^tapstack echo: Unknown option '--nonsense' \(tapstack echo --help\)$/],
+    ['echo --port', /^tapstack echo: Option '-p, --port <value>' argument missing/],
+    ['echo --port 70000', /^tapstack echo: --port 70000: a whole number from 1 to 65535 is expected/],
+    ['echo surplus', /^tapstack echo: unexpected "surplus"/],
+    ['echo --quiet --verbose', /^tapstack echo: --quiet and --verbose/],
+    ['echo --address 10.0.0.300/24', /^tapstack echo: .*10\.0\.0\.300/],
+    ['echo --mac ff:ff:ff:ff:ff:ff', /^tapstack echo: .*MAC/],
+    ['echo --gateway 10.9.9.9', /^tapstack echo: gateway 10\.9\.9\.9 is not on a network of eth0/],
+    ['echo --mtu 9000', /^tapstack echo: mtu 9000/],
+    ['echo --pcap /nowhere/x.pcapng', /^tapstack echo: cannot write the capture \/nowhere\/x\.pcapng: .*no such file/],
+    ['ping', /^tapstack ping: an address is missing/],
+    ['ping example.org', /^tapstack ping: example\.org: names are not resolved/],
+    ['ping fd00::1', /^tapstack ping: fd00::1: this version speaks IPv4 only/],
+    ['ping -c 0 10.0.0.1', /^tapstack ping: --count 0/],
+    ['ping -i x 10.0.0.1', /^tapstack ping: --interval x: seconds/],
+    ['ping -s 65508 10.0.0.1', /^tapstack ping: --size 65508/],
+    ['ping -M perhaps 10.0.0.1', /^tapstack ping: --pmtudisc perhaps: do or dont/],
+    ['ping -c 1 192.168.7.7', /^tapstack ping: 192\.168\.7\.7: network is unreachable: give a --gateway/],
+  ]
+  for (const [line, message] of cases) {
+    it(`tapstack ${line}`, async () => {
+      const { exec, out, err, near } = lab()
+      expect(await exec(line)).toBe(2)
+      expect(out).toEqual([])
+      expect(err).toEqual([expect.stringMatching(message)])
+      // Nothing is left open: what is sent now is lost.
+      near.close()
+    })
+  }
+
+  it('says why a link cannot be opened, in one line', async () => {
+    const refusal = new NetError('EPERM', { message: 'Cannot create tap0 (EPERM): permission denied:\n run it with sudo' })
+    const { exec, err } = lab(() => Promise.reject(refusal))
+    expect(await exec('inetd')).toBe(2)
+    expect(err).toEqual(['tapstack inetd: Cannot create tap0 (EPERM): permission denied: run it with sudo'])
+  })
+})
+
+describe('tapstack echo and inetd', () => {
+  it('say when they answer and what happens, and end cleanly', async () => {
+    const { world, peer, out, err, urls, serve } = lab()
+    const end = await serve('echo --port 5000')
+    expect(urls).toEqual(['tap://tap0?host=10.0.0.1/24'])
+    expect(out).toEqual(['ready: 10.0.0.2 on tap0 (tcp 5000, udp 5000) offload csum,tso4,tso6'])
+    let back = ''
+    const bytes = new Uint8Array(100)
+    peer.tcp.open(
+      { remoteAddress: '10.0.0.2', remotePort: 5000, localPort: 4000 },
+      {
+        onConnect: (c) => void c.write(Buffer.from('hello'), 0, 5),
+        onReadable(c) {
+          back += Buffer.from(bytes.subarray(0, c.read(bytes, 0, 100))).toString()
+          c.shutdown()
+        },
+      },
+    )
+    const udp = peer.udp.open()
+    udp.bind(udp.any, 4001)
+    udp.connect('10.0.0.2', 5000)
+    udp.send(bytes, 0, 3, null, 0)
+    world.run(1000)
+    expect(back).toBe('hello')
+    expect(udp.receive(new Datagram(new Uint8Array(10)))).toBe(true)
+    expect(out.slice(1).sort()).toEqual([
+      'echo: 10.0.0.1:4000 closed, 5 bytes in, 5 bytes out',
+      'echo: 10.0.0.1:4000 connected',
+      'echo: 10.0.0.1:4001 datagram of 3 bytes, answered',
+    ])
+    expect(await end()).toBe(0)
+    udp.close()
+    expect(world.host.holds).toBe(0)
+    expect(err).toEqual([])
+  })
+
+  it('reset what is open when they end', async () => {
+    const { world, peer, serve, out } = lab()
+    const end = await serve('inetd --quiet --address 10.0.0.7/24 --mac 02:00:00:00:00:99 --name lan0 --mtu 1400')
+    expect(out).toEqual(['ready: 10.0.0.7 on tap0 (tcp 7 9 13 19, udp 7 9 13 19) offload csum,tso4,tso6'])
+    let code = ''
+    let got = 0
+    peer.tcp.open(
+      { remoteAddress: '10.0.0.7', remotePort: 19 },
+      {
+        onReadable: (c) => {
+          got += c.skip(10)
+        },
+        onClose: (_, error) => {
+          code = String(error?.code)
+        },
+      },
+    )
+    world.run(500)
+    expect(got).toBeGreaterThan(0)
+    expect(peer.neighbors).toMatchObject([{ address: '10.0.0.7', mac: '02:00:00:00:00:99' }])
+    expect(await end()).toBe(0)
+    world.run(500)
+    expect(code).toBe('ECONNRESET')
+    expect(out.length).toBe(1)
+  })
+
+  it('end with an error when the link goes', async () => {
+    const link = createPipe()[0]
+    let closed: (() => void) | null = null
+    const { attach } = link
+    link.attach = (sink) => {
+      closed = () => sink.closed(new Error('tap0 is gone: it was deleted'))
+      attach.call(link, sink)
+    }
+    const { serve, err, world } = lab(async () => link)
+    const end = await serve('echo')
+    closed!()
+    expect(await world.settle(end())).toBe(2)
+    expect(err).toEqual(['tapstack echo: tap0 is gone: it was deleted'])
+  })
+
+  it('show frames and counters when asked, and capture', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'tapstack-cli-'))
+    try {
+      const file = join(dir, 'x.pcapng')
+      const { exec, out } = lab()
+      expect(await exec(`ping -c 1 -v --pcap ${file} 10.0.0.1`)).toBe(0)
+      const text = out.join('\n')
+      expect(text).toMatch(/^link: tap0: in memory.*captured$/m)
+      expect(text).toMatch(/ > ARP who-has 10\.0\.0\.1 tell 10\.0\.0\.2$/m)
+      expect(text).toMatch(/ < IP 10\.0\.0\.1 > 10\.0\.0\.2: ICMP echo reply/m)
+      expect(text).toMatch(/^icmp: .*icmpOutEchos 1\b/m)
+      const frames = out.filter((l) => /^ *\d+\.\d{6} [<>]/.test(l)).length
+      expect(readPcapng(readFileSync(file)).packets.length).toBe(frames)
+    } finally {
+      rmSync(dir, { recursive: true })
+    }
+  })
+})
+
+describe('tapstack ping', () => {
+  it('looks as ping(8) does', async () => {
+    const { exec, out, world } = lab()
+    expect(await exec('ping -c 3 10.0.0.1')).toBe(0)
+    expect(out).toEqual([
+      'PING 10.0.0.1 (10.0.0.1) 56(84) bytes of data.',
+      '64 bytes from 10.0.0.1: icmp_seq=1 ttl=64 time=0.000 ms',
+      '64 bytes from 10.0.0.1: icmp_seq=2 ttl=64 time=0.000 ms',
+      '64 bytes from 10.0.0.1: icmp_seq=3 ttl=64 time=0.000 ms',
+      '',
+      '--- 10.0.0.1 ping statistics ---',
+      '3 packets transmitted, 3 received, 0% packet loss, time 2000ms',
+      'rtt min/avg/max/mdev = 0.000/0.000/0.000/0.000 ms',
+    ])
+    expect(world.elapsedMs).toBe(2000)
+    expect(world.host.holds).toBe(0)
+  })
+
+  it('takes size, interval, ttl and quiet', async () => {
+    const { exec, out, peer } = lab()
+    expect(await exec('ping -q -c 5 -i 0.2 -s 4000 -t 9 10.0.0.1')).toBe(0)
+    expect(out).toEqual([
+      'PING 10.0.0.1 (10.0.0.1) 4000(4028) bytes of data.',
+      '',
+      '--- 10.0.0.1 ping statistics ---',
+      '5 packets transmitted, 5 received, 0% packet loss, time 800ms',
+      'rtt min/avg/max/mdev = 0.000/0.000/0.000/0.000 ms',
+    ])
+    expect(peer.counters().ip).toMatchObject({ ipReasmOKs: 5 })
+  })
+
+  it('ends with 1 when nobody answers, and says who says so', async () => {
+    const { exec, out } = lab()
+    expect(await exec('ping -c 2 10.0.0.9')).toBe(1)
+    expect(out).toEqual([
+      'PING 10.0.0.9 (10.0.0.9) 56(84) bytes of data.',
+      'From 10.0.0.2 icmp_seq=1 Destination Host Unreachable',
+      'From 10.0.0.2 icmp_seq=2 Destination Host Unreachable',
+      '',
+      '--- 10.0.0.9 ping statistics ---',
+      '2 packets transmitted, 0 received, +2 errors, 100% packet loss, time 3000ms',
+    ])
+  })
+
+  it('waits for the last replies as long as -W says', async () => {
+    const silent = createPipe()[0]
+    const { exec, out, world } = lab(async () => silent)
+    expect(await exec('ping -c 1 -W 2.5 10.0.0.1')).toBe(1)
+    expect(out.at(-1)).toBe('1 packets transmitted, 0 received, 100% packet loss, time 2500ms')
+    expect(world.elapsedMs).toBe(2500)
+  })
+
+  it('does not fragment with -M do, and says what fits', async () => {
+    const { exec, out, err } = lab()
+    expect(await exec('ping -c 1 -M do -s 1473 10.0.0.1')).toBe(1)
+    expect(err).toEqual(['ping: 10.0.0.1: message too long, mtu=1500'])
+    expect(out.at(-1)).toBe('1 packets transmitted, 0 received, +1 errors, 100% packet loss, time 0ms')
+    const fits = lab()
+    expect(await fits.exec('ping -c 1 -M do -s 1472 10.0.0.1')).toBe(0)
+  })
+
+  it('shows its statistics when it is stopped', async () => {
+    const { exec, out, stop, world } = lab()
+    world.host.after(2500, { run: () => stop.abort() })
+    expect(await exec('ping 10.0.0.1')).toBe(0)
+    expect(out.at(-2)).toBe('3 packets transmitted, 3 received, 0% packet loss, time 2500ms')
+    expect(world.host.holds).toBe(0)
+  })
+})

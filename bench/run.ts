@@ -166,7 +166,7 @@ async function main(): Promise<number> {
     allocations: allocationsOf(samples),
     samples,
   }
-  writeFileSync(options.json, `${JSON.stringify(report, null, 1)}\n`)
+  writeFileSync(options.json, `${JSON.stringify(report, null, 2)}\n`)
   console.log(`\n${table(summaries)}\n`)
   for (const [test, bytes] of Object.entries(report.allocations)) {
     console.log(`heap bytes per segment once warm, ${test}: ${bytes.toFixed(2)}`)

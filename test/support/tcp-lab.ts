@@ -14,54 +14,22 @@
 import type { ConfigOverrides } from '../../src/base/config.ts'
 import { SeededRandom } from '../../src/base/random.ts'
 import { ipv4Header } from '../../src/ipv4/wire.ts'
-import { CSUM_MASK, CSUM_PARTIAL, frameMeta, GSO_TCP4, gsoSize, type NetIf, type NetIfSink } from '../../src/netif/netif.ts'
+import { CSUM_MASK, CSUM_PARTIAL, frameMeta, GSO_TCP4, gsoSize } from '../../src/netif/netif.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
 import { Stack } from '../../src/stack/stack.ts'
-import type { ConnectionHandler, ListenOptions, OpenOptions, RawConnection, RawListener } from '../../src/tcp/api.ts'
+import type { ListenOptions, OpenOptions, RawConnection, RawListener } from '../../src/tcp/api.ts'
 import type { Connection } from '../../src/tcp/connection.ts'
 import { isTransition, STATE_NAMES } from '../../src/tcp/state.ts'
 import { ACK, FIN, RST, SYN, tcpHeader, URG } from '../../src/tcp/wire.ts'
 import { naiveSum, pseudoSum } from './frames.ts'
+import { LabNetIf, Recorder } from './tcp-lab-ends.ts'
+import { b16, b32, type Emitted, FLAGS, law, matches, optionBytes, pattern, patternAt, readOptions } from './tcp-notation.ts'
 
-const FLAGS = 'FSRP.UEW'
+export { Recorder } from './tcp-lab-ends.ts'
+export { type Emitted, pattern, patternAt } from './tcp-notation.ts'
+
 const PEER = 1
 const US = 2
-
-/** The byte at a relative sequence number (1 is the first): the same for both directions. */
-export function patternAt(relative: number): number {
-  const x = Math.imul(relative, 0x9e3779b1)
-  return ((x >>> 24) ^ (x >>> 11)) & 0xff
-}
-
-export function pattern(from: number, length: number): Uint8Array {
-  const out = new Uint8Array(length)
-  for (let i = 0; i < length; i++) out[i] = patternAt(from + i)
-  return out
-}
-
-export interface Emitted {
-  flags: number
-  /** Absolute, int32. */
-  seq: number
-  ack: number
-  len: number
-  win: number
-  urgent: number
-  options: string[]
-  tsVal: number
-  tsEcr: number
-  localPort: number
-  remotePort: number
-  remote: number
-  tos: number
-  ttl: number
-  /** Payload bytes per segment of a super-segment; 0 = none. */
-  gso: number
-  atMs: number
-  payload: Uint8Array
-  /** As in the notation, relative numbers. */
-  text: string
-}
 
 interface FlowState {
   iss: number | null
@@ -101,109 +69,6 @@ export interface InjectOptions {
   hold?: boolean
 }
 
-class LabNetIf implements NetIf {
-  readonly name = 'lab0'
-  readonly medium = 'ip'
-  readonly mac = null
-  sink: NetIfSink | null = null
-  /** Says no to the next sends: a count, or true for all. */
-  full: boolean | number = false
-  /** Sends refused so far, and asked. */
-  refused = 0
-  asked = 0
-  /** Called for every send: true refuses it. */
-  refuse: ((n: number) => boolean) | null = null
-  readonly inbound: { bytes: Uint8Array; meta: number }[] = []
-  private readonly lab: () => TcpLab
-
-  constructor(
-    readonly mtu: number,
-    readonly offload: number,
-    readonly gsoMax: number,
-    lab: () => TcpLab,
-  ) {
-    this.lab = lab
-  }
-
-  attach(sink: NetIfSink): void {
-    this.sink = sink
-  }
-
-  receive(budget: number): boolean {
-    for (let i = 0; i < budget && this.inbound.length > 0; i++) {
-      const { bytes, meta } = this.inbound.shift()!
-      const lent = new Uint8Array(bytes.length + 32)
-      lent.set(bytes, 16)
-      this.sink!.input(lent, 16, 16 + bytes.length, meta)
-      lent.fill(0xee) // lent, not given: whoever kept it reads rubbish
-    }
-    return this.inbound.length > 0
-  }
-
-  send(buf: Uint8Array, start: number, end: number, meta: number): boolean {
-    this.asked++
-    const no =
-      this.refuse !== null ? this.refuse(this.asked) : this.full === true || (typeof this.full === 'number' && this.full-- > 0)
-    if (no) {
-      this.refused++
-      return false
-    }
-    this.lab().emitted(buf.slice(start, end), meta)
-    return true
-  }
-
-  flush(): void {}
-  close(): void {}
-}
-
-/** A handler that writes down what it was told. */
-export class Recorder implements ConnectionHandler {
-  readonly events: string[] = []
-  /** Reads everything as it comes. */
-  reading = true
-  received = 0
-  onReadableHook: ((c: RawConnection) => void) | null = null
-
-  onConnect(): void {
-    this.events.push('connect')
-  }
-
-  onReadable(c: RawConnection): void {
-    this.events.push('readable')
-    if (this.reading) this.drain(c)
-    this.onReadableHook?.(c)
-  }
-
-  onWritable(): void {
-    this.events.push('writable')
-  }
-
-  onUrgent(_c: RawConnection, bytes: number): void {
-    this.events.push(`urgent ${bytes}`)
-  }
-
-  onClose(_c: RawConnection, error: Error | null): void {
-    this.events.push(error === null ? 'close' : `close ${(error as { code?: string }).code}`)
-  }
-
-  /** Reads `most` bytes (all when left out) and compares them with the pattern. */
-  drain(c: RawConnection, most = Number.POSITIVE_INFINITY): number {
-    const n = Math.min(most, c.readable)
-    const buf = new Uint8Array(n)
-    const got = c.read(buf, 0, n)
-    for (let i = 0; i < got; i++) {
-      if (buf[i] !== patternAt(this.received + 1 + i)) throw new Error(`byte ${this.received + 1 + i} of the stream is wrong`)
-    }
-    this.received += got
-    return got
-  }
-
-  /** Events since the last call. */
-  take(): string[] {
-    return this.events.splice(0)
-  }
-}
-
 export class TcpLab {
   readonly host: VirtualHost
   readonly stack: Stack
@@ -235,7 +100,9 @@ export class TcpLab {
     this.iss = options.iss
     this.verifyPayload = options.verifyPayload ?? true
     this.stack = new Stack({ host: this.host, random: new SeededRandom((options.seed ?? 1) + 77) }, options.config)
-    this.link = new LabNetIf(options.mtu ?? 1500, options.offload ?? 0, options.gsoMax ?? 0, () => this)
+    this.link = new LabNetIf(options.mtu ?? 1500, options.offload ?? 0, options.gsoMax ?? 0, (bytes, meta) =>
+      this.emitted(bytes, meta),
+    )
     this.stack.attach(this.link, { addresses: options.addresses ?? ['10.0.0.2/24'] })
     if (options.iss !== undefined) this.stack.tcp.secrets.isn = () => options.iss! | 0
     this.stack.tcp.onStateChange = (from, to) => {
@@ -413,45 +280,7 @@ export class TcpLab {
   }
 
   private optionBytes(text: string): number[] {
-    const out: number[] = []
-    for (const raw of text.split(',')) {
-      const word = raw.trim().split(' ')
-      switch (word[0]) {
-        case '':
-          break
-        case 'mss':
-          out.push(2, 4, ...b16(Number(word[1])))
-          break
-        case 'wscale':
-          out.push(3, 3, Number(word[1]))
-          break
-        case 'sackOK':
-          out.push(4, 2)
-          break
-        case 'nop':
-          out.push(1)
-          break
-        case 'eol':
-          out.push(0)
-          break
-        case 'TS':
-          out.push(8, 10, ...b32(Number(word[2])), ...b32(Number(word[4])))
-          break
-        case 'sack': {
-          const blocks = word.slice(1).map((b) => b.split(':').map(Number))
-          const iss = this.flow(this.localPort, this.remotePort, PEER).iss ?? 0
-          out.push(5, 2 + 8 * blocks.length, ...blocks.flatMap(([l, r]) => [...b32((iss + l) | 0), ...b32((iss + r) | 0)]))
-          break
-        }
-        case 'hex':
-          for (let i = 0; i < word[1].length; i += 2) out.push(Number.parseInt(word[1].slice(i, i + 2), 16))
-          break
-        default:
-          throw new Error(`unknown option ${raw}`)
-      }
-    }
-    while (out.length % 4 !== 0) out.push(0)
-    return out
+    return optionBytes(text, this.flow(this.localPort, this.remotePort, PEER).iss ?? 0)
   }
 
   // ------------------------------------------------------------------- time
@@ -480,7 +309,7 @@ export class TcpLab {
     const header = (tcp.dataOffset >> 4) * 4
     const len = bytes.length - 20 - header
     law(header >= 20 && len >= 0 && (tcp.dataOffset & 15) === 0, 'data offset')
-    const pseudo = pseudoSum(4, 6, header + len, ip.source & 255, from)
+    const pseudo = naiveSum([...bytes.slice(12, 20), 0, 6, (header + len) >> 8, (header + len) & 255])
     if ((meta & CSUM_MASK) === CSUM_PARTIAL) law(tcp.checksum === pseudo, 'partial checksum holds the pseudo-header sum')
     else law(naiveSum(bytes, 20, bytes.length, pseudo) === 0xffff, 'TCP checksum')
     const gso = gsoSize(meta)
@@ -601,70 +430,4 @@ export class TcpLab {
     }
     return Math.round((this.host.elapsedMs - from) * 1000) / 1000
   }
-}
-
-function law(holds: boolean, what: string): void {
-  if (!holds) throw new Error(`law broken: ${what}`)
-}
-
-function b16(v: number): number[] {
-  return [(v >>> 8) & 255, v & 255]
-}
-
-function b32(v: number): number[] {
-  return [(v >>> 24) & 255, (v >>> 16) & 255, (v >>> 8) & 255, v & 255]
-}
-
-function readOptions(bytes: Uint8Array, from: number, to: number): { list: string[]; tsVal: number; tsEcr: number } {
-  const list: string[] = []
-  const word = (i: number): number => (bytes[i] << 24) | (bytes[i + 1] << 16) | (bytes[i + 2] << 8) | bytes[i + 3]
-  let tsVal = 0
-  let tsEcr = 0
-  for (let i = from; i < to; ) {
-    const kind = bytes[i]
-    if (kind === 1) {
-      i++
-      continue
-    }
-    law(kind !== 0, 'options are padded with NOP')
-    const length = bytes[i + 1]
-    law(length >= 2 && i + length <= to, 'option length (MUST-68)')
-    if (kind === 2 && length === 4) list.push(`mss ${(bytes[i + 2] << 8) | bytes[i + 3]}`)
-    else if (kind === 3 && length === 3) list.push(`wscale ${bytes[i + 2]}`)
-    else if (kind === 4 && length === 2) list.push('sackOK')
-    else if (kind === 8 && length === 10) {
-      tsVal = word(i + 2)
-      tsEcr = word(i + 6)
-      list.push(`TS val ${tsVal} ecr ${tsEcr}`)
-    } else if (kind === 5 && length > 2 && (length - 2) % 8 === 0) {
-      const blocks: string[] = []
-      for (let j = i + 2; j < i + length; j += 8) blocks.push(`${word(j)}:${word(j + 4)}`)
-      list.push(`sack ${blocks.join(' ')}`)
-    } else law(false, `option ${kind} of length ${length}`)
-    i += length
-  }
-  return { list, tsVal, tsEcr }
-}
-
-/** What `line` says is true of `e`; options in `<...>` are compared as a whole, `TS` and `TS ecr N` match any value left out. */
-function matches(line: string, e: Emitted): boolean {
-  const m = /^(\S+) (\S+)(?: ack (\S+))?(?: win (\S+))?(?: urg (\S+))?(?: <(.*)>)?$/.exec(line)
-  if (m === null) throw new Error(`cannot read expectation: ${line}`)
-  const got = /^(\S+) (\S+)(?: ack (\S+))?(?: win (\S+))?(?: urg (\S+))?(?: <(.*)>)?$/.exec(e.text)!
-  const set = (s: string): string => [...s].sort().join('')
-  if (set(m[1].replace('P', '')) !== set(got[1].replace('P', ''))) return false
-  if (m[1].includes('P') && !got[1].includes('P')) return false
-  if (m[2] !== got[2]) return false
-  for (let i = 3; i <= 5; i++) if (m[i] !== undefined && m[i] !== got[i]) return false
-  if (m[6] === undefined) return true
-  const want = m[6] === '' ? [] : m[6].split(',').map((o) => o.trim())
-  return (
-    want.length === e.options.length &&
-    want.every((w, i) => {
-      const o = e.options[i]
-      if (w === 'TS') return o.startsWith('TS')
-      if (w.startsWith('TS ecr')) return o.startsWith('TS') && o.endsWith(w.slice(3))
-      return w === o
-    })
-  )
 }

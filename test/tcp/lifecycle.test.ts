@@ -333,3 +333,54 @@ describe('addresses that cannot be connected to (MUST-46)', () => {
     )
   })
 })
+
+describe('addresses of a connection', () => {
+  it('its source is what routing says (MUST-44), or what the application says (MUST-43), and stays (MUST-45)', () => {
+    const lab = new TcpLab({ addresses: ['10.0.0.2/24', '10.0.0.3/24', '192.168.7.1/24'] })
+    const far = lab.stack.tcp.open({ remoteAddress: '192.168.7.9', remotePort: 80 }, {})
+    expect(far.localAddress.toString()).toBe('192.168.7.1')
+    const near = lab.stack.tcp.open({ remoteAddress: '10.0.0.1', remotePort: 80 }, {})
+    expect(near.localAddress.toString()).toBe('10.0.0.2')
+    const chosen = lab.stack.tcp.open({ remoteAddress: '10.0.0.1', remotePort: 80, localAddress: '10.0.0.3' }, {})
+    expect(chosen.localAddress.toString()).toBe('10.0.0.3')
+    lab.stack.interfaces[0].addAddress('10.0.0.4/24')
+    lab.run()
+    expect(near.localAddress.toString()).toBe('10.0.0.2')
+  })
+
+  it('an idle connection holds no buffers, and no timer once all is acknowledged', () => {
+    const lab = new TcpLab().accept()
+    lab.write(5000)
+    lab.inject('. 1:3001(3000) ack 1')
+    lab.advance(100)
+    lab.inject(`. 3001:3001(0) ack ${(lab.c.snd.nxt - lab.c.snd.iss) | 0}`)
+    lab.advance(100)
+    lab.inject(`. 3001:3001(0) ack ${(lab.c.snd.nxt - lab.c.snd.iss) | 0}`)
+    lab.advance(1000)
+    expect(lab.c.info()).toMatchObject({
+      state: 'ESTABLISHED',
+      bytesAcked: 5000,
+      bytesReceived: 3000,
+      sendQueue: 0,
+      receiveQueue: 0,
+    })
+    expect(lab.stack.pool.inUse).toBe(0)
+    expect(lab.host.idle).toBe(true)
+  })
+
+  it('the stack resets everything when it closes', async () => {
+    const lab = new TcpLab().accept()
+    lab.inject('S 0:0(0)', { remotePort: 2 })
+    lab.clear()
+    const done = lab.stack.close()
+    expect(
+      lab
+        .take()
+        .map((e) => e.text.split(' ')[0])
+        .sort(),
+    ).toEqual(['R', 'R.'])
+    expect(lab.app.take()).toEqual(['close'])
+    await done
+    expect(lab.stack.tcp.flowTable.size).toBe(0)
+  })
+})

@@ -10,7 +10,7 @@
  * Invariants: sacked + lost <= SND.NXT - SND.UNA; retransmitted <= lost; a record is never SACKED and LOST; RETRANSMITTED only
  * together with LOST.
  */
-import { geq, gt, lt } from './seq.ts'
+import { geq, gt, leq, lt } from './seq.ts'
 
 const STRIDE = 4
 const SENT = 1
@@ -66,11 +66,16 @@ export class Flight {
   private head = 0
   /** Records before this one hold nothing to retransmit. */
   private hint = 0
+  /** End of the highest SACKed record; means something while sackedBytes > 0. */
+  private sackedEnd = 0
+  /** Every record that ends here or before is LOST or SACKED. Never behind una while there are records. */
+  private lostEnd = 0
 
   constructor(private readonly pool: FlightPool) {}
 
   /** Appends what was just sent, ending at sequence `end`. */
   add(end: number, us: number): void {
+    if (this.count === 0) this.lostEnd = this.una
     if (this.log === null) this.log = this.pool.take()
     else if (this.count * STRIDE === this.log.length) this.grow()
     const at = this.at(this.count++)
@@ -109,6 +114,7 @@ export class Flight {
       if (this.hint > 0) this.hint--
     }
     this.una = ack
+    if (lt(this.lostEnd, ack)) this.lostEnd = ack
     if (this.count === 0) this.release()
   }
 
@@ -142,6 +148,7 @@ export class Flight {
       const bytes = (end - start) | 0
       this.forget(flags, bytes)
       this.log![at + FLAGS] = (flags & AMBIGUOUS) | SACKED
+      if (this.sackedBytes === 0 || gt(end, this.sackedEnd)) this.sackedEnd = end
       this.sackedBytes += bytes
       fresh += bytes
       start = end
@@ -151,7 +158,8 @@ export class Flight {
 
   /**
    * RFC 6675 section 4, IsLost: more than (DupThresh - 1) * SMSS bytes, or DupThresh separate ranges, were SACKed above. Returns the bytes
-   * newly marked.
+   * newly marked. Walks only what lies between the highest SACK and what was marked before: in a long flight with few losses every ACK
+   * asks, and each must not cost a walk over all of it.
    */
   markLost(mss: number, dupThresh: number): number {
     if (this.sackedBytes === 0) return 0
@@ -160,8 +168,15 @@ export class Flight {
     let previousSacked = false
     let marked = 0
     const enough = (dupThresh - 1) * mss
-    for (let i = this.count - 1; i >= 0; i--) {
+    let reached = false
+    const lostEnd = this.lostEnd
+    for (let i = this.firstBehind((this.sackedEnd - 1) | 0); i >= 0; i--) {
       const at = this.at(i)
+      if (!reached && (above > enough || ranges >= dupThresh)) {
+        reached = true
+        if (gt(this.log![at], lostEnd)) this.lostEnd = this.log![at]
+      }
+      if (reached && leq(this.log![at], lostEnd)) break
       const flags = this.log![at + FLAGS]
       const bytes = (this.log![at] - this.startOf(i)) | 0
       if ((flags & SACKED) !== 0) {
@@ -171,7 +186,7 @@ export class Flight {
         continue
       }
       previousSacked = false
-      if ((flags & LOST) === 0 && (above > enough || ranges >= dupThresh)) {
+      if (reached && (flags & LOST) === 0) {
         this.log![at + FLAGS] = flags | LOST
         this.lostBytes += bytes
         marked += bytes
@@ -208,6 +223,7 @@ export class Flight {
       if ((this.log![at + FLAGS] & SACKED) !== 0) this.log![at + FLAGS] &= ~SACKED
     }
     this.sackedBytes = 0
+    this.lostEnd = this.una
     this.hint = 0
   }
 

@@ -44,7 +44,7 @@ describe('markLost', () => {
       fc.property(begin, fc.array(step, { minLength: 1, maxLength: 60 }), (una, steps) => {
         const f = new Flight(new FlightPool())
         f.una = una
-        let nxt = una
+        let nxt: number = una
         for (const s of steps) {
           const outstanding = (nxt - f.una) | 0
           if (s.kind === 'send') {

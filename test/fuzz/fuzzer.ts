@@ -44,6 +44,7 @@ export class Fuzzer {
     this.world = new World({
       seed,
       offload: (seed & 1) === 1,
+      medium: seed % 5 === 0 ? 'ip' : 'ethernet',
       config: { tcp: { sendBufferMaxBytes: 256 << 10, receiveBufferMaxBytes: 512 << 10 } },
     })
     this.world.link.onFrame = (buf, start, end, meta) => {
@@ -133,7 +134,7 @@ export class Fuzzer {
       fragmenter: { pending: number }
     }
     const waits = tcp.timeWaits as unknown as { queue?: unknown[] }
-    const neighbors = target.interfaces[0].arp!.neighbors
+    const neighbors = target.interfaces[0].arp?.neighbors
     const handshakes = tcp.allListeners().reduce((n, l) => n + l.handshakes, 0)
     const listeners = tcp.allListeners().length
     return [
@@ -142,8 +143,8 @@ export class Fuzzer {
       { name: 'handshakes', value: handshakes, most: listeners * config.tcp.synBacklog },
       { name: 'time-wait', value: tcp.timeWaits.size, most: config.tcp.maxTimeWait },
       { name: 'time-wait queue', value: waits.queue?.length ?? 0, most: config.tcp.maxTimeWait },
-      { name: 'neighbors', value: neighbors.size, most: config.arp.maxEntries + 3 },
-      { name: 'neighbor queues', value: neighbors.memory.bytes, most: 20 * config.arp.maxQueuedBytes },
+      { name: 'neighbors', value: neighbors?.size ?? 0, most: config.arp.maxEntries + 3 },
+      { name: 'neighbor queues', value: neighbors?.memory.bytes ?? 0, most: 20 * config.arp.maxQueuedBytes },
       { name: 'reassembly bytes', value: inside.reassembly.bytes, most: config.ipv4.reassemblyBytes },
       { name: 'reassembly datagrams', value: inside.reassembly.count, most: config.ipv4.reassemblyDatagrams },
       { name: 'reassembly spares', value: inside.reassembly.spare.length, most: config.ipv4.reassemblyDatagrams },
@@ -151,7 +152,11 @@ export class Fuzzer {
       { name: 'path mtu', value: ipv4.pathMtu.size, most: config.ipv4.pathMtuEntries },
       { name: 'redirects', value: icmp.redirects.size, most: 64 },
       { name: 'routes', value: ip.routes.entries.length, most: 64 + 4 },
-      { name: 'timers', value: timers.size, most: tcp.flowTable.size + neighbors.size + config.ipv4.reassemblyDatagrams + 16 },
+      {
+        name: 'timers',
+        value: timers.size,
+        most: tcp.flowTable.size + (neighbors?.size ?? 0) + config.ipv4.reassemblyDatagrams + 16,
+      },
       { name: 'pool bytes in use', value: pool.inUse, most: 512 << 20 },
     ]
   }

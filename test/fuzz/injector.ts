@@ -6,6 +6,9 @@ import type { Host } from '../../src/base/clock.ts'
 import { FrameQueue } from '../../src/link/frame-queue.ts'
 import type { Medium, NetIf, NetIfSink } from '../../src/netif/netif.ts'
 
+/** Bytes of an Ethernet header. */
+const ETHERNET = 14
+
 /** Sees each honest frame before the stack does. */
 export type Watcher = (buf: Uint8Array, start: number, end: number, meta: number) => void
 
@@ -46,9 +49,10 @@ export class Injector implements NetIf, NetIfSink {
     return this.sink!.host
   }
 
-  /** Queues a frame for the stack's next turn; the bytes are copied. */
+  /** Queues an Ethernet frame for the stack's next turn; the bytes are copied. On IP media only what it carries arrives. */
   inject(buf: Uint8Array, start: number, end: number, meta: number): void {
-    if (!this.queue.push(buf, start, end, meta)) throw new Error('too many forged frames at once')
+    const from = this.medium === 'ip' ? Math.min(end, start + ETHERNET) : start
+    if (!this.queue.push(buf, from, end, meta)) throw new Error('too many forged frames at once')
     this.sink!.readable()
   }
 
@@ -81,8 +85,20 @@ export class Injector implements NetIf, NetIfSink {
   }
 
   input(buf: Uint8Array, start: number, end: number, meta: number): void {
-    this.onFrame?.(buf, start, end, meta)
+    if (this.onFrame !== null) this.show(this.onFrame, buf, start, end, meta)
     this.sink!.input(buf, start, end, meta)
+  }
+
+  /** The watcher always sees Ethernet frames. */
+  private show(watcher: Watcher, buf: Uint8Array, start: number, end: number, meta: number): void {
+    if (this.medium === 'ethernet') {
+      watcher(buf, start, end, meta)
+      return
+    }
+    const framed = new Uint8Array(ETHERNET + end - start)
+    framed.set([2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0])
+    framed.set(buf.subarray(start, end), ETHERNET)
+    watcher(framed, 0, framed.length, meta)
   }
 
   readable(): void {

@@ -15,7 +15,7 @@ const { values } = parseArgs({
 })
 const frames = Number(values.frames ?? 1_000_000)
 const minutes = Number(values.minutes ?? 0)
-const firstSeed = values.seed === undefined ? (Date.now() & 0x7fffff) | 1 : Number(values.seed)
+const firstSeed = values.seed === undefined ? 1 + (Date.now() % 1_000_000) : Number(values.seed)
 if (!(frames > 0 && minutes >= 0 && Number.isInteger(firstSeed))) {
   console.error('usage: npm run fuzz -- [--frames 1000000] [--seed N] [--minutes M]')
   process.exit(2)

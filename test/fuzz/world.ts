@@ -8,6 +8,7 @@ import type { ConfigOverrides } from '../../src/base/config.ts'
 import { SeededRandom } from '../../src/base/random.ts'
 import { Ping } from '../../src/icmp/ping.ts'
 import { createPipe } from '../../src/link/pipe.ts'
+import type { Medium } from '../../src/netif/netif.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
 import { Stack } from '../../src/stack/stack.ts'
 import type { ConnectionHandler, ListenerHandler, RawConnection } from '../../src/tcp/api.ts'
@@ -160,6 +161,7 @@ class Talker implements ConnectionHandler {
 export interface WorldOptions {
   seed: number
   offload?: boolean
+  medium?: Medium
   config?: ConfigOverrides
   /** Bits of the network that both are on. */
   prefix?: number
@@ -181,10 +183,10 @@ export class World {
   private readonly targetAddress: Address = address(TARGET_IP)
 
   constructor(options: WorldOptions) {
-    const { seed, offload = true, config = {}, prefix = 24 } = options
+    const { seed, offload = true, medium = 'ethernet', config = {}, prefix = 24 } = options
     this.host = new VirtualHost({ seed })
     this.random = new SeededRandom(seed + 1000)
-    const [a, b] = createPipe({ offload, queueFrames: 4096, queueBytes: 8 << 20 })
+    const [a, b] = createPipe({ offload, medium, queueFrames: 4096, queueBytes: 8 << 20 })
     this.target = new Stack({ host: this.host, random: new SeededRandom(seed * 2 + 1) }, { name: 'target', ...config })
     this.peer = new Stack({ host: this.host, random: new SeededRandom(seed * 2 + 2) }, { name: 'peer' })
     this.link = new Injector(a)

@@ -10,6 +10,8 @@ export interface Host {
   ms(): number
   /** Monotonic microseconds, wrapping int32. */
   us(): number
+  /** Both at once, by one look at the clock. May be left out. */
+  read?(clock: WritableClock): void
   /** Nanoseconds since 1970, for captures. The only wall clock in the house. */
   wallNs(): bigint
   /** Calls `run` once, as soon as possible but never before the caller has returned. */
@@ -31,6 +33,12 @@ export interface Host {
 export interface Clock {
   /** Monotonic milliseconds, wrapping int32. */
   readonly nowMs: number
+}
+
+/** A place for the time in both units. */
+export interface WritableClock {
+  nowMs: number
+  nowUs: number
 }
 
 /** Work handed to the host. An object, not a closure, so that handing it over allocates nothing. */

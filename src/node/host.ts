@@ -10,11 +10,13 @@
  */
 import { randomFillSync } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
-import type { Host, Task, TimerHandle } from '../base/clock.ts'
+import type { Host, Task, TimerHandle, WritableClock } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
 
 /** Rounds of `soon` that may follow each other without a look at the event loop. */
 const ROW = 128
+/** Rounds that one microtask works off at most: promises of the application are looked at in between. */
+const ROUNDS = 8
 /** Microseconds of work that may be done in a row. */
 const ROW_US = 4_000
 /** A gap of this many microseconds between two rounds means that the loop was idle in between, not that a round took so long. */
@@ -54,8 +56,10 @@ function fire(timer: NodeTimer): void {
 function idle(): void {}
 
 export class NodeHost implements Host {
-  private tasks: Task[] = []
-  private spare: Task[] = []
+  /** Two arrays that only grow: one is filled while the other is worked off. */
+  private tasks: (Task | null)[] = []
+  private spare: (Task | null)[] = []
+  private count = 0
   private scheduled = false
   /** Rounds and microseconds since the event loop turned. */
   private row = 0
@@ -106,12 +110,15 @@ export class NodeHost implements Host {
     }
   }
 
+  read(clock: WritableClock): void {
+    const now = performance.now()
+    clock.nowMs = now | 0
+    clock.nowUs = (now * 1000) | 0
+  }
+
   soon(task: Task): void {
-    this.tasks.push(task)
-    if (this.scheduled) return
-    this.scheduled = true
-    if (this.row < ROW && this.rowUs < ROW_US) settled.then(this.microtask)
-    else setImmediate(this.immediate)
+    this.tasks[this.count++] = task
+    if (!this.scheduled) this.schedule()
   }
 
   after(delayMs: number, task: Task): TimerHandle {
@@ -137,25 +144,40 @@ export class NodeHost implements Host {
     process.nextTick(rethrow, error)
   }
 
-  /** Runs what was asked for up to now. What the tasks ask for comes in the next round. */
+  /**
+   * Runs what was asked for, and what the tasks ask for meanwhile, a few rounds at a time: two stacks that answer each other need no
+   * microtask for every answer, and promises that the application waits for are still looked at often.
+   */
   private round(): void {
-    this.scheduled = false
-    const tasks = this.tasks
-    this.tasks = this.spare
-    this.spare = tasks
     const now = this.us()
     const gap = (now - this.lastUs) | 0
     this.lastUs = now
-    this.row++
     if (gap > 0 && gap < IDLE_US) this.rowUs += gap
-    for (let i = 0; i < tasks.length; i++) {
-      try {
-        tasks[i].run()
-      } catch (error) {
-        this.uncaught(error)
+    for (let rounds = 0; rounds < ROUNDS && this.count > 0; rounds++) {
+      const tasks = this.tasks
+      const n = this.count
+      this.tasks = this.spare
+      this.spare = tasks
+      this.count = 0
+      this.row++
+      for (let i = 0; i < n; i++) {
+        const task = tasks[i]!
+        tasks[i] = null
+        try {
+          task.run()
+        } catch (error) {
+          this.uncaught(error)
+        }
       }
     }
-    tasks.length = 0
+    this.scheduled = false
+    if (this.count > 0) this.schedule()
+  }
+
+  private schedule(): void {
+    this.scheduled = true
+    if (this.row < ROW && this.rowUs < ROW_US) settled.then(this.microtask)
+    else setImmediate(this.immediate)
   }
 }
 

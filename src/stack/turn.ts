@@ -113,8 +113,11 @@ export class Turn implements Clock, Task {
 
   /** Application code outside a turn is about to look at the time. */
   readClock(): void {
-    this.nowMs = this.host.ms()
-    this.nowUs = this.host.us()
+    if (this.host.read !== undefined) this.host.read(this)
+    else {
+      this.nowMs = this.host.ms()
+      this.nowUs = this.host.us()
+    }
   }
 
   run(): void {

@@ -89,7 +89,8 @@ describe.each(TAPS)('a tap %s', (_, offload) => {
   it.each([576, 1280, 9000, 65_521])('works with an MTU of %i', async (mtu) => {
     const lab = await openLab({ offload, mtu })
     for (const options of [`-M do -s ${mtu - 28}`, '-s 65507']) {
-      const ran = await run(`exec ping -n -q -c 3 -i 0.01 -W 5 ${options} ${OURS}`)
+      // One after the other (-A): of two large answers at once, a ping that is slow to read finds only the first in its buffer.
+      const ran = await run(`exec ping -n -q -c 3 -A -W 5 ${options} ${OURS}`)
       expect(ran.out, ran.err).toContain('3 packets transmitted, 3 received')
     }
     await echoed(2_000_000)
@@ -119,20 +120,18 @@ describe.each(TAPS)('a tap %s', (_, offload) => {
       await upload(lab, 1_000_000)
       const dropped = [...sh('nft list table netdev lossy').matchAll(/packets (\d+)/g)].map((m) => Number(m[1]))
       for (let i = 0; i < dropped.length; i += 2) expect(dropped[i] + dropped[i + 1]).toBeGreaterThan(0)
-      expect(
-        lab.troubles(
-          ...[
-            'Timeouts',
-            'DupAcks',
-            'OutOfOrder',
-            'DuplicateSegments',
-            'DsackReceived',
-            'SynRetransmits',
-            'AckSkipped',
-            'OutRsts',
-          ].map((n) => `tcp.tcp${n}`),
-        ),
-      ).toEqual({})
+      const lossy = [
+        'Timeouts',
+        'DupAcks',
+        'OutOfOrder',
+        'DuplicateSegments',
+        'DsackReceived',
+        'SynRetransmits',
+        'AckSkipped',
+        'OutRsts',
+      ]
+      // A FIN or its ACK that was lost is repeated to a connection that is no more.
+      expect(lab.troubles(...lossy.map((n) => `tcp.tcp${n}`), 'tcp.dropNoSocket', 'tcp.dropUnacceptableReset')).toEqual({})
     },
     60_000,
   )

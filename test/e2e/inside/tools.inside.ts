@@ -36,8 +36,8 @@ describe.each([
 
   it.each([
     ['plain', '-c 5 -i 0.01', 5],
-    ['-s 65000, in fragments', '-c 3 -i 0.01 -s 65000', 3],
-    ['-s 65507, the largest', '-c 2 -i 0.01 -s 65507', 2],
+    ['-s 65000, in fragments', '-c 3 -A -s 65000', 3],
+    ['-s 65507, the largest', '-c 2 -A -s 65507', 2],
     ['-s 1472 -M do, a full frame', '-c 3 -i 0.01 -s 1472 -M do', 3],
     ['-s 0', '-c 2 -i 0.01 -s 0', 2],
     ['with a pattern', '-c 2 -i 0.01 -p a5 -s 1001', 2],

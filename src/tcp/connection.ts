@@ -14,7 +14,7 @@ import type { Address } from '../base/address.ts'
 import { invalidArgument, NetError } from '../base/errors.ts'
 import type { Tellable } from '../base/tell.ts'
 import { ErrorKind, type ErrorReport } from '../ip/ip.ts'
-import { Route } from '../ip/route.ts'
+import type { Route } from '../ip/route.ts'
 import { Offload } from '../netif/netif.ts'
 import type { ConnectionHandler, ConnectionInfo, RawConnection } from './api.ts'
 import type { CongestionControl } from './congestion.ts'
@@ -22,6 +22,7 @@ import { Deadlines, Rtx } from './deadlines.ts'
 import type { Flow } from './flows.ts'
 import { receiveInSynSent, receiveSynchronized } from './incoming.ts'
 import { describeConnection } from './info.ts'
+import type { Path } from './path.ts'
 import { Receiver } from './receiver.ts'
 import { Rto } from './rto.ts'
 import type { Segment } from './segment.ts'
@@ -42,7 +43,6 @@ const NO_HANDLER: ConnectionHandler = {}
 export class Connection implements RawConnection, Flow, Tellable {
   handler: ConnectionHandler = NO_HANDLER
   state: number = State.CLOSED
-  readonly route = new Route()
   readonly snd: Sender
   readonly rcv: Receiver
   readonly rto: Rto
@@ -61,10 +61,10 @@ export class Connection implements RawConnection, Flow, Tellable {
   sackPermitted = false
   windowScaling = false
   announcedMss = 536
+  /** Generation of the routes when sizes were last derived from them. */
+  private routeGeneration = 0
   tsRecent = 0
   tsRecentMs = 0
-  tsOffset = 0
-  pseudoSum = 0
   tos = 0
   ttl: number
 
@@ -87,14 +87,16 @@ export class Connection implements RawConnection, Flow, Tellable {
 
   constructor(
     readonly tcp: Tcp,
-    readonly localAddress: Address,
+    /** The addresses and the way, shared with other connections between the same two. */
+    readonly path: Path,
     readonly localPort: number,
-    readonly remoteAddress: Address,
     readonly remotePort: number,
     control: CongestionControl,
+    /** Of the handshake, where there was one. */
+    rto: Rto | null,
   ) {
     const config = tcp.config
-    this.rto = new Rto(config.rtoInitialMs, config.rtoMinMs, config.rtoMaxMs)
+    this.rto = rto ?? new Rto(config.rtoInitialMs, config.rtoMinMs, config.rtoMaxMs)
     this.snd = new Sender(
       tcp.pool,
       tcp.flights,
@@ -115,6 +117,18 @@ export class Connection implements RawConnection, Flow, Tellable {
     this.snd.noDelay = config.noDelay
     this.ttl = tcp.defaultTtl
     this.lastReceivedMs = tcp.clock.nowMs
+  }
+
+  get localAddress(): Address {
+    return this.path.local
+  }
+
+  get remoteAddress(): Address {
+    return this.path.remote
+  }
+
+  get route(): Route {
+    return this.path.route
   }
 
   // ---------------------------------------------------------------- opening
@@ -147,7 +161,7 @@ export class Connection implements RawConnection, Flow, Tellable {
   prepare(): void {
     const { config } = this.tcp
     this.announcedMss = this.tcp.mssFor(this.route, this.remoteAddress.isV4)
-    this.pseudoSum = this.tcp.pseudoSum(this)
+    this.routeGeneration = this.route.generation
     if (this.windowScaling) this.rcv.scale = scaleFor(config.receiveBufferMaxBytes)
   }
 
@@ -167,12 +181,17 @@ export class Connection implements RawConnection, Flow, Tellable {
 
   /** Looks the way up again after routes, addresses or the path MTU changed. */
   private refreshRoute(): void {
-    const problem = this.tcp.ip.route(this.remoteAddress, this.localAddress, null, this.route)
+    const problem = this.path.resolve(this.tcp.ip)
+    this.routeGeneration = this.tcp.ip.generation
     // Without a way the old one stays: retransmissions and their time-out decide (RFC 9293 MUST-56).
-    if (problem !== null) {
-      this.softError = problem
-      this.route.generation = this.tcp.ip.generation
-    } else if (this.state >= State.ESTABLISHED) this.applyMss()
+    if (problem !== null) this.softError = problem
+    else if (this.state >= State.ESTABLISHED) this.applyMss()
+  }
+
+  /** R1 (RFC 9293 section 3.8.3): the way may have died; it is looked up again with the next segment. */
+  doubtRoute(): void {
+    this.path.doubt(this.tcp.ip)
+    this.routeGeneration = this.route.generation
   }
 
   // ------------------------------------------------------------- receiving
@@ -335,7 +354,7 @@ export class Connection implements RawConnection, Flow, Tellable {
   speak(quantum: number): number {
     if (this.state === State.CLOSED) return Spoken.DONE
     const { snd, rcv, tcp } = this
-    if (this.route.generation !== tcp.ip.generation) this.refreshRoute()
+    if (this.routeGeneration !== tcp.ip.generation) this.refreshRoute()
     if (this.synDue) {
       const flags = this.state === State.SYN_RECEIVED ? SYN | ACK : SYN
       if (!tcp.output.syn(this, flags)) return Spoken.BLOCKED
@@ -379,7 +398,7 @@ export class Connection implements RawConnection, Flow, Tellable {
   }
 
   tsNow(): number {
-    return (this.tcp.clock.nowMs + this.tsOffset) | 0
+    return (this.tcp.clock.nowMs + this.path.tsOffset) | 0
   }
 
   setTsRecent(value: number): void {

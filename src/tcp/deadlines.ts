@@ -128,7 +128,7 @@ export class Deadlines extends Timed {
       else this.c.probeDue = true
     } else {
       n[C.tcpTimeouts]++
-      if (this.retries === tcp.config.retries1) this.c.route.generation = (tcp.ip.generation - 1) | 0 // R1: doubt the route
+      if (this.retries === tcp.config.retries1) this.c.doubtRoute() // R1
       snd.recovery.onTimeout(snd.nxt, now)
     }
     this.c.rto.backoff++

@@ -7,10 +7,10 @@
 import type { Address } from '../base/address.ts'
 import type { Tellable } from '../base/tell.ts'
 import { Timed } from '../base/timers.ts'
-import { Route } from '../ip/route.ts'
 import type { ListenerHandler, RawConnection, RawListener } from './api.ts'
 import { type Connection, scaleFor } from './connection.ts'
 import type { Flow } from './flows.ts'
+import type { Path } from './path.ts'
 import { Rto } from './rto.ts'
 import type { Segment } from './segment.ts'
 import { lt } from './seq.ts'
@@ -68,7 +68,7 @@ export class Listener implements RawListener, Tellable {
       return
     }
     const { packet } = seg
-    const half = new SynReceived(this, packet.destination.clone(), packet.source.clone(), seg, isn)
+    const half = new SynReceived(this, tcp.paths.get(packet.destination, packet.source), seg, isn)
     if (!half.begin()) {
       n[C.dropNoRoute]++
       return
@@ -126,9 +126,7 @@ export class SynReceived extends Timed implements Flow {
   private readonly peerScale: number
   private readonly peerMss: number
   private tsRecent: number
-  private readonly tsOffset: number
   private readonly window: number
-  private readonly route = new Route()
   private readonly rto: Rto
   private sentUs = 0
   /** The SYN-ACK went out more than once: no round-trip time from it (Karn). */
@@ -137,8 +135,7 @@ export class SynReceived extends Timed implements Flow {
 
   constructor(
     private readonly listener: Listener,
-    readonly localAddress: Address,
-    readonly remoteAddress: Address,
+    readonly path: Path,
     seg: Segment,
     private readonly iss: number,
   ) {
@@ -152,17 +149,24 @@ export class SynReceived extends Timed implements Flow {
     this.sackPermitted = config.sack && seg.sackPermitted
     this.windowScaling = config.windowScale && seg.windowScale >= 0
     this.peerScale = this.windowScaling ? Math.min(seg.windowScale, MAX_WINDOW_SCALE) : 0
-    this.peerMss = tcp.peerMss(seg.mss, remoteAddress.isV4)
+    this.peerMss = tcp.peerMss(seg.mss, path.remote.isV4)
     this.tsRecent = seg.tsVal
-    this.tsOffset = tcp.secrets.timestampOffset(localAddress, remoteAddress)
     this.window = Math.min(config.receiveBufferInitialBytes, 0xffff)
     this.rto = new Rto(config.rtoInitialMs, config.rtoMinMs, config.rtoMaxMs)
+  }
+
+  get localAddress(): Address {
+    return this.path.local
+  }
+
+  get remoteAddress(): Address {
+    return this.path.remote
   }
 
   /** Sends the SYN-ACK; false when there is no way back. */
   begin(): boolean {
     const { tcp } = this.listener
-    if (tcp.ip.route(this.remoteAddress, this.localAddress, null, this.route) !== null) return false
+    if (this.path.resolve(tcp.ip) !== null) return false
     this.sendSynAck()
     this.sentUs = tcp.clock.nowUs
     tcp.timers.arm(this, (tcp.clock.nowMs + this.rto.ms) | 0)
@@ -217,14 +221,13 @@ export class SynReceived extends Timed implements Flow {
   private promote(seg: Segment): void {
     const { listener } = this
     const { tcp } = listener
-    const c = tcp.newConnection(this.localAddress, this.localPort, this.remoteAddress, this.remotePort)
+    const c = tcp.newConnection(this.path, this.localPort, this.remotePort, this.rto)
     c.accepted = false
     c.timestamps = this.timestamps
     c.sackPermitted = this.sackPermitted
     c.windowScaling = this.windowScaling
-    c.tsOffset = this.tsOffset
     if (this.timestamps) c.setTsRecent(this.tsRecent)
-    tcp.ip.route(this.remoteAddress, this.localAddress, null, c.route)
+    this.path.resolve(tcp.ip)
     c.rcv.irs = this.irs
     c.rcv.nxt = (this.irs + 1) | 0
     c.rcv.edge = (c.rcv.nxt + this.window) | 0
@@ -286,7 +289,8 @@ export class SynReceived extends Timed implements Flow {
 
   private send(flags: number, seq: number, isSyn: boolean): void {
     const { tcp } = this.listener
-    if (this.route.generation !== tcp.ip.generation) tcp.ip.route(this.remoteAddress, this.localAddress, null, this.route)
+    const { path } = this
+    path.resolve(tcp.ip)
     const b = tcp.output.bareSegment
     b.sourcePort = this.localPort
     b.destinationPort = this.remotePort
@@ -295,12 +299,12 @@ export class SynReceived extends Timed implements Flow {
     b.flags = flags
     const scale = this.windowScaling ? scaleFor(tcp.config.receiveBufferMaxBytes) : 0
     b.wnd = isSyn ? this.window : this.window >> scale
-    b.mss = isSyn ? tcp.mssFor(this.route, this.remoteAddress.isV4) : 0
+    b.mss = isSyn ? tcp.mssFor(path.route, path.remote.isV4) : 0
     b.windowScale = isSyn && this.windowScaling ? scale : -1
     b.sackPermitted = isSyn && this.sackPermitted
     b.hasTimestamps = this.timestamps
-    b.tsVal = (tcp.clock.nowMs + this.tsOffset) | 0
+    b.tsVal = (tcp.clock.nowMs + path.tsOffset) | 0
     b.tsEcr = this.tsRecent
-    tcp.output.bare(this.route, this.localAddress, this.remoteAddress)
+    tcp.output.bare(path.route, path.local, path.remote)
   }
 }

@@ -106,7 +106,7 @@ export class Output {
     if (c.sackPermitted && sack > 0) rcv.writeSack(buf, o, c.timestamps)
     const mss = snd.payloadLimit
     const gso = len > mss ? (c.remoteAddress.isV4 ? GSO_TCP4 : GSO_TCP6) : GSO_NONE
-    this.finish(frame, route, c.pseudoSum, gso, mss)
+    this.finish(frame, route, c.path.pseudoSum, gso, mss)
     const family = c.remoteAddress.isV4 ? this.ip.v4! : this.ip.v6!
     if (!family.output(frame, route, PROTO_TCP, c.tos, c.ttl, true)) {
       rcv.edge = edge

@@ -30,7 +30,9 @@ import { FlightPool } from './flight.ts'
 import { type Flow, FlowTable } from './flows.ts'
 import { Listener, SynReceived } from './listener.ts'
 import { Output } from './output.ts'
+import { type Path, Paths } from './path.ts'
 import { Secrets } from './ports.ts'
+import type { Rto } from './rto.ts'
 import { Segment } from './segment.ts'
 import { later } from './seq.ts'
 import { State } from './state.ts'
@@ -73,6 +75,7 @@ export class Tcp implements Protocol, RawTcp {
   readonly flights = new FlightPool()
   readonly flowTable: FlowTable
   readonly secrets: Secrets
+  readonly paths: Paths
   readonly output: Output
   readonly timeWaits: TimeWaits
   readonly defaultTtl: number
@@ -102,6 +105,7 @@ export class Tcp implements Protocol, RawTcp {
     this.flowTable = new FlowTable(new HalfSipHash(deps.random))
     this.secrets = new Secrets(deps.random)
     this.output = new Output(deps.ip, deps.frame, deps.ttl)
+    this.paths = new Paths(this.secrets)
     this.timeWaits = new TimeWaits(this)
     this.segment = new Segment(packet)
     congestionControl(deps.config.congestion) // a wrong name is said now, not at the first connection
@@ -275,30 +279,31 @@ export class Tcp implements Protocol, RawTcp {
   open(options: OpenOptions, handler: ConnectionHandler): RawConnection {
     const remote = typeof options.remoteAddress === 'string' ? parse(options.remoteAddress) : options.remoteAddress.clone()
     checkPort(options.remotePort, 'remotePort', 1)
-    const place = { syscall: 'connect', address: remote.toString(), port: options.remotePort }
-    if (remote.isMulticast || remote.isLimitedBroadcast) throw new NetError('ENETUNREACH', place) // RFC 9293 MUST-46
+    if (remote.isMulticast || remote.isLimitedBroadcast) throw connectError('ENETUNREACH', remote, options.remotePort) // RFC 9293 MUST-46
     const wanted =
       options.localAddress === undefined
         ? ANY
         : typeof options.localAddress === 'string'
           ? parse(options.localAddress)
           : options.localAddress
-    const route = new Route()
+    const route = this.scratchRoute
     // Connecting to the unspecified address means this host, as in every kernel.
     if (remote.isUnspecified) remote.copy(remote.isV4 ? Address.v4(0x7f000001) : new Address(0, 0, 0, 1))
     const problem = this.ip.route(remote, wanted, null, route)
     if (problem !== null) {
-      throw new NetError(problem, problem === 'EADDRNOTAVAIL' ? { syscall: 'bind', address: wanted.toString() } : place)
+      if (problem === 'EADDRNOTAVAIL') throw new NetError(problem, { syscall: 'bind', address: wanted.toString() })
+      throw connectError(problem, remote, options.remotePort)
     }
     // A directed broadcast is no peer either (MUST-46).
-    if (route.kind !== RouteKind.UNICAST && route.kind !== RouteKind.LOCAL) throw new NetError('ENETUNREACH', place)
-    const local = route.source.clone()
-    const localPort = this.localPort(local, options.localPort ?? 0, remote, options.remotePort, place)
+    if (route.kind !== RouteKind.UNICAST && route.kind !== RouteKind.LOCAL)
+      throw connectError('ENETUNREACH', remote, options.remotePort)
+    const path = this.paths.get(route.source, remote)
+    const { local } = path
+    path.resolve(this.ip)
+    const localPort = this.localPort(local, options.localPort ?? 0, remote, options.remotePort)
     this.deps.wake() // before deadlines are set: outside a turn the clock may be old
-    const c = this.newConnection(local, localPort, remote, options.remotePort)
-    this.ip.route(remote, local, null, c.route)
+    const c = this.newConnection(path, localPort, options.remotePort, null)
     c.handler = handler
-    c.tsOffset = this.secrets.timestampOffset(local, remote)
     c.snd.iss = this.secrets.isn(local, localPort, remote, options.remotePort, this.clock)
     if (options.noDelay !== undefined) c.snd.noDelay = options.noDelay
     if (options.keepAlive !== undefined) c.setKeepAlive(options.keepAlive)
@@ -312,7 +317,7 @@ export class Tcp implements Protocol, RawTcp {
     return c
   }
 
-  private localPort(local: Address, wanted: number, remote: Address, remotePort: number, place: { syscall: string }): number {
+  private localPort(local: Address, wanted: number, remote: Address, remotePort: number): number {
     const { config, secrets } = this
     if (wanted !== 0) {
       checkPort(wanted, 'localPort', 1)
@@ -324,7 +329,7 @@ export class Tcp implements Protocol, RawTcp {
     const port = secrets.pickPort(local, remote, remotePort, config.ephemeralFirst, config.ephemeralLast, (p) =>
       this.isTupleFree(local, p, remote, remotePort),
     )
-    if (port === 0) throw new NetError('EADDRNOTAVAIL', place)
+    if (port === 0) throw connectError('EADDRNOTAVAIL', remote, remotePort)
     return port
   }
 
@@ -432,8 +437,8 @@ export class Tcp implements Protocol, RawTcp {
 
   // --------------------------------------------------------- for connections
 
-  newConnection(local: Address, localPort: number, remote: Address, remotePort: number): Connection {
-    return new Connection(this, local, localPort, remote, remotePort, congestionControl(this.config.congestion))
+  newConnection(path: Path, localPort: number, remotePort: number, rto: Rto | null): Connection {
+    return new Connection(this, path, localPort, remotePort, congestionControl(this.config.congestion), rto)
   }
 
   /** A connection counts from now on. */
@@ -469,10 +474,6 @@ export class Tcp implements Protocol, RawTcp {
 
   onStateChange: ((from: number, to: number) => void) | null = null
 
-  pseudoSum(c: Connection): number {
-    return pseudoSum(c.localAddress, c.remoteAddress, PROTO_TCP, 0)
-  }
-
   /** The MSS to announce: what fits the interface (RFC 9293 section 3.7.1; options are not subtracted, RFC 6691). */
   mssFor(route: Route, v4: boolean): number {
     const mss = Math.min(route.iface!.mtu, 65535) - (v4 ? 20 : 40) - TCP_HEADER
@@ -485,6 +486,10 @@ export class Tcp implements Protocol, RawTcp {
     if (option === 0) return v4 ? DEFAULT_MSS_V4 : DEFAULT_MSS_V6
     return Math.max(option, 88)
   }
+}
+
+function connectError(code: string, remote: Address, port: number): NetError {
+  return new NetError(code, { syscall: 'connect', address: remote.toString(), port })
 }
 
 function checkPort(port: number, name: string, min: number): void {

@@ -8,6 +8,7 @@ import type { Address } from '../base/address.ts'
 import { Timed } from '../base/timers.ts'
 import type { Connection } from './connection.ts'
 import type { Flow } from './flows.ts'
+import type { Path } from './path.ts'
 import type { Segment } from './segment.ts'
 import { gt, leq } from './seq.ts'
 import type { Tcp } from './tcp.ts'
@@ -15,14 +16,12 @@ import { C } from './tcp-counters.ts'
 import { ACK, FIN, RST, SYN } from './wire.ts'
 
 export class TimeWait implements Flow {
-  readonly localAddress: Address
+  readonly path: Path
   readonly localPort: number
-  readonly remoteAddress: Address
   readonly remotePort: number
   readonly sndNxt: number
   readonly rcvNxt: number
   private readonly timestamps: boolean
-  private readonly tsOffset: number
   private readonly window: number
   private tsRecent: number
   private lastAckMs = 0
@@ -38,17 +37,23 @@ export class TimeWait implements Flow {
     private readonly tcp: Tcp,
     c: Connection,
   ) {
-    this.localAddress = c.localAddress
+    this.path = c.path
     this.localPort = c.localPort
-    this.remoteAddress = c.remoteAddress
     this.remotePort = c.remotePort
     this.sndNxt = c.snd.nxt
     this.rcvNxt = c.rcv.nxt
     this.timestamps = c.timestamps
-    this.tsOffset = c.tsOffset
     this.tsRecent = c.tsRecent
     this.window = Math.min(0xffff, c.rcv.limit >> c.rcv.scale)
     this.sinceMs = tcp.clock.nowMs
+  }
+
+  get localAddress(): Address {
+    return this.path.local
+  }
+
+  get remoteAddress(): Address {
+    return this.path.remote
   }
 
   /** A new active open may take over the addresses: its timestamps will be newer than anything still under way. */
@@ -100,7 +105,7 @@ export class TimeWait implements Flow {
     b.windowScale = -1
     b.sackPermitted = false
     b.hasTimestamps = this.timestamps
-    b.tsVal = (now + this.tsOffset) | 0
+    b.tsVal = (now + this.path.tsOffset) | 0
     b.tsEcr = this.tsRecent
     tcp.sendBare(this.localAddress, this.remoteAddress)
   }

@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 /** The command `tapstack` as a process: standard output, signals, exit code. What it does is in run.ts. */
 import about from '../../package.json' with { type: 'json' }
 import { openLink } from '../backend/open-link.ts'

@@ -23,8 +23,8 @@ if (!(frames > 0 && minutes >= 0 && Number.isInteger(firstSeed))) {
 
 /** Seconds without progress after which the run counts as hung. */
 const PATIENCE = 20
-/** Bytes that the heap may have grown by between the first tenth and the end: what two stacks' pools may keep for reuse, and a little. */
-const GROWTH = 40 << 20
+/** Bytes that the heap may grow by after the first tenth: what two stacks' pools come to keep for reuse. */
+const GROWTH = 20 << 20
 
 v8.setFlagsFromString('--expose-gc')
 const collect = vm.runInNewContext('gc') as () => void
@@ -67,6 +67,8 @@ async function runSeed(seed: number): Promise<void> {
     await breathe() // promises of the stack settle, and let go of what they hold
     const size = heap()
     if (early === 0) early = size
+    if (size - early > GROWTH)
+      throw new Error(`seed ${seed}: after ${fuzzer.frames} frames the heap has grown by ${size - early} bytes`)
     const rate = Math.round(fuzzer.frames / ((performance.now() - began) / 1000))
     const { world } = fuzzer
     console.log(

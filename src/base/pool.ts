@@ -46,6 +46,11 @@ export class BufferPool {
     this.retained = 0
   }
 
+  /** A buffer that was taken will not come back. */
+  forget(buf: Uint8Array): void {
+    this.inUse -= buf.length
+  }
+
   give(buf: Uint8Array): void {
     const size = buf.length
     this.inUse -= size

@@ -11,6 +11,7 @@ import type { BufferPool } from './pool.ts'
 export class ByteRing {
   private buf: Uint8Array | null = null
   private head = 0
+  private disowned = false
   /** Contiguous bytes from offset 0. */
   length = 0
   /** One past the highest offset that holds bytes; >= length, larger while there are holes. */
@@ -89,8 +90,18 @@ export class ByteRing {
     this.release()
   }
 
+  /**
+   * What is left may stay unread for ever: the memory no longer counts as the pool's, and goes to the collector with the ring.
+   */
+  disown(): void {
+    if (this.buf === null || this.disowned) return
+    this.disowned = true
+    this.pool.forget(this.buf)
+  }
+
   private release(): void {
-    if (this.buf !== null) this.pool.give(this.buf)
+    if (this.buf !== null && !this.disowned) this.pool.give(this.buf)
+    this.disowned = false
     this.buf = null
     this.head = 0
   }

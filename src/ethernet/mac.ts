@@ -9,7 +9,10 @@ export const BROADCAST_MAC = Uint8Array.of(255, 255, 255, 255, 255, 255)
 export function parseMac(text: string): Uint8Array {
   const parts = text.split(/[:-]/)
   if (parts.length !== 6 || !parts.every((p) => /^[0-9a-fA-F]{1,2}$/.test(p))) {
-    throw invalidArgument(`Invalid MAC address: ${text} (six hexadecimal bytes expected, as 02:00:00:00:00:02)`, 'ERR_INVALID_MAC_ADDRESS')
+    throw invalidArgument(
+      `Invalid MAC address: ${text} (six hexadecimal bytes expected, as 02:00:00:00:00:02)`,
+      'ERR_INVALID_MAC_ADDRESS',
+    )
   }
   return Uint8Array.from(parts, (p) => Number.parseInt(p, 16))
 }

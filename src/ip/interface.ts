@@ -3,6 +3,7 @@
  * it where there is a link layer.
  */
 import type { Address, Prefix } from '../base/address.ts'
+import { Counters, indexOf } from '../base/counters.ts'
 import type { EthernetPort } from '../ethernet/ethernet.ts'
 import type { Frame } from '../netif/frame.ts'
 import type { NetIf } from '../netif/netif.ts'
@@ -27,7 +28,12 @@ export interface InterfaceAddress {
   state: number
 }
 
+const NAMES = ['inDropDown', 'inDropVersion', 'outDropDown', 'outDropNoNeighbor'] as const
+/** Indices of an interface's own counters: what it loses before a layer sees it. */
+export const IC = indexOf(NAMES)
+
 export class Interface {
+  readonly counters = new Counters(NAMES)
   readonly addresses: InterfaceAddress[] = []
   /** IPv4 neighbours (ARP); null on media without a link layer. */
   neighbors: NeighborTable | null = null
@@ -71,9 +77,15 @@ export class Interface {
    * A packet that waits for address resolution counts as taken.
    */
   output(frame: Frame, to: Neighbor | null, etherType: number): boolean {
-    if (!this.up) return true // a wire that is down loses frames
+    if (!this.up) {
+      this.counters.values[IC.outDropDown]++ // a wire that is down loses frames
+      return true
+    }
     if (this.ethernet === null) return this.netif.send(frame.buf, frame.start, frame.end, frame.meta)
-    if (to === null) return true
+    if (to === null) {
+      this.counters.values[IC.outDropNoNeighbor]++
+      return true
+    }
     if (to.usable) {
       to.used()
       return this.ethernet.output(frame, to.macHigh, to.macLow, etherType)

@@ -10,8 +10,8 @@
 import { Address, ANY, ANY_V4 } from '../base/address.ts'
 import type { Frame } from '../netif/frame.ts'
 import { AddressState, type Interface, type InterfaceAddress } from './interface.ts'
-import { type NoRoute, Route, type RouteEntry, RouteKind, RouteTable } from './route.ts'
 import { type Packet, To } from './packet.ts'
+import { type NoRoute, type Route, type RouteEntry, RouteKind, RouteTable } from './route.ts'
 
 /** What a transport (or ICMP) is to IP. */
 export interface Protocol {
@@ -218,7 +218,12 @@ export class Ip {
     }
     out.iface = via ?? entry!.iface
     if (!out.iface.up) return 'ENETDOWN'
-    out.kind = limited || this.isBroadcastOf(out.iface, destination) ? RouteKind.BROADCAST : group ? RouteKind.MULTICAST : RouteKind.UNICAST
+    out.kind =
+      limited || this.isBroadcastOf(out.iface, destination)
+        ? RouteKind.BROADCAST
+        : group
+          ? RouteKind.MULTICAST
+          : RouteKind.UNICAST
     if (out.kind !== RouteKind.UNICAST || entry === null || entry.gateway === null) out.nextHop.copy(destination)
     else out.nextHop.copy(entry.gateway)
     if (source.isUnspecified) {

@@ -1,7 +1,7 @@
 /** What a link talks to: one per interface. Hands frames to Ethernet or IP and events to the turn. */
 import type { Host } from '../base/clock.ts'
 import { Cast, type EthernetPort, type EtherProtocol } from '../ethernet/ethernet.ts'
-import type { Interface } from '../ip/interface.ts'
+import { IC, type Interface } from '../ip/interface.ts'
 import type { NetIfSink } from '../netif/netif.ts'
 import type { Stack } from './stack.ts'
 import type { Port } from './turn.ts'
@@ -22,10 +22,10 @@ export class InterfaceSink implements NetIfSink {
   }
 
   input(buf: Uint8Array, start: number, end: number, meta: number): void {
-    if (!this.iface.up) return
-    if (this.ethernet !== null) this.ethernet.input(buf, start, end, meta)
+    if (!this.iface.up) this.iface.counters.values[IC.inDropDown]++
+    else if (this.ethernet !== null) this.ethernet.input(buf, start, end, meta)
     else if (end > start && buf[start] >> 4 === 4) this.ipv4.etherInput(buf, start, end, meta, Cast.UNICAST, -1)
-    else this.stack.droppedUnknownVersion++
+    else this.iface.counters.values[IC.inDropVersion]++
   }
 
   readable(): void {

@@ -66,8 +66,6 @@ export class Stack implements NeighborListener, AcdListener {
   onAddressConflict: ((iface: AttachedInterface, address: string, mac: string) => void) | null = null
   /** Called when a link ends by itself. */
   onLinkClosed: ((iface: AttachedInterface, error: Error | undefined) => void) | null = null
-  /** Packets on IP media that are neither IPv4 nor anything else we speak. */
-  droppedUnknownVersion = 0
   private readonly frame = new Frame()
   private readonly attached: AttachedInterface[] = []
   private readonly unreachable: LocalUnreachable
@@ -309,6 +307,7 @@ export class Stack implements NeighborListener, AcdListener {
       tcp: this.tcp.counters.snapshot(onlyNonZero) as Record<string, number>,
     }
     for (const a of this.attached) {
+      out[a.name] = a.iface.counters.snapshot(onlyNonZero) as Record<string, number>
       if (a.iface.ethernet !== null)
         out[`${a.name}.ethernet`] = a.iface.ethernet.counters.snapshot(onlyNonZero) as Record<string, number>
       if (a.arp !== null) out[`${a.name}.arp`] = a.arp.counters.snapshot(onlyNonZero) as Record<string, number>

@@ -13,10 +13,10 @@
 import type { Address } from '../base/address.ts'
 import { invalidArgument, NetError } from '../base/errors.ts'
 import type { Tellable } from '../base/tell.ts'
-import { ErrorKind, type ErrorReport } from '../ip/ip.ts'
 import type { Route } from '../ip/route.ts'
 import { Offload } from '../netif/netif.ts'
 import type { ConnectionHandler, ConnectionInfo, RawConnection } from './api.ts'
+import { abortConnection, closeConnection } from './closing.ts'
 import type { CongestionControl } from './congestion.ts'
 import { Deadlines, Rtx } from './deadlines.ts'
 import type { Flow } from './flows.ts'
@@ -27,18 +27,14 @@ import { Receiver } from './receiver.ts'
 import { Rto } from './rto.ts'
 import type { Segment } from './segment.ts'
 import { Sender, Sent } from './sender.ts'
-import { gt, lt } from './seq.ts'
 import { STATE_NAMES, State } from './state.ts'
 import type { Tcp } from './tcp.ts'
 import { C } from './tcp-counters.ts'
+import { connectionError, News, NO_HANDLER, tellHandler } from './telling.ts'
 import { ACK, MAX_WINDOW_SCALE, RST, SYN, TCP_HEADER, TIMESTAMPS_SPACE } from './wire.ts'
 
-/** What the application is to be told. */
-export const News = { CONNECT: 1, READABLE: 2, WRITABLE: 4, URGENT: 8, CLOSE: 16 } as const
 /** What `speak` came to. */
 export const Spoken = { DONE: 0, MORE: 1, BLOCKED: 2 } as const
-
-const NO_HANDLER: ConnectionHandler = {}
 
 export class Connection implements RawConnection, Flow, Tellable {
   handler: ConnectionHandler = NO_HANDLER
@@ -68,8 +64,10 @@ export class Connection implements RawConnection, Flow, Tellable {
   tos = 0
   ttl: number
 
-  private news = 0
-  private error: string | null = null
+  /** What the application is to be told: bits of News. */
+  news = 0
+  /** Why it ended, as an error code. */
+  error: string | null = null
   /** An ICMP error that does not end the connection, but explains a time-out (RFC 9293 SHLD-25). */
   softError: string | null = null
   synDue = false
@@ -78,7 +76,7 @@ export class Connection implements RawConnection, Flow, Tellable {
   invalidAckSent = false
   lastReceivedMs = 0
   synSentUs = 0
-  private everConnected = false
+  everConnected = false
   bytesRead = 0
   bytesWritten = 0
   segmentsIn = 0
@@ -180,7 +178,7 @@ export class Connection implements RawConnection, Flow, Tellable {
   }
 
   /** Looks the way up again after routes, addresses or the path MTU changed. */
-  private refreshRoute(): void {
+  refreshRoute(): void {
     const problem = this.path.resolve(this.tcp.ip)
     this.routeGeneration = this.tcp.ip.generation
     // Without a way the old one stays: retransmissions and their time-out decide (RFC 9293 MUST-56).
@@ -268,40 +266,6 @@ export class Connection implements RawConnection, Flow, Tellable {
     else this.fail('ECONNRESET')
   }
 
-  /** An ICMP error about a segment of ours (RFC 5927, RFC 9293 section 3.9.2.2). */
-  icmpError(report: ErrorReport, seq: number, hasSeq: boolean): void {
-    const { snd, tcp } = this
-    const n = tcp.counters.values
-    if (hasSeq && !report.local && (lt(seq, snd.una) || gt(seq, snd.nxt))) {
-      n[C.dropIcmpOutOfWindow]++ // not about anything in flight: forged, or very late
-      return
-    }
-    if (report.kind === ErrorKind.PACKET_TOO_BIG) {
-      this.tooBig(report)
-      return
-    }
-    const opening = this.state === State.SYN_SENT || this.state === State.SYN_RECEIVED
-    // Hard errors end a connection only while it is opening; later they are soft (RFC 5927 section 5.2).
-    if (opening && report.kind !== ErrorKind.TIME_EXCEEDED && report.kind !== ErrorKind.PARAMETER_PROBLEM)
-      this.fail(report.errorCode)
-    else this.softError = report.errorCode
-  }
-
-  private tooBig(report: ErrorReport): void {
-    const old = this.snd.mss
-    if (this.tcp.ip.pathMtu === null || !this.tcp.ip.pathMtu.learn(report)) return
-    this.refreshRoute()
-    if (this.state < State.ESTABLISHED) {
-      this.synDue = true
-      this.tcp.markDirty(this)
-    } else if (this.snd.mss < old && this.snd.flight.count > 0) {
-      // What was too big never arrived: send it again in smaller pieces. Not a sign of congestion (RFC 1191 section 6.5).
-      this.snd.flight.markAllLost()
-      this.snd.recovery.forced = true
-      this.tcp.markDirty(this)
-    }
-  }
-
   // ---------------------------------------------------------------- telling
 
   notify(news: number): void {
@@ -316,36 +280,7 @@ export class Connection implements RawConnection, Flow, Tellable {
   }
 
   tell(): void {
-    try {
-      if (!this.orphan) {
-        if (this.take(News.CONNECT)) this.handler.onConnect?.(this)
-        if (!this.orphan && this.take(News.URGENT)) this.handler.onUrgent?.(this, Math.max(0, this.urgentBytes))
-        if (!this.orphan && this.take(News.READABLE)) this.handler.onReadable?.(this)
-        if (!this.orphan && this.take(News.WRITABLE) && this.state !== State.CLOSED) this.handler.onWritable?.(this)
-      }
-      if (this.orphan) this.news &= News.CLOSE
-      if (this.take(News.CLOSE)) {
-        const handler = this.handler
-        this.handler = NO_HANDLER
-        handler.onClose?.(this, this.error === null || handler.onClose === undefined ? null : this.netError())
-      }
-    } finally {
-      if (this.news !== 0) this.tcp.tell.add(this) // a handler threw: what it did not hear is told next time
-    }
-  }
-
-  private take(bit: number): boolean {
-    if ((this.news & bit) === 0) return false
-    this.news &= ~bit
-    return true
-  }
-
-  private netError(): NetError {
-    const code = this.error!
-    const place = this.everConnected
-      ? { syscall: 'read' }
-      : { syscall: 'connect', address: this.remoteAddress.toString(), port: this.remotePort }
-    return new NetError(code, place)
+    tellHandler(this)
   }
 
   // --------------------------------------------------------------- speaking
@@ -435,6 +370,7 @@ export class Connection implements RawConnection, Flow, Tellable {
     this.setState(State.TIME_WAIT)
     this.deadlines.stop()
     this.snd.release()
+    this.rcv.ring.disown()
     this.tcp.enterTimeWait(this)
     this.notify(News.CLOSE)
   }
@@ -452,7 +388,9 @@ export class Connection implements RawConnection, Flow, Tellable {
     this.rcv.delayed = false
     this.deadlines.stop()
     this.snd.release()
-    if (code !== null || this.orphan) this.rcv.release()
+    // What arrived before the end is still to be read; after an error until onClose, then until the application lets go.
+    if (this.orphan) this.rcv.release()
+    else if (code === null) this.rcv.ring.disown()
     this.tcp.removeFlow(this)
     this.notify(News.CLOSE)
   }
@@ -487,7 +425,7 @@ export class Connection implements RawConnection, Flow, Tellable {
     return !this.snd.finQueued && this.state >= State.SYN_SENT && this.state <= State.CLOSE_WAIT && !this.orphan
   }
 
-  private get urgentBytes(): number {
+  get urgentBytes(): number {
     // Distance from the next byte to be read to the urgent pointer (MUST-33).
     return (this.rcv.up - this.rcv.nxt + this.rcv.ring.length) | 0
   }
@@ -508,7 +446,7 @@ export class Connection implements RawConnection, Flow, Tellable {
   }
 
   private refuseWrite(): never {
-    if (this.error !== null) throw this.netError()
+    if (this.error !== null) throw connectionError(this)
     throw new NetError('EPIPE', { syscall: 'write' })
   }
 
@@ -550,34 +488,11 @@ export class Connection implements RawConnection, Flow, Tellable {
   }
 
   close(lingerMs?: number): void {
-    if (this.orphan) return
-    if (lingerMs === 0) {
-      this.abort()
-      return
-    }
-    this.tcp.wake() // outside a turn: sets the clock, and somebody will be told
-    const unread = this.rcv.ring.length > 0
-    this.orphan = true
-    this.rcv.release()
-    if (this.state === State.SYN_SENT) this.finish(null)
-    else if (unread && this.state !== State.TIME_WAIT && !this.isClosed) {
-      // RFC 2525 section 2.17: the peer must learn that what it sent was not read.
-      this.tcp.counters.values[C.tcpAbortOnClose]++
-      this.sendReset()
-      this.finish(null)
-    } else {
-      this.shutdown()
-      if (lingerMs !== undefined && !this.isClosed) this.deadlines.armLife(lingerMs)
-      else if (this.state === State.FIN_WAIT_2) this.deadlines.armLife(this.tcp.config.finWait2Ms)
-    }
+    closeConnection(this, lingerMs)
   }
 
   abort(): void {
-    if (this.isClosed || this.state === State.TIME_WAIT) return
-    this.tcp.wake()
-    this.orphan = true
-    if (this.state !== State.SYN_SENT) this.sendReset()
-    this.finish(null)
+    abortConnection(this)
   }
 
   setNoDelay(on: boolean): void {

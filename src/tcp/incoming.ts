@@ -2,13 +2,14 @@
  * What arrives: RFC 9293 section 3.10.7.3 (SYN-SENT) and 3.10.7.4 (synchronized states), check by check and in its order. Works on the
  * connection's halves; state changes, endings and everything that is sent belong to connection.ts.
  */
-import { type Connection, News } from './connection.ts'
+import type { Connection } from './connection.ts'
 import { Rtx } from './deadlines.ts'
 import { Accepted } from './receiver.ts'
 import type { Segment } from './segment.ts'
 import { geq, gt, later, leq, lt } from './seq.ts'
 import { State } from './state.ts'
 import { C } from './tcp-counters.ts'
+import { News } from './telling.ts'
 import { ACK, FIN, MAX_WINDOW_SCALE, RST, SYN, URG } from './wire.ts'
 
 /** RFC 7323 section 5.5: after 24 days without traffic TS.Recent says nothing. */
@@ -282,7 +283,10 @@ function receiveUrgent(c: Connection, seg: Segment): void {
 function receiveText(c: Connection, seg: Segment): void {
   const { rcv, tcp } = c
   const n = tcp.counters.values
-  if (c.state !== State.ESTABLISHED && c.state !== State.FIN_WAIT_1 && c.state !== State.FIN_WAIT_2) return
+  if (c.state !== State.ESTABLISHED && c.state !== State.FIN_WAIT_1 && c.state !== State.FIN_WAIT_2) {
+    if (seg.len > 0) n[C.dropBeyondFin]++ // the peer has said that it is done
+    return
+  }
   const hasFin = (seg.flags & FIN) !== 0
   if (seg.len > 0) {
     if (c.orphan) {

@@ -28,6 +28,7 @@ import type { ConnectionHandler, ListenerHandler, ListenOptions, OpenOptions, Ra
 import { Connection, Spoken } from './connection.ts'
 import { FlightPool } from './flight.ts'
 import { type Flow, FlowTable } from './flows.ts'
+import { receiveIcmpError } from './icmp-errors.ts'
 import { Listener, SynReceived } from './listener.ts'
 import { Output } from './output.ts'
 import { type Path, Paths } from './path.ts'
@@ -210,7 +211,7 @@ export class Tcp implements Protocol, RawTcp {
     const remotePort = get16(report.quote, report.off + 2)
     const seq = get32(report.quote, report.off + 4)
     const flow = this.flowTable.find(report.source, localPort, report.destination, remotePort)
-    if (flow instanceof Connection) flow.icmpError(report, seq, true)
+    if (flow instanceof Connection) receiveIcmpError(flow, report, seq)
     else this.counters.values[C.dropIcmpNoSocket]++
   }
 

@@ -216,3 +216,14 @@ describe('errors of the raw shape (MUST-12)', () => {
     expect(lab.take().at(-1)!.text).toContain('1:6(5)')
   })
 })
+
+describe('what arrived before the end', () => {
+  it('is still read when data and a reset come in one batch, then the error is told', () => {
+    const lab = new TcpLab().accept()
+    lab.inject('. 1:101(100) ack 1', { hold: true })
+    lab.inject('R 101:101(0)')
+    expect(lab.app.received).toBe(100)
+    expect(lab.app.take()).toEqual(['readable', 'close ECONNRESET'])
+    expect(lab.stack.pool.inUse).toBe(0)
+  })
+})

@@ -1,0 +1,37 @@
+/** The application's CLOSE and ABORT (RFC 9293 sections 3.10.4 and 3.10.5), once it is done in both directions. */
+import type { Connection } from './connection.ts'
+import { State } from './state.ts'
+import { C } from './tcp-counters.ts'
+
+/** CLOSE in both directions. */
+export function closeConnection(c: Connection, lingerMs: number | undefined): void {
+  if (c.orphan) return
+  if (lingerMs === 0) {
+    abortConnection(c)
+    return
+  }
+  c.tcp.wake() // outside a turn: sets the clock, and somebody will be told
+  const unread = c.rcv.ring.length > 0
+  c.orphan = true
+  c.rcv.release()
+  if (c.state === State.SYN_SENT) c.finish(null)
+  else if (unread && c.state !== State.TIME_WAIT && !c.isClosed) {
+    // RFC 2525 section 2.17: the peer must learn that what it sent was not read.
+    c.tcp.counters.values[C.tcpAbortOnClose]++
+    c.sendReset()
+    c.finish(null)
+  } else {
+    c.shutdown()
+    if (lingerMs !== undefined && !c.isClosed) c.deadlines.armLife(lingerMs)
+    else if (c.state === State.FIN_WAIT_2) c.deadlines.armLife(c.tcp.config.finWait2Ms)
+  }
+}
+
+/** ABORT. */
+export function abortConnection(c: Connection): void {
+  if (c.isClosed || c.state === State.TIME_WAIT) return
+  c.tcp.wake()
+  c.orphan = true
+  if (c.state !== State.SYN_SENT) c.sendReset()
+  c.finish(null)
+}

@@ -1,0 +1,45 @@
+/**
+ * What ICMP says about a connection (RFC 9293 section 3.9.2.2, RFC 5927). A report is believed only if it quotes a sequence number that is in
+ * flight. Hard errors end a connection only while it opens; later every error is soft: it explains a time-out, it does not cause one.
+ *
+ * Deviation: "net unreachable" and "host unreachable" end a SYN-SENT too, as in Linux (RFC 5461 section 4.1 describes it; MUST-56 would have us
+ * wait for the time-out): who connects wants to know, and a forger would have to guess the sequence number.
+ */
+import { ErrorKind, type ErrorReport } from '../ip/ip.ts'
+import type { Connection } from './connection.ts'
+import { gt, lt } from './seq.ts'
+import { State } from './state.ts'
+import { C } from './tcp-counters.ts'
+
+/** An ICMP error about a segment of ours (RFC 5927, RFC 9293 section 3.9.2.2). */
+export function receiveIcmpError(c: Connection, report: ErrorReport, seq: number): void {
+  const { snd, tcp } = c
+  const n = tcp.counters.values
+  if (!report.local && (lt(seq, snd.una) || gt(seq, snd.nxt))) {
+    n[C.dropIcmpOutOfWindow]++ // not about anything in flight: forged, or very late
+    return
+  }
+  if (report.kind === ErrorKind.PACKET_TOO_BIG) {
+    tooBig(c, report)
+    return
+  }
+  const opening = c.state === State.SYN_SENT || c.state === State.SYN_RECEIVED
+  // Hard errors end a connection only while it is opening; later they are soft (RFC 5927 section 5.2).
+  if (opening && report.kind !== ErrorKind.TIME_EXCEEDED && report.kind !== ErrorKind.PARAMETER_PROBLEM) c.fail(report.errorCode)
+  else c.softError = report.errorCode
+}
+
+function tooBig(c: Connection, report: ErrorReport): void {
+  const old = c.snd.mss
+  if (c.tcp.ip.pathMtu === null || !c.tcp.ip.pathMtu.learn(report)) return
+  c.refreshRoute()
+  if (c.state < State.ESTABLISHED) {
+    c.synDue = true
+    c.tcp.markDirty(c)
+  } else if (c.snd.mss < old && c.snd.flight.count > 0) {
+    // What was too big never arrived: send it again in smaller pieces. Not a sign of congestion (RFC 1191 section 6.5).
+    c.snd.flight.markAllLost()
+    c.snd.recovery.forced = true
+    c.tcp.markDirty(c)
+  }
+}

@@ -14,7 +14,6 @@ import type { Address } from '../base/address.ts'
 import { invalidArgument, NetError } from '../base/errors.ts'
 import type { Tellable } from '../base/tell.ts'
 import type { Route } from '../ip/route.ts'
-import { Offload } from '../netif/netif.ts'
 import type { ConnectionHandler, ConnectionInfo, RawConnection } from './api.ts'
 import { abortConnection, closeConnection } from './closing.ts'
 import type { CongestionControl } from './congestion.ts'
@@ -26,15 +25,13 @@ import type { Path } from './path.ts'
 import { Receiver } from './receiver.ts'
 import { Rto } from './rto.ts'
 import type { Segment } from './segment.ts'
-import { Sender, Sent } from './sender.ts'
+import { Sender } from './sender.ts'
+import { applySizes, scaleFor } from './sizes.ts'
+import { speakConnection } from './speaking.ts'
 import { STATE_NAMES, State } from './state.ts'
 import type { Tcp } from './tcp.ts'
 import { C } from './tcp-counters.ts'
 import { connectionError, News, NO_HANDLER, tellHandler } from './telling.ts'
-import { ACK, MAX_WINDOW_SCALE, RST, SYN, TCP_HEADER, TIMESTAMPS_SPACE } from './wire.ts'
-
-/** What `speak` came to. */
-export const Spoken = { DONE: 0, MORE: 1, BLOCKED: 2 } as const
 
 export class Connection implements RawConnection, Flow, Tellable {
   handler: ConnectionHandler = NO_HANDLER
@@ -58,7 +55,7 @@ export class Connection implements RawConnection, Flow, Tellable {
   windowScaling = false
   announcedMss = 536
   /** Generation of the routes when sizes were last derived from them. */
-  private routeGeneration = 0
+  routeGeneration = 0
   tsRecent = 0
   tsRecentMs = 0
   tos = 0
@@ -148,7 +145,7 @@ export class Connection implements RawConnection, Flow, Tellable {
   /** Passive OPEN: the three-way handshake is over; SND and RCV variables and options are set by the listener. */
   established(): void {
     this.prepare()
-    this.applyMss()
+    applySizes(this)
     this.snd.begin()
     this.everConnected = true
     this.setState(State.ESTABLISHED)
@@ -163,27 +160,13 @@ export class Connection implements RawConnection, Flow, Tellable {
     if (this.windowScaling) this.rcv.scale = scaleFor(config.receiveBufferMaxBytes)
   }
 
-  /** Segment sizes from the peer's MSS, the route's MTU, the options and the link's offloads. */
-  private applyMss(): void {
-    const v4 = this.remoteAddress.isV4
-    const ipHeader = v4 ? 20 : 40
-    const options = this.timestamps ? TIMESTAMPS_SPACE : 0
-    const mss = Math.max(64, Math.min(this.snd.peerMss, this.route.mtu - ipHeader - TCP_HEADER) - options)
-    const netif = this.route.iface!.netif
-    const tso = v4 ? Offload.TSO4 : Offload.TSO6
-    const offload = (netif.offload & (tso | Offload.TX_CHECKSUM)) === (tso | Offload.TX_CHECKSUM)
-    const superLimit = offload ? Math.min(netif.gsoMax, 65535) - ipHeader - TCP_HEADER - 40 : mss
-    this.snd.setMss(mss, Math.max(mss, superLimit))
-    this.rcv.mss = Math.min(this.announcedMss - options, mss)
-  }
-
   /** Looks the way up again after routes, addresses or the path MTU changed. */
   refreshRoute(): void {
     const problem = this.path.resolve(this.tcp.ip)
     this.routeGeneration = this.tcp.ip.generation
     // Without a way the old one stays: retransmissions and their time-out decide (RFC 9293 MUST-56).
     if (problem !== null) this.softError = problem
-    else if (this.state >= State.ESTABLISHED) this.applyMss()
+    else if (this.state >= State.ESTABLISHED) applySizes(this)
   }
 
   /** R1 (RFC 9293 section 3.8.3): the way may have died; it is looked up again with the next segment. */
@@ -206,7 +189,7 @@ export class Connection implements RawConnection, Flow, Tellable {
     this.deadlines.stopRetransmit()
     this.deadlines.retries = 0
     this.rto.backoff = 0
-    this.applyMss()
+    applySizes(this)
     this.snd.begin()
     this.everConnected = true
     this.setState(State.ESTABLISHED)
@@ -285,38 +268,8 @@ export class Connection implements RawConnection, Flow, Tellable {
 
   // --------------------------------------------------------------- speaking
 
-  /** Emits what is due, at most `quantum` data segments. Returns one of `Spoken`. */
   speak(quantum: number): number {
-    if (this.state === State.CLOSED) return Spoken.DONE
-    const { snd, rcv, tcp } = this
-    if (this.routeGeneration !== tcp.ip.generation) this.refreshRoute()
-    if (this.synDue) {
-      const flags = this.state === State.SYN_RECEIVED ? SYN | ACK : SYN
-      if (!tcp.output.syn(this, flags)) return Spoken.BLOCKED
-      this.synDue = false
-      this.segmentsOut++
-      this.synSentUs = tcp.clock.nowUs
-      if (this.deadlines.rtx === Rtx.OFF) this.deadlines.armRetransmit()
-    }
-    if (this.state < State.ESTABLISHED) return Spoken.DONE
-    let left = quantum
-    for (;;) {
-      const sent = snd.next(this, tcp.clock.nowUs, tcp.clock.nowMs)
-      if (sent === Sent.NOTHING) break
-      if (sent === Sent.BLOCKED) return Spoken.BLOCKED
-      if (--left === 0) return Spoken.MORE
-    }
-    if (this.probeDue) {
-      if (!tcp.output.segment(this, (snd.una - 1) | 0, 0, ACK)) return Spoken.BLOCKED
-      this.probeDue = false
-      this.segmentsOut++
-    }
-    if (rcv.ackNow || rcv.updateDue) {
-      if (!tcp.output.segment(this, snd.nxt, 0, ACK)) return Spoken.BLOCKED
-      this.segmentsOut++
-    }
-    if (this.deadlines.rtx === Rtx.OFF && snd.pending && snd.flight.count === 0) this.deadlines.armPersist()
-    return Spoken.DONE
+    return speakConnection(this, quantum)
   }
 
   /** The sender has emitted data or FIN (a retransmission or not). */
@@ -342,21 +295,8 @@ export class Connection implements RawConnection, Flow, Tellable {
   }
 
   sendReset(): void {
-    const b = this.tcp.output.bareSegment
-    b.sourcePort = this.localPort
-    b.destinationPort = this.remotePort
-    b.seq = this.snd.nxt
-    b.ack = this.rcv.nxt
-    b.flags = RST | ACK
-    b.wnd = 0
-    b.mss = 0
-    b.windowScale = -1
-    b.sackPermitted = false
-    b.hasTimestamps = this.timestamps
-    b.tsVal = this.tsNow()
-    b.tsEcr = this.tsRecent
     this.tcp.counters.values[C.tcpOutRsts]++
-    this.tcp.output.bare(this.route, this.localAddress, this.remoteAddress, this.tos, this.ttl)
+    this.tcp.output.reset(this)
   }
 
   // ---------------------------------------------------------------- ending
@@ -520,11 +460,4 @@ export class Connection implements RawConnection, Flow, Tellable {
 
 function outside(buf: Uint8Array, off: number, len: number): NetError {
   return invalidArgument(`${len} bytes at ${off} lie outside the buffer of ${buf.length}`, 'ERR_OUT_OF_RANGE')
-}
-
-/** The smallest shift that lets a 16-bit field express `bytes` (RFC 7323 section 2.3). */
-export function scaleFor(bytes: number): number {
-  let shift = 0
-  while (shift < MAX_WINDOW_SCALE && 0xffff << shift < bytes) shift++
-  return shift
 }

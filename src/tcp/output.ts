@@ -25,6 +25,7 @@ import {
   OPT_TIMESTAMPS_LENGTH,
   OPT_WINDOW_SCALE,
   OPT_WINDOW_SCALE_LENGTH,
+  RST,
   SYN,
   TCP,
   TCP_HEADER,
@@ -137,6 +138,24 @@ export class Output {
     b.tsVal = c.tsNow()
     b.tsEcr = (flags & ACK) !== 0 ? c.tsRecent : 0
     return this.bare(c.route, c.localAddress, c.remoteAddress, c.tos, c.ttl)
+  }
+
+  /** RST with everything a peer may check (RFC 9293 section 3.10.7.1; RFC 5961: exactly SND.NXT). Best effort. */
+  reset(c: Connection): void {
+    const b = this.bareSegment
+    b.sourcePort = c.localPort
+    b.destinationPort = c.remotePort
+    b.seq = c.snd.nxt
+    b.ack = c.rcv.nxt
+    b.flags = RST | ACK
+    b.wnd = 0
+    b.mss = 0
+    b.windowScale = -1
+    b.sackPermitted = false
+    b.hasTimestamps = c.timestamps
+    b.tsVal = c.tsNow()
+    b.tsEcr = c.tsRecent
+    this.bare(c.route, c.localAddress, c.remoteAddress, c.tos, c.ttl)
   }
 
   /** Sends `bareSegment` along a route. */

@@ -8,12 +8,10 @@
 import { Address, ANY, address as parse } from '../base/address.ts'
 import { get16, get32 } from '../base/bytes.ts'
 import { sumBytes } from '../base/checksum.ts'
-import type { Clock } from '../base/clock.ts'
 import type { TcpConfig } from '../base/config.ts'
 import { Counters } from '../base/counters.ts'
-import { invalidArgument, NetError } from '../base/errors.ts'
+import { invalidArgument, NetError, wordsOf } from '../base/errors.ts'
 import { BufferPool } from '../base/pool.ts'
-import type { Random } from '../base/random.ts'
 import { HalfSipHash } from '../base/siphash.ts'
 import type { TellList } from '../base/tell.ts'
 import type { Timers } from '../base/timers.ts'
@@ -21,49 +19,28 @@ import type { ErrorReport, Ip, Protocol } from '../ip/ip.ts'
 import { type Packet, PROTO_TCP, To } from '../ip/packet.ts'
 import { pseudoSum } from '../ip/pseudo-header.ts'
 import { Route, RouteKind } from '../ip/route.ts'
-import type { Frame } from '../netif/frame.ts'
 import { CSUM_MASK, CSUM_NONE } from '../netif/netif.ts'
 import { congestionControl } from './algorithms.ts'
 import type { ConnectionHandler, ListenerHandler, ListenOptions, OpenOptions, RawConnection, RawListener, RawTcp } from './api.ts'
-import { Connection, Spoken } from './connection.ts'
+import { ChallengeLimit } from './challenge.ts'
+import { Connection } from './connection.ts'
+import type { TcpClock, TcpDeps } from './deps.ts'
 import { FlightPool } from './flight.ts'
 import { type Flow, FlowTable } from './flows.ts'
 import { receiveIcmpError } from './icmp-errors.ts'
 import { Listener, SynReceived } from './listener.ts'
+import { Listeners } from './listeners.ts'
 import { Output } from './output.ts'
 import { type Path, Paths } from './path.ts'
 import { Secrets } from './ports.ts'
 import type { Rto } from './rto.ts'
 import { Segment } from './segment.ts'
 import { later } from './seq.ts'
+import { Spoken } from './speaking.ts'
 import { State } from './state.ts'
 import { C, TCP_COUNTERS } from './tcp-counters.ts'
 import { TimeWait, TimeWaits } from './time-wait.ts'
 import { ACK, DEFAULT_MSS_V4, DEFAULT_MSS_V6, RST, TCP_HEADER } from './wire.ts'
-
-/** The time of the turn, in both units. */
-export interface TcpClock extends Clock {
-  readonly nowUs: number
-}
-
-/** What the layer needs from the stack. */
-export interface TcpDeps {
-  ip: Ip
-  frame: Frame
-  timers: Timers
-  /** Set once per turn. */
-  clock: TcpClock
-  random: Random
-  config: TcpConfig
-  ttl: number
-  tell: TellList
-  pool?: BufferPool
-  /** A turn is wanted: somebody is on the dirty list. */
-  wake(): void
-  /** Something is open that keeps the process alive; `release` is called as often as `hold`. */
-  hold(): void
-  release(): void
-}
 
 export class Tcp implements Protocol, RawTcp {
   readonly counters = new Counters(TCP_COUNTERS)
@@ -82,16 +59,14 @@ export class Tcp implements Protocol, RawTcp {
   readonly defaultTtl: number
   /** Full connections, whatever their state. */
   openConnections = 0
-  private readonly listeners = new Map<number, Listener[]>()
+  private readonly listeners = new Listeners()
   private readonly segment: Segment
   private readonly deps: TcpDeps
   /** Two arrays that only grow, as in TellList. */
   private dirty: (Connection | null)[] = []
   private spare: (Connection | null)[] = []
   private dirtyCount = 0
-  /** Challenge ACKs left in this second (RFC 5961 section 7). */
-  private challenges = 0
-  private challengeSecond = 0
+  private readonly challenges: ChallengeLimit
   private readonly scratchRoute = new Route()
 
   constructor(deps: TcpDeps, packet: Packet) {
@@ -109,6 +84,7 @@ export class Tcp implements Protocol, RawTcp {
     this.paths = new Paths(this.secrets)
     this.timeWaits = new TimeWaits(this)
     this.segment = new Segment(packet)
+    this.challenges = new ChallengeLimit(deps.config.challengeAcksPerSecond, deps.random)
     congestionControl(deps.config.congestion) // a wrong name is said now, not at the first connection
   }
 
@@ -148,7 +124,7 @@ export class Tcp implements Protocol, RawTcp {
       this.counters.values[C.dropBadSource]++ // RFC 9293 MUST-63
       return
     }
-    const listener = this.findListener(packet.destination, seg.destinationPort)
+    const listener = this.listeners.find(packet.destination, seg.destinationPort)
     if (listener !== null) {
       listener.receive(seg, this.secrets.isn(packet.destination, seg.destinationPort, packet.source, seg.sourcePort, this.clock))
       return
@@ -163,7 +139,7 @@ export class Tcp implements Protocol, RawTcp {
    */
   succeed(old: TimeWait, seg: Segment): boolean {
     const { packet } = seg
-    const listener = this.findListener(packet.destination, seg.destinationPort)
+    const listener = this.listeners.find(packet.destination, seg.destinationPort)
     if (listener === null) return false
     this.timeWaits.remove(old)
     this.counters.values[C.tcpTimeWaitRecycled]++
@@ -258,21 +234,11 @@ export class Tcp implements Protocol, RawTcp {
     return more
   }
 
-  /** RFC 5961 section 7 with a limit that varies, so that it cannot be used to count others' connections (CVE-2016-5696). */
+  /** A challenge ACK may be sent; counted either way. */
   mayChallenge(): boolean {
-    const second = (this.clock.nowMs / 1000) | 0
-    if (second !== this.challengeSecond) {
-      this.challengeSecond = second
-      const half = this.config.challengeAcksPerSecond >> 1
-      this.challenges = half + ((this.deps.random.int32() >>> 1) % (half + 1))
-    }
-    if (this.challenges <= 0) {
-      this.counters.values[C.dropChallengeLimit]++
-      return false
-    }
-    this.challenges--
-    this.counters.values[C.tcpChallengeAcks]++
-    return true
+    const may = this.challenges.take(this.clock.nowMs)
+    this.counters.values[may ? C.tcpChallengeAcks : C.dropChallengeLimit]++
+    return may
   }
 
   // ----------------------------------------------------------------- calls
@@ -350,67 +316,30 @@ export class Tcp implements Protocol, RawTcp {
     const local =
       options.address === undefined ? ANY : typeof options.address === 'string' ? parse(options.address) : options.address.clone()
     if (!local.isUnspecified && !this.ip.isLocal(local)) {
-      throw new NetError('EADDRNOTAVAIL', {
-        syscall: 'listen',
-        address: local.toString(),
-        port: options.port,
-        message: `listen EADDRNOTAVAIL: address not available ${local}:${options.port}`,
-      })
+      throw listenError('EADDRNOTAVAIL', local, options.port)
     }
     const port = options.port !== 0 ? options.port : this.freeListenPort(local)
-    if (this.isPortTaken(local, port)) {
-      throw new NetError('EADDRINUSE', {
-        syscall: 'listen',
-        address: local.toString(),
-        port,
-        message: `listen EADDRINUSE: address already in use ${local.isV4 ? local : local}:${port}`,
-      })
+    if (this.listeners.isTaken(local, port)) {
+      throw listenError('EADDRINUSE', local, port)
     }
     const listener = new Listener(this, local, port, handler, options.backlog ?? this.config.backlog)
     listener.ref = options.ref !== false
     if (listener.ref) this.deps.hold()
     if (options.noDelay !== undefined) listener.noDelay = options.noDelay
     if (options.keepAlive !== undefined) listener.keepAlive = options.keepAlive
-    const list = this.listeners.get(port)
-    if (list === undefined) this.listeners.set(port, [listener])
-    else list.push(listener)
+    this.listeners.add(listener)
     return listener
   }
 
   private freeListenPort(local: Address): number {
     const { ephemeralFirst, ephemeralLast } = this.config
-    const port = this.secrets.pickPort(local, ANY, 0, ephemeralFirst, ephemeralLast, (p) => !this.isPortTaken(local, p))
-    if (port === 0) throw new NetError('EADDRINUSE', { syscall: 'listen', address: local.toString(), port: 0 })
+    const port = this.secrets.pickPort(local, ANY, 0, ephemeralFirst, ephemeralLast, (p) => !this.listeners.isTaken(local, p))
+    if (port === 0) throw listenError('EADDRINUSE', local, 0)
     return port
   }
 
-  private isPortTaken(local: Address, port: number): boolean {
-    const list = this.listeners.get(port)
-    if (list === undefined) return false
-    return list.some((l) => l.localAddress.isUnspecified || local.isUnspecified || l.localAddress.equals(local))
-  }
-
-  /** The listener for an address and port: the one bound to the address before the one bound to all. */
-  private findListener(local: Address, port: number): Listener | null {
-    const list = this.listeners.get(port)
-    if (list === undefined) return null
-    let any: Listener | null = null
-    for (let i = 0; i < list.length; i++) {
-      const l = list[i]
-      if (l.localAddress.equals(local)) return l
-      // 0.0.0.0 is IPv4 only; :: takes both families (RFC 3493 section 5.3).
-      if (l.localAddress.isUnspecified && (!l.localAddress.isV4 || local.isV4)) any = l
-    }
-    return any
-  }
-
   removeListener(l: Listener): void {
-    const list = this.listeners.get(l.localPort)
-    if (list === undefined) return
-    const i = list.indexOf(l)
-    if (i >= 0) list.splice(i, 1)
-    if (i >= 0 && l.ref) this.deps.release()
-    if (list.length === 0) this.listeners.delete(l.localPort)
+    if (this.listeners.remove(l) && l.ref) this.deps.release()
   }
 
   /** Every connection, handshake and TIME-WAIT, for listings. */
@@ -423,7 +352,7 @@ export class Tcp implements Protocol, RawTcp {
   }
 
   allListeners(): Listener[] {
-    return [...this.listeners.values()].flat()
+    return this.listeners.all()
   }
 
   /** Resets and forgets everything. */
@@ -491,6 +420,11 @@ export class Tcp implements Protocol, RawTcp {
 
 function connectError(code: string, remote: Address, port: number): NetError {
   return new NetError(code, { syscall: 'connect', address: remote.toString(), port })
+}
+
+function listenError(code: string, local: Address, port: number): NetError {
+  const address = local.toString()
+  return new NetError(code, { syscall: 'listen', address, port, message: `listen ${code}: ${wordsOf(code)} ${address}:${port}` })
 }
 
 function checkPort(port: number, name: string, min: number): void {

@@ -1,0 +1,43 @@
+/** What a connection emits at the end of a turn, in order of urgency: SYN, retransmissions, new data, a probe, a pure ACK. */
+import type { Connection } from './connection.ts'
+import { Rtx } from './deadlines.ts'
+import { Sent } from './sender.ts'
+import { State } from './state.ts'
+import { ACK, SYN } from './wire.ts'
+
+/** What `speak` came to. */
+export const Spoken = { DONE: 0, MORE: 1, BLOCKED: 2 } as const
+
+/** Emits what is due, at most `quantum` data segments. Returns one of `Spoken`. */
+export function speakConnection(c: Connection, quantum: number): number {
+  if (c.state === State.CLOSED) return Spoken.DONE
+  const { snd, rcv, tcp } = c
+  if (c.routeGeneration !== tcp.ip.generation) c.refreshRoute()
+  if (c.synDue) {
+    const flags = c.state === State.SYN_RECEIVED ? SYN | ACK : SYN
+    if (!tcp.output.syn(c, flags)) return Spoken.BLOCKED
+    c.synDue = false
+    c.segmentsOut++
+    c.synSentUs = tcp.clock.nowUs
+    if (c.deadlines.rtx === Rtx.OFF) c.deadlines.armRetransmit()
+  }
+  if (c.state < State.ESTABLISHED) return Spoken.DONE
+  let left = quantum
+  for (;;) {
+    const sent = snd.next(c, tcp.clock.nowUs, tcp.clock.nowMs)
+    if (sent === Sent.NOTHING) break
+    if (sent === Sent.BLOCKED) return Spoken.BLOCKED
+    if (--left === 0) return Spoken.MORE
+  }
+  if (c.probeDue) {
+    if (!tcp.output.segment(c, (snd.una - 1) | 0, 0, ACK)) return Spoken.BLOCKED
+    c.probeDue = false
+    c.segmentsOut++
+  }
+  if (rcv.ackNow || rcv.updateDue) {
+    if (!tcp.output.segment(c, snd.nxt, 0, ACK)) return Spoken.BLOCKED
+    c.segmentsOut++
+  }
+  if (c.deadlines.rtx === Rtx.OFF && snd.pending && snd.flight.count === 0) c.deadlines.armPersist()
+  return Spoken.DONE
+}

@@ -11,7 +11,7 @@
  * acknowledge and none can misplace.
  */
 import type { Address } from '../base/address.ts'
-import { invalidArgument, NetError } from '../base/errors.ts'
+import { NetError } from '../base/errors.ts'
 import type { Tellable } from '../base/tell.ts'
 import type { Route } from '../ip/route.ts'
 import type { ConnectionHandler, ConnectionInfo, RawConnection } from './api.ts'
@@ -31,7 +31,7 @@ import { speakConnection } from './speaking.ts'
 import { STATE_NAMES, State } from './state.ts'
 import type { Tcp } from './tcp.ts'
 import { C } from './tcp-counters.ts'
-import { connectionError, News, NO_HANDLER, tellHandler } from './telling.ts'
+import { connectionError, News, NO_HANDLER, outsideBuffer, tellHandler } from './telling.ts'
 
 export class Connection implements RawConnection, Flow, Tellable {
   handler: ConnectionHandler = NO_HANDLER
@@ -244,9 +244,9 @@ export class Connection implements RawConnection, Flow, Tellable {
   /** A valid RST. */
   reset(): void {
     this.tcp.counters.values[C.tcpEstabResets]++
-    if (this.state === State.SYN_RECEIVED) this.fail('ECONNREFUSED')
+    if (this.state === State.SYN_RECEIVED) this.finish('ECONNREFUSED')
     else if (this.state === State.CLOSING || this.state === State.LAST_ACK) this.finish(null)
-    else this.fail('ECONNRESET')
+    else this.finish('ECONNRESET')
   }
 
   // ---------------------------------------------------------------- telling
@@ -315,10 +315,6 @@ export class Connection implements RawConnection, Flow, Tellable {
     this.notify(News.CLOSE)
   }
 
-  fail(code: string): void {
-    this.finish(code)
-  }
-
   /** To CLOSED. `code`: why, or null for a regular end. */
   finish(code: string | null): void {
     if (this.isClosed) return
@@ -371,9 +367,9 @@ export class Connection implements RawConnection, Flow, Tellable {
   }
 
   write(buf: Uint8Array, off: number, len: number): number {
-    if (!this.isWritable) this.refuseWrite()
+    if (!this.isWritable) throw this.error !== null ? connectionError(this) : new NetError('EPIPE', { syscall: 'write' })
     // Pooled memory holds what others wrote before: bytes that are not the caller's must never leave.
-    if (off < 0 || len < 0 || off + len > buf.length) throw outside(buf, off, len)
+    if (off < 0 || len < 0 || off + len > buf.length) throw outsideBuffer(buf, off, len)
     const { snd } = this
     const n = Math.min(len, snd.room)
     if (n < len) snd.wantWritable = true
@@ -383,11 +379,6 @@ export class Connection implements RawConnection, Flow, Tellable {
       this.tcp.markDirty(this)
     }
     return n
-  }
-
-  private refuseWrite(): never {
-    if (this.error !== null) throw connectionError(this)
-    throw new NetError('EPIPE', { syscall: 'write' })
   }
 
   writeUrgent(buf: Uint8Array, off: number, len: number): number {
@@ -456,8 +447,4 @@ export class Connection implements RawConnection, Flow, Tellable {
   info(): ConnectionInfo {
     return describeConnection(this)
   }
-}
-
-function outside(buf: Uint8Array, off: number, len: number): NetError {
-  return invalidArgument(`${len} bytes at ${off} lie outside the buffer of ${buf.length}`, 'ERR_OUT_OF_RANGE')
 }

@@ -145,7 +145,7 @@ export class Deadlines extends Timed {
       if (((now - this.firstRetryMs) | 0) < this.userTimeoutMs) return false
     } else if (this.retries <= most) return false
     this.c.tcp.counters.values[C.tcpAbortOnTimeout]++
-    this.c.fail(this.c.softError ?? 'ETIMEDOUT')
+    this.c.finish(this.c.softError ?? 'ETIMEDOUT')
     return true
   }
 
@@ -170,7 +170,7 @@ export class Deadlines extends Timed {
     ) {
       tcp.counters.values[C.tcpAbortOnKeepAlive]++
       this.c.sendReset()
-      this.c.fail(this.c.softError ?? 'ETIMEDOUT')
+      this.c.finish(this.c.softError ?? 'ETIMEDOUT')
       return
     }
     this.keepUnanswered++

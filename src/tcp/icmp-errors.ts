@@ -25,7 +25,8 @@ export function receiveIcmpError(c: Connection, report: ErrorReport, seq: number
   }
   const opening = c.state === State.SYN_SENT || c.state === State.SYN_RECEIVED
   // Hard errors end a connection only while it is opening; later they are soft (RFC 5927 section 5.2).
-  if (opening && report.kind !== ErrorKind.TIME_EXCEEDED && report.kind !== ErrorKind.PARAMETER_PROBLEM) c.fail(report.errorCode)
+  if (opening && report.kind !== ErrorKind.TIME_EXCEEDED && report.kind !== ErrorKind.PARAMETER_PROBLEM)
+    c.finish(report.errorCode)
   else c.softError = report.errorCode
 }
 

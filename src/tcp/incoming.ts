@@ -26,7 +26,7 @@ export function receiveInSynSent(c: Connection, seg: Segment): void {
     return
   }
   if ((seg.flags & RST) !== 0) {
-    if (hasAck) c.fail('ECONNREFUSED')
+    if (hasAck) c.finish('ECONNREFUSED')
     else n[C.dropUnacceptableReset]++
     return
   }

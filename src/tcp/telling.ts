@@ -1,5 +1,5 @@
 /** What a connection tells its application, in the tell step of the turn. */
-import { NetError } from '../base/errors.ts'
+import { invalidArgument, NetError } from '../base/errors.ts'
 import type { ConnectionHandler } from './api.ts'
 import type { Connection } from './connection.ts'
 import { State } from './state.ts'
@@ -46,4 +46,9 @@ export function connectionError(c: Connection): NetError {
     ? { syscall: 'read' }
     : { syscall: 'connect', address: c.remoteAddress.toString(), port: c.remotePort }
   return new NetError(code, place)
+}
+
+/** A range that the caller's buffer does not have: taking it would send memory that is not the caller's. */
+export function outsideBuffer(buf: Uint8Array, off: number, len: number): NetError {
+  return invalidArgument(`${len} bytes at ${off} lie outside the buffer of ${buf.length}`, 'ERR_OUT_OF_RANGE')
 }

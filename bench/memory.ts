@@ -6,6 +6,7 @@
  * frame, ring, reader), which all tables of this benchmark include.
  */
 
+import { allocate } from '../src/base/arena.ts'
 import { createPipe } from '../src/link/pipe.ts'
 import { createStack, type NodeStack } from '../src/node/stack.ts'
 import type { RawConnection } from '../src/tcp/api.ts'
@@ -82,8 +83,8 @@ class Meter {
 
 function bulkRaw(offload: boolean, seconds: number): Promise<Result> {
   const { client, server } = world(offload)
-  const block = new Uint8Array(BLOCK).fill(0x61)
-  const sink = new Uint8Array(BLOCK)
+  const block = allocate(BLOCK).fill(0x61)
+  const sink = allocate(BLOCK)
   return new Promise((resolve) => {
     let heap = 0
     let segments = 0

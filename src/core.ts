@@ -2,8 +2,9 @@
  * `tapstack/core`: the pure stack. Nothing in here, nor in what it imports, is Node's: it runs in browsers, workers, Deno and Bun.
  */
 
-// Addresses, time, randomness, configuration, errors
 export { Address, address, Prefix, parseAddress, prefix } from './base/address.ts'
+// Addresses, buffers, time, randomness, configuration, errors
+export { allocate } from './base/arena.ts'
 export type { Host, Task, TimerHandle } from './base/clock.ts'
 export { type Config, type ConfigOverrides, defaults } from './base/config.ts'
 export { type ErrorPlace, NetError } from './base/errors.ts'

@@ -74,3 +74,11 @@ class Arena {
 
 /** The arena of this process: memory is all that stacks share. */
 export const arena = new Arena()
+
+/**
+ * A buffer for long use, cut from the arena while there is room: `connection.read` and `connection.write` (raw shape) into and from it make no
+ * garbage at all. For buffers that are made once and kept; they are not returned. Contents undefined.
+ */
+export function allocate(length: number): Uint8Array {
+  return arena.take(length)
+}

@@ -12,6 +12,8 @@ export class ByteRing {
   private buf: Uint8Array | null = null
   private head = 0
   private disowned = false
+  /** What the next buffer may begin with: half of the last one, so that a busy ring does not double its way up again and again. */
+  private hint = 0
   /** Contiguous bytes from offset 0. */
   length = 0
   /** One past the highest offset that holds bytes; >= length, larger while there are holes. */
@@ -100,7 +102,10 @@ export class ByteRing {
   }
 
   private release(): void {
-    if (this.buf !== null && !this.disowned) this.pool.give(this.buf)
+    if (this.buf !== null) {
+      this.hint = this.buf.length >> 1
+      if (!this.disowned) this.pool.give(this.buf)
+    }
     this.disowned = false
     this.buf = null
     this.head = 0
@@ -108,7 +113,7 @@ export class ByteRing {
 
   private grow(need: number): void {
     const old = this.buf
-    const next = this.pool.take(old === null ? need : Math.max(need, old.length * 2))
+    const next = this.pool.take(Math.max(need, old === null ? this.hint : old.length * 2))
     if (old !== null) {
       const first = Math.min(this.high, old.length - this.head)
       copyBytes(old, this.head, next, 0, first)

@@ -2,7 +2,7 @@
 /** The command `tapstack` as a process: standard output, signals, exit code. What it does is in run.ts. */
 import about from '../../package.json' with { type: 'json' }
 import { openLink } from '../backend/open-link.ts'
-import { NodeHost, nodeRandom } from '../node/host.ts'
+import { nodeHost, nodeRandom } from '../node/host.ts'
 import { print } from './print.ts'
 import { run } from './run.ts'
 import { stopSignal } from './stop.ts'
@@ -13,7 +13,7 @@ const code = await run(
     out: print,
     err: (line) => process.stderr.write(`${line}\n`),
     openLink,
-    platform: { host: new NodeHost(), random: nodeRandom },
+    platform: { host: nodeHost, random: nodeRandom },
     stop: stopSignal(),
   },
   about.version,

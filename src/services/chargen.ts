@@ -5,6 +5,7 @@
  * (its own count of bytes says where), the next piece is a contiguous range of the block: to keep a send buffer full is one or two
  * writes each time there is room.
  */
+import { allocate } from '../base/arena.ts'
 import type { NetError } from '../base/errors.ts'
 import { type Random, randomBelow } from '../base/random.ts'
 import type { ConnectionHandler, ListenerHandler, RawConnection } from '../tcp/api.ts'
@@ -23,7 +24,7 @@ const MOST = 512
 
 /** `length` bytes of the pattern, from its beginning. */
 export function pattern(length: number): Uint8Array {
-  const out = new Uint8Array(length)
+  const out = allocate(length)
   for (let i = 0; i < length; i++) {
     const line = Math.floor(i / (LINE + 2))
     const column = i % (LINE + 2)

@@ -4,6 +4,7 @@
  * Over TCP, only as much is read as can be written at once. What cannot be written stays in the receive ring, the window closes, and
  * the peer waits: no byte is lost and none is held twice. FIN is answered after the last byte has gone back.
  */
+import { allocate } from '../base/arena.ts'
 import type { NetError } from '../base/errors.ts'
 import type { ConnectionHandler, ListenerHandler, RawConnection } from '../tcp/api.ts'
 import type { Datagram } from '../udp/receive-queue.ts'
@@ -14,7 +15,7 @@ import type { ServiceWatcher } from './service.ts'
 const PIECE = 64 << 10
 
 export class TcpEcho implements ListenerHandler, ConnectionHandler {
-  private readonly piece = new Uint8Array(PIECE)
+  private readonly piece = allocate(PIECE)
 
   constructor(private readonly watcher: ServiceWatcher = {}) {}
 

@@ -5,6 +5,7 @@
  * Two such services must not talk to each other for ever (CERT CA-1996-01): datagrams from a port where another one may sit are not
  * answered. Nor are those that were sent to everybody: one question must not become a flood of answers.
  */
+import { allocate } from '../base/arena.ts'
 import { Counters, indexOf } from '../base/counters.ts'
 import { Datagram } from '../udp/receive-queue.ts'
 import type { UdpHandler, UdpSocket } from '../udp/socket.ts'
@@ -24,7 +25,7 @@ const ANSWERING_PORTS: readonly number[] = [7, 13, 17, 19, 37]
 
 export class UdpResponder implements UdpHandler {
   readonly counters = new Counters(NAMES)
-  private readonly datagram = new Datagram(new Uint8Array(0x10000))
+  private readonly datagram = new Datagram(allocate(0x10000))
   /** Bytes of an answer that waits for room on the link; -1 when none does. */
   private held = -1
 

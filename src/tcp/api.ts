@@ -43,7 +43,7 @@ export interface RawConnection {
   /**
    * Queues up to `len` bytes for sending and returns how many were taken: fewer (even 0) when the send buffer is full, `onWritable`
    * follows. Throws NetError EPIPE after `shutdown`/`close`, and the connection's error once it broke. Before the handshake is
-   * complete bytes are queued.
+   * complete bytes are queued. Buffers from `allocate` are copied without garbage, others cost a view per call.
    */
   write(buf: Uint8Array, off: number, len: number): number
   /** Moves up to `len` received bytes to `buf`; 0 when there are none now (see `ended`). */

@@ -25,6 +25,12 @@ export const RETRANSMITTED = 4
 export const AMBIGUOUS = 8
 
 const FIRST_RECORDS = 16
+const POOL_CLASSES = 10
+const POOL_BYTES = 256 << 10
+
+function sizeOf(log: Int32Array): number {
+  return 31 - Math.clz32(log.length / (FIRST_RECORDS * STRIDE))
+}
 
 /**
  * SACK may cut records only while there are fewer. An honest receiver's ranges end where segments ended, and losses are few; thousands of
@@ -34,19 +40,29 @@ const MAX_CUT_RECORDS = 1024
 
 /** Logs of connections that have nothing in flight, for reuse: an idle connection holds none. */
 export class FlightPool {
-  /** A stack with a count of its own: an array that is popped empty loses its memory. */
-  private readonly free: (Int32Array | null)[] = []
-  private count = 0
+  /** By doublings of the first size: stacks with counts of their own (an array that is popped empty loses its memory). */
+  private readonly free: (Int32Array | null)[][] = []
+  private readonly counts = new Int32Array(POOL_CLASSES)
 
-  take(): Int32Array {
-    if (this.count === 0) return new Int32Array(FIRST_RECORDS * STRIDE)
-    const log = this.free[--this.count]!
-    this.free[this.count] = null
+  constructor() {
+    for (let i = 0; i < POOL_CLASSES; i++) this.free.push([])
+  }
+
+  /** A log of `FIRST_RECORDS << size` records; contents undefined. */
+  take(size = 0): Int32Array {
+    const n = size < POOL_CLASSES ? this.counts[size] : 0
+    if (n === 0) return new Int32Array((FIRST_RECORDS << size) * STRIDE)
+    const log = this.free[size][n - 1]!
+    this.free[size][n - 1] = null
+    this.counts[size] = n - 1
     return log
   }
 
   give(log: Int32Array): void {
-    if (log.length === FIRST_RECORDS * STRIDE && this.count < 256) this.free[this.count++] = log
+    const size = sizeOf(log)
+    // Many small ones, few large ones: 256 KB at most of each size.
+    if (size >= POOL_CLASSES || this.counts[size] * log.byteLength >= POOL_BYTES) return
+    this.free[size][this.counts[size]++] = log
   }
 }
 
@@ -333,11 +349,12 @@ export class Flight {
 
   private grow(): void {
     const old = this.log!
-    const next = new Int32Array(old.length * 2)
+    const next = this.pool.take(sizeOf(old) + 1)
     for (let i = 0; i < this.count; i++) {
       const from = this.at(i)
       for (let k = 0; k < STRIDE; k++) next[i * STRIDE + k] = old[from + k]
     }
+    this.pool.give(old)
     this.log = next
     this.head = 0
   }

@@ -3,6 +3,7 @@
  * stacks over a pipe on virtual time, the raw shape; after a warm-up the heap is cleaned, the work is done with the collector idle (a
  * young generation large enough), and what `heapUsed` grew by is what was allocated. Prints one line of JSON.
  */
+import { allocate } from '../../src/base/arena.ts'
 import { SeededRandom } from '../../src/base/random.ts'
 import { createPipe } from '../../src/link/pipe.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
@@ -18,8 +19,8 @@ const a = new Stack({ host, random: new SeededRandom(1) })
 const b = new Stack({ host, random: new SeededRandom(2) })
 a.attach(endA, { addresses: ['10.0.0.1/24'] })
 b.attach(endB, { addresses: ['10.0.0.2/24'] })
-const piece = new Uint8Array(1 << 16)
-const sink = new Uint8Array(1 << 16)
+const piece = allocate(1 << 16)
+const sink = allocate(1 << 16)
 
 /** Writes without end. */
 class Source implements ConnectionHandler {

@@ -74,6 +74,15 @@ export async function run(command: string, options: RunOptions = {}): Promise<Ra
   return { code, signal, bytes, out: bytes.toString(), err: Buffer.concat(err).toString(), ms: performance.now() - start }
 }
 
+/**
+ * ping(8) of the stack with these options until `count` answers have come. With a deadline (-w) ping goes on until it has them; without,
+ * it waits for the last one for two round trips only. Returns how many came, and what ping said.
+ */
+export async function pinged(count: number, options: string): Promise<{ received: number; said: string }> {
+  const ran = await run(`exec ping -n -w 15 -c ${count} ${options} ${OURS}`)
+  return { received: Number(/(\d+) received/.exec(ran.out)?.[1] ?? -1), said: ran.out + ran.err }
+}
+
 /** A tool that serves until it is stopped. */
 export class Served {
   said = ''

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import net, { type AddressInfo } from 'node:net'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import type { RawConnection } from '../../../src/tcp/api.ts'
-import { HOST, Lab, type LabOptions, noise, OURS, quietKernel, run, sh, sha256, sysctl } from './lab.ts'
+import { HOST, Lab, type LabOptions, noise, OURS, pinged, quietKernel, run, sh, sha256, sysctl } from './lab.ts'
 
 beforeAll(quietKernel)
 
@@ -90,8 +90,8 @@ describe.each(TAPS)('a tap %s', (_, offload) => {
     const lab = await openLab({ offload, mtu })
     for (const options of [`-M do -s ${mtu - 28}`, '-s 65507']) {
       // One after the other (-A): of two large answers at once, a ping that is slow to read finds only the first in its buffer.
-      const ran = await run(`exec ping -n -q -c 3 -A -W 5 ${options} ${OURS}`)
-      expect(ran.out, ran.err).toContain('3 packets transmitted, 3 received')
+      const { received, said } = await pinged(3, `-q -A ${options}`)
+      expect(received, said).toBeGreaterThanOrEqual(3)
     }
     await echoed(2_000_000)
     await download(lab, 2_000_000)

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { capture } from '../../../src/node/capture-file.ts'
-import { endTcpdump, judged, Lab, MAC, noise, OURS, quietKernel, run, type Served, sha256, tcpdump } from './lab.ts'
+import { endTcpdump, judged, Lab, MAC, noise, OURS, pinged, quietKernel, run, type Served, sha256, tcpdump } from './lab.ts'
 
 beforeAll(quietKernel)
 
@@ -35,29 +35,30 @@ describe.each([
   })
 
   it.each([
-    ['plain', '-c 5 -i 0.01', 5],
-    ['-s 65000, in fragments', '-c 3 -A -s 65000', 3],
-    ['-s 65507, the largest', '-c 2 -A -s 65507', 2],
-    ['-s 1472 -M do, a full frame', '-c 3 -i 0.01 -s 1472 -M do', 3],
-    ['-s 0', '-c 2 -i 0.01 -s 0', 2],
-    ['with a pattern', '-c 2 -i 0.01 -p a5 -s 1001', 2],
-    ['with record route', '-c 1 -R', 1],
-    ['with timestamps', '-c 1 -T tsandaddr', 1],
-    ['to every TTL it likes', '-c 1 -t 1', 1],
+    ['plain', '-i 0.01', 5],
+    ['-s 65000, in fragments', '-A -s 65000', 3],
+    ['-s 65507, the largest', '-A -s 65507', 2],
+    ['-s 1472 -M do, a full frame', '-i 0.01 -s 1472 -M do', 3],
+    ['-s 0', '-i 0.01 -s 0', 2],
+    ['with a pattern', '-i 0.01 -p a5 -s 1001', 2],
+    ['with record route', '-R', 1],
+    ['with timestamps', '-T tsandaddr', 1],
+    ['to every TTL it likes', '-t 1', 1],
   ])('answers ping %s', async (_, options, count) => {
-    const ran = await run(`exec ping -n -W 5 ${options} ${OURS}`)
-    expect(ran.out, ran.err).toContain(`${count} packets transmitted, ${count} received, 0% packet loss`)
-    expect(ran.code).toBe(0)
-    expect(ran.out).not.toMatch(/wrong data|DUP|BAD CHECKSUM/)
+    const { received, said } = await pinged(count, options)
+    expect(received, said).toBeGreaterThanOrEqual(count)
+    expect(said).not.toMatch(/wrong data|DUP|BAD CHECKSUM/)
+    expect(lab.counter('icmp', 'icmpOutEchoReps')).toBe(lab.counter('icmp', 'icmpInEchos'))
     expect(lab.troubles(...known)).toEqual({})
   })
 
   it('answers 10,000 pings of a flood, each once', async () => {
     const before = lab.counter('icmp', 'icmpInEchos')
-    const ran = await run(`exec ping -n -q -f -W 5 -c 10000 ${OURS}`)
-    expect(ran.out, ran.err).toContain('10000 packets transmitted, 10000 received, 0% packet loss')
-    expect(ran.out).not.toContain('duplicates')
-    expect(lab.counter('icmp', 'icmpInEchos') - before).toBe(10_000)
+    const { received, said } = await pinged(10_000, '-q -f')
+    expect(received, said).toBeGreaterThanOrEqual(10_000)
+    expect(said).not.toContain('duplicates')
+    expect(lab.counter('icmp', 'icmpInEchos') - before).toBeGreaterThanOrEqual(10_000)
+    expect(lab.counter('icmp', 'icmpOutEchoReps')).toBe(lab.counter('icmp', 'icmpInEchos'))
     expect(lab.troubles(...known)).toEqual({})
   })
 

@@ -12,6 +12,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     // Forks, not threads: some tests need a main thread (libuv's default loop), and a crash takes only its file along.
     pool: 'forks',
+    // Every core: the default leaves one idle, which is half of a small machine.
+    maxWorkers: '100%',
     testTimeout: 20_000,
   },
 })

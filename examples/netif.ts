@@ -1,6 +1,5 @@
 // A NetIf of one's own: Ethernet frames as messages of a MessagePort (a worker, another window, an emulator in the page).
-import { FrameQueue } from '../src/link/frame-queue.ts'
-import type { NetIf, NetIfSink } from '../src/netif/netif.ts'
+import { FrameQueue, type NetIf, type NetIfSink } from 'tapstack/core'
 
 /** What the link needs of a port: worker_threads, browsers and v86 all have it. */
 export interface Port {

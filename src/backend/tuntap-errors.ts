@@ -43,7 +43,13 @@ export function openFailed(kind: Kind, name: string, errno: number): NetError {
     })
   }
   if (errno === EPERM || errno === EACCES) {
-    return new NetError(code, { ...place, message: `${tried}permission denied: ${permissionHelp(kind, name)}` })
+    // Nothing but the file's mode is in the way yet: not even a network namespace of one's own would help.
+    return new NetError(code, {
+      ...place,
+      message:
+        `${tried}permission denied: run it with sudo, or open the device to users with \`sudo chmod 666 ${TUN_DEVICE}\` ` +
+        `(its usual mode) and then ${permissionHelp(kind, name)}`,
+    })
   }
   return new NetError(code, { ...place, message: `${tried}the kernel refused` })
 }

@@ -56,7 +56,9 @@ export class UdpResponder implements UdpHandler {
   private send(socket: UdpSocket, length: number): void {
     const { datagram } = this
     try {
-      if (socket.send(datagram.buf, 0, length, datagram.address, datagram.port)) this.counters.values[C.answers]++
+      // From the address that was asked: with several, routing might choose another.
+      if (socket.send(datagram.buf, 0, length, datagram.address, datagram.port, datagram.localAddress))
+        this.counters.values[C.answers]++
       else this.held = length
     } catch {
       // No way back to whoever asked (its address may be forged): nobody to tell.

@@ -57,6 +57,7 @@ export class Listener implements RawListener, Tellable {
       return
     }
     if ((seg.flags & ACK) !== 0) {
+      n[C.dropNoSocket]++ // of a connection that is not, or no longer, ours
       tcp.resetFor(seg)
       return
     }

@@ -39,6 +39,8 @@ export class UdpSocket implements Tellable {
   readonly ipv6Only: boolean
   readonly reuseAddress: boolean
   readonly ref: boolean
+  /** The kept route has a source that a single send asked for. */
+  pinned = false
   readonly boundInterface: Interface | null
   /** SO_BROADCAST: without it, sending to a broadcast address is EACCES. */
   broadcast = false
@@ -141,10 +143,11 @@ export class UdpSocket implements Tellable {
    * Sends one datagram of `len` bytes at `buf[off]`, to the connected peer when `remote` is null. True: sent (which, with UDP,
    * promises nothing). False: the link is full, nothing was sent, `onWritable` follows. Binds first if that was not done. Throws
    * NetError: EDESTADDRREQ, EISCONN, EMSGSIZE, EACCES, ENETUNREACH, EHOSTUNREACH, EADDRNOTAVAIL, ENETDOWN, EINVAL, EAFNOSUPPORT,
-   * EBADF once closed.
+   * EBADF once closed. `source`: one of our addresses to send from, as an answer comes from the address that was asked
+   * (RFC 1122 section 4.1.3.5); otherwise the bound one, or routing's choice.
    */
-  send(buf: Uint8Array, off: number, len: number, remote: Address | null, port: number): boolean {
-    return this.udp.send(this, buf, off, len, remote, port)
+  send(buf: Uint8Array, off: number, len: number, remote: Address | null, port: number, source: Address | null = null): boolean {
+    return this.udp.send(this, buf, off, len, remote, port, source)
   }
 
   /** Moves the first waiting datagram to `into`. False: there is none. */

@@ -222,7 +222,15 @@ export class Udp implements Protocol {
     if (socket.localAddress.isUnspecified) socket.localAddress.copy(socket.route.source)
   }
 
-  send(socket: UdpSocket, buf: Uint8Array, off: number, len: number, remote: Address | null, port: number): boolean {
+  send(
+    socket: UdpSocket,
+    buf: Uint8Array,
+    off: number,
+    len: number,
+    remote: Address | null,
+    port: number,
+    source: Address | null,
+  ): boolean {
     if (socket.closed) throw new NetError('EBADF', { syscall: 'send' })
     if (socket.connected) {
       if (remote !== null) throw refusal('EISCONN', 'send', remote, port)
@@ -233,7 +241,10 @@ export class Udp implements Protocol {
     if (off < 0 || len < 0 || off + len > buf.length) throw refusal('EINVAL', 'send', to, toPort)
     if (socket.localPort === 0) this.bind(socket, socket.any, 0)
     const { route } = socket
-    if (route.generation !== this.ip.generation || !route.destination.equals(to)) this.findRoute(socket, to, toPort, 'send')
+    const isKept = source === null ? !socket.pinned : socket.pinned && route.source.equals(source)
+    if (!isKept || route.generation !== this.ip.generation || !route.destination.equals(to)) {
+      this.findRoute(socket, to, toPort, 'send', source)
+    }
     if (route.kind === RouteKind.BROADCAST && !socket.broadcast) throw refusal('EACCES', 'send', to, toPort)
     const family = to.isV4 ? this.ip.v4! : this.ip.v6!
     const length = UDP_HEADER + len
@@ -279,13 +290,14 @@ export class Udp implements Protocol {
   }
 
   /** Makes the socket's route lead to `to`; throws what stands against it. */
-  private findRoute(socket: UdpSocket, to: Address, port: number, syscall: string): void {
+  private findRoute(socket: UdpSocket, to: Address, port: number, syscall: string, source: Address | null = null): void {
     const { route, localAddress: local } = socket
     if (to.isV4 ? socket.ipv6Only : socket.family === 4) throw refusal('EAFNOSUPPORT', syscall, to, port)
     if (!local.isUnspecified && local.isV4 !== to.isV4) throw refusal('EAFNOSUPPORT', syscall, to, port)
     // Groups and broadcast addresses can be heard at, not sent from.
-    const source = local.isMulticast || this.isBroadcast(local) ? socket.any : local
-    const code = this.ip.route(to, source, socket.boundInterface, route)
+    const usual = local.isMulticast || this.isBroadcast(local) ? socket.any : local
+    socket.pinned = source !== null
+    const code = this.ip.route(to, source ?? usual, socket.boundInterface, route)
     if (code === null) return
     route.generation = (this.ip.generation - 1) | 0
     throw refusal(code, syscall, to, port)

@@ -41,6 +41,23 @@ describe('services over UDP', () => {
     expect(ask(large, 7)).toEqual([large])
   })
 
+  it('answers from the address that was asked (RFC 1122 section 4.1.3.5)', () => {
+    const { client, server, world } = lab()
+    void server.interfaces[0].addAddress('10.0.0.9/24')
+    const from: string[] = []
+    const socket = client.udp.open({
+      onReadable(s) {
+        const d = new Datagram(new Uint8Array(64))
+        while (s.receive(d)) from.push(d.address.toString())
+      },
+    })
+    for (const last of [9, 2, 9]) {
+      socket.send(new Uint8Array(4), 0, 4, Address.v4(0x0a000000 | last), 7)
+      world.run(100)
+    }
+    expect(from).toEqual(['10.0.0.9', '10.0.0.2', '10.0.0.9'])
+  })
+
   it('discard is silent, daytime tells the time, chargen at most 512 characters', () => {
     const { ask, services } = lab()
     expect(ask('hello', 9)).toEqual([])

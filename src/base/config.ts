@@ -132,7 +132,7 @@ export interface TcpConfig {
   synBacklog: number
   /** Connections not yet accepted per listener. Node's default backlog. */
   backlog: number
-  /** Challenge ACKs per second, for the stack; RFC 5961 section 10. Linux 1000. */
+  /** Challenge ACKs per second, for the stack; RFC 5961 section 7. Linux 1000. */
   challengeAcksPerSecond: number
   /** Out-of-sequence and challenge ACKs per connection: one per this time. Linux tcp_invalid_ratelimit. */
   invalidAckIntervalMs: number

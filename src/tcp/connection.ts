@@ -1,10 +1,11 @@
 /**
- * The TCB: one connection, from SYN-SENT or the end of a passive handshake to CLOSED or TIME-WAIT. The only file that changes its state.
+ * The TCB: one connection, from SYN-SENT or the end of a passive handshake to CLOSED or TIME-WAIT. Every change of its state goes through `setState`.
  *
  * Theory of operation. `receive` treats a segment in the order of RFC 9293 section 3.10.7 and never sends: it updates the halves (`rcv`,
  * `snd`), puts the connection on the dirty list and says what the application should be told. `tell` calls the application's handler.
  * `speak`, at the end of the turn, emits what is due: SYN, retransmissions, new data, probes, at last a pure ACK if no other segment carried
- * it. What arrives is judged in incoming.ts, what time brings in deadlines.ts; both ask here for every change of state.
+ * it. Here are the variables, the steps from state to state and the application's calls. What arrives is judged in incoming.ts, what routers
+ * say in icmp-errors.ts, what time brings in deadlines.ts; speaking.ts, telling.ts and closing.ts are the bodies of `speak`, `tell` and `close`.
  *
  * Deviations: segments without timestamps on a connection that negotiated them are accepted (RFC 7323 section 3.2 says SHOULD drop; dropping
  * them hangs handshakes through middleboxes that strip options); zero-window probes carry no octet but repeat SND.UNA-1, which every peer must
@@ -74,6 +75,8 @@ export class Connection implements RawConnection, Flow, Tellable {
   lastReceivedMs = 0
   synSentUs = 0
   everConnected = false
+  /** The peer's FIN is in order. */
+  private peerClosed = false
   bytesRead = 0
   bytesWritten = 0
   segmentsIn = 0
@@ -238,8 +241,6 @@ export class Connection implements RawConnection, Flow, Tellable {
         break
     }
   }
-
-  private peerClosed = false
 
   /** A valid RST. */
   reset(): void {

@@ -10,7 +10,7 @@
  * Invariants: sacked + lost <= SND.NXT - SND.UNA; retransmitted <= lost; a record is never SACKED and LOST; RETRANSMITTED only
  * together with LOST.
  */
-import { geq, gt, leq, lt } from './seq.ts'
+import { gt, leq, lt } from './seq.ts'
 
 const STRIDE = 4
 const SENT = 1
@@ -212,7 +212,7 @@ export class Flight {
     return marked
   }
 
-  /** Marks the first `bytes` from SND.UNA as lost, whatever was thought of them (NewReno; a path MTU that shrank). */
+  /** Marks the first `bytes` from SND.UNA as lost, also when they were sent again: all that NewReno knows. */
   markFirstLost(bytes: number): void {
     if (this.count === 0) return
     const edge = (this.una + bytes) | 0
@@ -276,10 +276,6 @@ export class Flight {
 
   flagsOf(i: number): number {
     return this.log![this.at(i) + FLAGS]
-  }
-
-  sentUsOf(i: number): number {
-    return this.log![this.at(i) + SENT]
   }
 
   clear(): void {
@@ -358,9 +354,4 @@ export class Flight {
     this.log = next
     this.head = 0
   }
-}
-
-/** True when `seq` lies in (una, nxt]: an ACK for something that was sent. */
-export function acknowledges(ack: number, una: number, nxt: number): boolean {
-  return gt(ack, una) && geq(nxt, ack)
 }

@@ -1,6 +1,7 @@
 /**
  * What arrives: RFC 9293 section 3.10.7.3 (SYN-SENT) and 3.10.7.4 (synchronized states), check by check and in its order. Works on the
- * connection's halves; state changes, endings and everything that is sent belong to connection.ts.
+ * connection's halves and asks connection.ts for every step to another state. Connections send nothing here: they join the dirty list. Only
+ * the resets of SYN-SENT and SYN-RECEIVED leave at once, as if there were no connection, and the one to data that nobody will read.
  */
 import type { Connection } from './connection.ts'
 import { Rtx } from './deadlines.ts'

@@ -16,6 +16,7 @@ import { CSUM_NONE, CSUM_PARTIAL, frameMeta, GSO_NONE, GSO_TCP4, GSO_TCP6 } from
 import type { Connection } from './connection.ts'
 import {
   ACK,
+  ALIGNED_TIMESTAMPS,
   OPT_MSS,
   OPT_MSS_LENGTH,
   OPT_NOP,
@@ -30,9 +31,8 @@ import {
   TCP,
   TCP_HEADER,
   TIMESTAMPS_SPACE,
+  URG,
 } from './wire.ts'
-
-const TIMESTAMPS_WORD = (OPT_NOP << 24) | (OPT_NOP << 16) | (OPT_TIMESTAMPS << 8) | OPT_TIMESTAMPS_LENGTH
 
 /** What a segment without a connection says. One reused record. */
 export class Bare {
@@ -87,7 +87,7 @@ export class Output {
     put32(buf, at + TCP.acknowledgment, rcv.nxt)
     buf[at + TCP.dataOffset] = header << 2
     const urgent = snd.urgentAt(seq)
-    buf[at + TCP.flags] = urgent > 0 ? flags | 0x20 : flags
+    buf[at + TCP.flags] = urgent > 0 ? flags | URG : flags
     const edge = rcv.edge
     const lastAckSent = rcv.lastAckSent
     const quick = rcv.quick
@@ -99,7 +99,7 @@ export class Output {
     put16(buf, at + TCP.urgent, urgent)
     let o = at + TCP_HEADER
     if (c.timestamps) {
-      put32(buf, o, TIMESTAMPS_WORD)
+      put32(buf, o, ALIGNED_TIMESTAMPS)
       put32(buf, o + 4, c.tsNow())
       put32(buf, o + 8, c.tsRecent)
       o += TIMESTAMPS_SPACE

@@ -3,6 +3,7 @@ import { get16, get32 } from '../base/bytes.ts'
 import type { Packet } from '../ip/packet.ts'
 import { gsoSize } from '../netif/netif.ts'
 import {
+  ALIGNED_TIMESTAMPS,
   FIN,
   OPT_END,
   OPT_MSS,
@@ -19,9 +20,6 @@ import {
   TCP,
   TCP_HEADER,
 } from './wire.ts'
-
-/** NOP NOP kind=8 length=10: how nearly every segment begins its options. */
-const ALIGNED_TIMESTAMPS = (OPT_NOP << 24) | (OPT_NOP << 16) | (OPT_TIMESTAMPS << 8) | OPT_TIMESTAMPS_LENGTH
 
 export class Segment {
   /** The packet that carried it. */

@@ -58,6 +58,9 @@ export class Sender {
   private maxPipe = 0
   private pipeMark = 0
   private cwndLimited = false
+  /** The same two of the round trip before. */
+  private lastMaxPipe = 0
+  private wasLimited = false
 
   bytesSent = 0
   bytesAcked = 0
@@ -224,8 +227,8 @@ export class Sender {
   }
 
   /**
-   * An acceptable ACK was applied to una by the caller's check; moves everything behind it. `acked` may be 0 for duplicates and SACKs.
-   * Returns bytes of data that left the ring.
+   * An acceptable ACK: moves SND.UNA to `ack` and takes what it covers from the ring and the log. `ack` is SND.UNA itself for duplicates and
+   * for news by SACK alone.
    */
   acknowledged(
     c: Connection,
@@ -235,14 +238,13 @@ export class Sender {
     nowUs: number,
     nowMs: number,
     tsRttUs: number,
-  ): number {
+  ): void {
     const flight = this.flight
     const acked = (ack - flight.una) | 0
-    let freed = 0
     let rttUs = 0
     if (acked > 0) {
       flight.acknowledge(ack)
-      freed = Math.min(acked, this.ring.length)
+      const freed = Math.min(acked, this.ring.length)
       this.ring.drop(freed)
       this.bytesAcked += freed
       if (flight.hasSample && !flight.ambiguous) rttUs = Math.max(1, (nowUs - flight.sampleSentUs) | 0)
@@ -261,11 +263,7 @@ export class Sender {
     if (acked > 0 || sacked > 0 || duplicate) {
       this.recovery.onAck(this.nxt, acked, sacked, duplicate, c.sackPermitted, this.limited(), rttUs, nowMs)
     }
-    return freed
   }
-
-  private wasLimited = false
-  private lastMaxPipe = 0
 
   /** The congestion window was what held us back (RFC 7661, RFC 2861: a window not used says nothing about the path). */
   private limited(): boolean {

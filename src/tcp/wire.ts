@@ -48,6 +48,8 @@ export const OPT_SACK_PERMITTED_LENGTH = 2
 export const OPT_TIMESTAMPS_LENGTH = 10
 /** Timestamps with two NOPs before, as everybody sends them: 12 bytes, aligned (RFC 7323 appendix A). */
 export const TIMESTAMPS_SPACE = 12
+/** The word that such options begin with: NOP NOP kind length. */
+export const ALIGNED_TIMESTAMPS = (OPT_NOP << 24) | (OPT_NOP << 16) | (OPT_TIMESTAMPS << 8) | OPT_TIMESTAMPS_LENGTH
 
 /** RFC 9293 MUST-15: no MSS option seen. */
 export const DEFAULT_MSS_V4 = 536

@@ -1,7 +1,7 @@
 /** The flight log beside an array of bytes that knows of each byte what was done to it. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { AMBIGUOUS, acknowledges, Flight, FlightPool, LOST, RETRANSMITTED, SACKED } from '../../src/tcp/flight.ts'
+import { AMBIGUOUS, Flight, FlightPool, LOST, RETRANSMITTED, SACKED } from '../../src/tcp/flight.ts'
 
 /** One entry per byte in flight: the flags. */
 class Twin {
@@ -158,14 +158,5 @@ describe('Flight', () => {
     expect(f.reneged).toBe(false)
     f.acknowledge(10)
     expect(f.reneged).toBe(true)
-  })
-
-  it('acknowledges: in (una, nxt]', () => {
-    expect([acknowledges(5, 5, 9), acknowledges(6, 5, 9), acknowledges(9, 5, 9), acknowledges(10, 5, 9)]).toEqual([
-      false,
-      true,
-      true,
-      false,
-    ])
   })
 })

@@ -42,13 +42,6 @@ export function removeAddress(ip: Ip, iface: Interface, address: Address): boole
   return true
 }
 
-/** Moves an address to another AddressState (probing has ended, its lifetime ran out, a conflict was found). */
-export function setAddressState(ip: Ip, own: InterfaceAddress, state: number): void {
-  if (own.state === state) return
-  own.state = state
-  ip.changed()
-}
-
 /** RFC 1122 section 3.2.1.3: what may stand as the address of one host. */
 function checkHostAddress(prefix: Prefix): void {
   const a = prefix.address

@@ -10,17 +10,13 @@
  */
 import { copyBytes, equalBytes, get16, put16 } from '../base/bytes.ts'
 import { checksum } from '../base/checksum.ts'
-import type { Clock } from '../base/clock.ts'
-import type { Ipv4Config } from '../base/config.ts'
-import type { BufferPool } from '../base/pool.ts'
-import type { Random } from '../base/random.ts'
 import { HalfSipHash } from '../base/siphash.ts'
-import { Timed, type Timers } from '../base/timers.ts'
+import { Timed } from '../base/timers.ts'
 import type { Interface } from '../ip/interface.ts'
-import type { Ip } from '../ip/ip.ts'
 import { Packet } from '../ip/packet.ts'
 import { CSUM_MASK, CSUM_NONE, CSUM_VALID } from '../netif/netif.ts'
 import { C } from './counters.ts'
+import type { Ipv4Dependencies } from './ipv4.ts'
 import { IP4, IP4_DONT_FRAGMENT, IP4_MAX, IP4_MORE_FRAGMENTS, IP4_OFFSET_MASK } from './wire.ts'
 
 /** The payload begins here in the buffer; the header of the first fragment ends here. */
@@ -29,15 +25,6 @@ const BUCKETS = 256
 /** ECN code points (RFC 3168 section 5) as bits of a set. */
 const SAW_NOT_ECT = 1
 const SAW_CE = 8
-
-interface Dependencies {
-  ip: Ip
-  timers: Timers
-  clock: Clock
-  random: Random
-  pool: BufferPool
-  config: Ipv4Config
-}
 
 /** A datagram in progress. Reused. */
 class Datagram extends Timed {
@@ -100,7 +87,7 @@ export class Reassembly {
   private expired: Packet | null = null
 
   constructor(
-    private readonly deps: Dependencies,
+    private readonly deps: Ipv4Dependencies,
     private readonly counters: Float64Array,
   ) {
     this.hash = new HalfSipHash(deps.random)

@@ -1,11 +1,10 @@
 /**
- * The TCB: one connection, from SYN-SENT or the end of a passive handshake to CLOSED or TIME-WAIT. Every change of its state goes through `setState`.
+ * The TCB: one connection, from SYN-SENT or the end of a passive handshake to CLOSED or TIME-WAIT. Only `setState` changes its state.
  *
  * Theory of operation. `receive` treats a segment in the order of RFC 9293 section 3.10.7 and never sends: it updates the halves (`rcv`,
  * `snd`), puts the connection on the dirty list and says what the application should be told. `tell` calls the application's handler.
  * `speak`, at the end of the turn, emits what is due: SYN, retransmissions, new data, probes, at last a pure ACK if no other segment carried
- * it. Here are the variables, the steps from state to state and the application's calls. What arrives is judged in incoming.ts, what routers
- * say in icmp-errors.ts, what time brings in deadlines.ts; speaking.ts, telling.ts and closing.ts are the bodies of `speak`, `tell` and `close`.
+ * it. What arrives is judged in incoming.ts and icmp-errors.ts, what time brings in deadlines.ts; speaking, telling and closing have files too.
  *
  * Deviations: segments without timestamps on a connection that negotiated them are accepted (RFC 7323 section 3.2 says SHOULD drop; dropping
  * them hangs handshakes through middleboxes that strip options); zero-window probes carry no octet but repeat SND.UNA-1, which every peer must

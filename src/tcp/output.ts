@@ -65,7 +65,7 @@ export class Output {
 
   /**
    * One segment or super-segment of a connection: `len` payload bytes at sequence `seq` out of the send ring, and the ACK state of the
-   * receiver. False: the link is full; nothing was sent and nothing changed but the advertised window.
+   * receiver. False: the link is full; nothing was sent and nothing changed.
    */
   segment(c: Connection, seq: number, len: number, flags: number): boolean {
     const snd = c.snd

@@ -24,9 +24,6 @@ export class Recovery {
   renoSacked = 0
   /** The next retransmission goes out whatever the window says (RFC 6675 section 5, step 4.3). */
   forced = false
-  /** Times recovery was entered, by duplicate ACKs and by the timer. */
-  fastRecoveries = 0
-  timeouts = 0
 
   constructor(
     private readonly flight: Flight,
@@ -95,7 +92,6 @@ export class Recovery {
     this.state = RecoveryState.RECOVERY
     this.point = nxt
     this.forced = true
-    this.fastRecoveries++
     if (this.flight.lostBytes === 0) this.flight.markFirstLost(this.window.mss)
   }
 
@@ -119,6 +115,5 @@ export class Recovery {
     this.dupAcks = 0
     this.renoSacked = 0
     this.forced = true
-    this.timeouts++
   }
 }

@@ -87,3 +87,8 @@ function describe(code: string, place: ErrorPlace): string {
 export function invalidArgument(message: string, code = 'ERR_INVALID_ARG_VALUE'): NetError {
   return new NetError(code, { message })
 }
+
+/** What a stack that was closed says to whoever still wants something of it. */
+export function stackClosed(): NetError {
+  return new NetError('ERR_STACK_CLOSED', { message: 'the stack is closed' })
+}

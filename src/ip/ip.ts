@@ -227,7 +227,9 @@ export class Ip {
     if (out.kind !== RouteKind.UNICAST || entry === null || entry.gateway === null) out.nextHop.copy(destination)
     else out.nextHop.copy(entry.gateway)
     if (source.isUnspecified) {
-      const chosen = entry?.source ?? this.selectSource(out.iface, out.nextHop, v4)
+      // The route's own source may still be probed for, or have been found to be another host's (RFC 5227 section 2.1: not to be used).
+      const preferred = entry === null ? null : entry.source
+      const chosen = preferred !== null && this.isLocal(preferred) ? preferred : this.selectSource(out.iface, out.nextHop, v4)
       if (chosen === null) return 'EADDRNOTAVAIL'
       out.source.copy(chosen)
     } else out.source.copy(source)

@@ -116,15 +116,17 @@ export class AttachedInterface {
   private addGateway(text: string, metric: number): void {
     const gateway = parseAddress(text)
     if (!gateway.isV4) throw new NetError('EAFNOSUPPORT', { message: `gateway ${text}: this version speaks IPv4 only` })
+    this.stack.addRoute('0.0.0.0/0', gateway, this, metric)
+  }
+
+  /** Throws NetError ENETUNREACH when the gateway cannot be reached directly by this interface. */
+  checkGateway(gateway: Address): void {
     const onLink = this.iface.ethernet === null || this.iface.addresses.some((a) => a.prefix.contains(gateway))
     if (!onLink) {
       throw new NetError('ENETUNREACH', {
-        message: `gateway ${text} is not on a network of ${this.name} (${this.addresses.join(', ') || 'no address'})`,
+        message: `gateway ${gateway} is not on a network of ${this.name} (${this.addresses.join(', ') || 'no address'})`,
       })
     }
-    const ip = this.stack.ip
-    ip.routes.add({ prefix: parsePrefix('0.0.0.0/0'), gateway, iface: this.iface, metric, source: null, origin: 'static' })
-    ip.changed()
   }
 
   /** An address passed its probes; its state is PREFERRED already. Called by conflict detection. */

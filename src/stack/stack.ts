@@ -6,10 +6,10 @@
  */
 import type { AcdListener } from '../arp/acd.ts'
 import { Arp } from '../arp/arp.ts'
-import { Address, Prefix, address as parseAddress } from '../base/address.ts'
+import { Address, Prefix, address as parseAddress, prefix as parsePrefix } from '../base/address.ts'
 import type { Host } from '../base/clock.ts'
 import { type Config, type ConfigOverrides, configure } from '../base/config.ts'
-import { invalidArgument, NetError } from '../base/errors.ts'
+import { invalidArgument, NetError, stackClosed } from '../base/errors.ts'
 import { BufferPool } from '../base/pool.ts'
 import type { Random } from '../base/random.ts'
 import { TellList } from '../base/tell.ts'
@@ -71,6 +71,7 @@ export class Stack implements NeighborListener, AcdListener {
   private readonly unreachable: LocalUnreachable
   private nextIndex = 1
   private isClosed = false
+  private closing = Promise.resolve()
 
   constructor(platform: StackPlatform, overrides: ConfigOverrides = {}) {
     const config = configure(overrides)
@@ -116,7 +117,7 @@ export class Stack implements NeighborListener, AcdListener {
    * ERR_INVALID_IP_ADDRESS, ERR_INVALID_ARG_VALUE.
    */
   attach(netif: NetIf, options: AttachOptions = {}): AttachedInterface {
-    if (this.isClosed) throw new NetError('ERR_STACK_CLOSED', { message: `stack ${this.name} is closed` })
+    if (this.isClosed) throw stackClosed()
     if (options.dhcp || options.slaac) {
       throw new NetError('EOPNOTSUPP', { message: 'dhcp and slaac are not part of this version: give addresses and gateway' })
     }
@@ -155,7 +156,7 @@ export class Stack implements NeighborListener, AcdListener {
       try {
         this.attached.push(new AttachedInterface(this, iface, port, arp, options))
       } catch (error) {
-        this.dropInterface(iface, port)
+        this.dropInterface(iface, port, arp)
         throw error
       }
     }
@@ -201,13 +202,14 @@ export class Stack implements NeighborListener, AcdListener {
     if (i < 0) return
     this.attached.splice(i, 1)
     attached.released()
-    this.dropInterface(attached.iface, attached.port)
+    this.dropInterface(attached.iface, attached.port, attached.arp)
     await attached.link.close()
   }
 
-  private dropInterface(iface: Interface, port: Port): void {
+  private dropInterface(iface: Interface, port: Port, arp: Arp | null): void {
     const { ip } = this
     iface.up = false
+    for (const own of iface.addresses) arp?.acd.remove(own)
     this.turn.removePort(port)
     ip.routes.remove((e) => e.iface === iface)
     const i = ip.interfaces.indexOf(iface)
@@ -253,8 +255,14 @@ export class Stack implements NeighborListener, AcdListener {
     )
   }
 
-  /** Adds a route: `stack.addRoute('192.168.0.0/16', '10.0.0.1')`. Throws NetError ENETUNREACH when the gateway is on no network of ours. */
-  addRoute(destination: Prefix, gateway: Address | null, iface: AttachedInterface, metric = 0): void {
+  /**
+   * Adds a route by `iface`, to a gateway or (null) to neighbours: `stack.addRoute('192.168.0.0/16', '10.0.0.1', eth0)`. Throws NetError
+   * ENETUNREACH when the gateway is on no network of the interface, ERR_INVALID_IP_ADDRESS.
+   */
+  addRoute(to: Prefix | string, by: Address | string | null, iface: AttachedInterface, metric = 0): void {
+    const destination = typeof to === 'string' ? parsePrefix(to) : to
+    const gateway = typeof by === 'string' ? parseAddress(by) : by
+    if (gateway !== null) iface.checkGateway(gateway)
     this.ip.routes.add({ prefix: destination.network, gateway, iface: iface.iface, metric, source: null, origin: 'static' })
     this.ip.changed()
   }
@@ -317,9 +325,15 @@ export class Stack implements NeighborListener, AcdListener {
   }
 
   /** Resets connections, closes links, ends everything. Afterwards the process can exit. Idempotent. */
-  async close(): Promise<void> {
-    if (this.isClosed) return
-    this.isClosed = true
+  close(): Promise<void> {
+    if (!this.isClosed) {
+      this.isClosed = true
+      this.closing = this.end()
+    }
+    return this.closing
+  }
+
+  private async end(): Promise<void> {
     this.turn.readClock()
     this.tcp.shutdown()
     this.udp.close()

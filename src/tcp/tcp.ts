@@ -10,7 +10,7 @@ import { get16, get32 } from '../base/bytes.ts'
 import { sumBytes } from '../base/checksum.ts'
 import type { TcpConfig } from '../base/config.ts'
 import { Counters } from '../base/counters.ts'
-import { invalidArgument, NetError, wordsOf } from '../base/errors.ts'
+import { invalidArgument, NetError, stackClosed, wordsOf } from '../base/errors.ts'
 import { BufferPool } from '../base/pool.ts'
 import { HalfSipHash } from '../base/siphash.ts'
 import type { TellList } from '../base/tell.ts'
@@ -59,6 +59,7 @@ export class Tcp implements Protocol, RawTcp {
   readonly defaultTtl: number
   /** Full connections, whatever their state. */
   openConnections = 0
+  private isClosed = false
   private readonly listeners = new Listeners()
   private readonly segment: Segment
   private readonly deps: TcpDeps
@@ -246,6 +247,7 @@ export class Tcp implements Protocol, RawTcp {
   open(options: OpenOptions, handler: ConnectionHandler): RawConnection {
     const remote = typeof options.remoteAddress === 'string' ? parse(options.remoteAddress) : options.remoteAddress.clone()
     checkPort(options.remotePort, 'remotePort', 1)
+    if (this.isClosed) throw stackClosed()
     if (remote.isMulticast || remote.isLimitedBroadcast) throw connectError('ENETUNREACH', remote, options.remotePort) // RFC 9293 MUST-46
     const wanted =
       options.localAddress === undefined
@@ -258,7 +260,8 @@ export class Tcp implements Protocol, RawTcp {
     if (remote.isUnspecified) remote.copy(remote.isV4 ? Address.v4(0x7f000001) : new Address(0, 0, 0, 1))
     const problem = this.ip.route(remote, wanted, null, route)
     if (problem !== null) {
-      if (problem === 'EADDRNOTAVAIL') throw new NetError(problem, { syscall: 'bind', address: wanted.toString() })
+      if (problem === 'EADDRNOTAVAIL' && !wanted.isUnspecified)
+        throw new NetError(problem, { syscall: 'bind', address: wanted.toString() })
       throw connectError(problem, remote, options.remotePort)
     }
     // A directed broadcast is no peer either (MUST-46).
@@ -313,6 +316,7 @@ export class Tcp implements Protocol, RawTcp {
 
   listen(options: ListenOptions, handler: ListenerHandler): RawListener {
     checkPort(options.port, 'port', 0)
+    if (this.isClosed) throw stackClosed()
     const local =
       options.address === undefined ? ANY : typeof options.address === 'string' ? parse(options.address) : options.address.clone()
     if (!local.isUnspecified && !this.ip.isLocal(local)) {
@@ -355,8 +359,9 @@ export class Tcp implements Protocol, RawTcp {
     return this.listeners.all()
   }
 
-  /** Resets and forgets everything. */
+  /** Resets and forgets everything. Nothing new is begun: who connects again when told of the end would keep the process alive. */
   shutdown(): void {
+    this.isClosed = true
     for (const l of this.allListeners()) l.close()
     for (const f of this.flows()) {
       if (f instanceof Connection) f.abort()

@@ -12,7 +12,7 @@ import { copyBytes, get16, put16 } from '../base/bytes.ts'
 import { checksum, sumBytes } from '../base/checksum.ts'
 import type { UdpConfig } from '../base/config.ts'
 import { Counters } from '../base/counters.ts'
-import { NetError } from '../base/errors.ts'
+import { NetError, stackClosed } from '../base/errors.ts'
 import type { BufferPool } from '../base/pool.ts'
 import type { Random } from '../base/random.ts'
 import type { TellList } from '../base/tell.ts'
@@ -62,6 +62,8 @@ export class Udp implements Protocol {
   /** Sockets whose last send found the link full. */
   private readonly waiting: UdpSocket[] = []
 
+  private isClosed = false
+
   constructor(deps: UdpDependencies) {
     this.ip = deps.ip
     this.config = deps.config
@@ -100,6 +102,7 @@ export class Udp implements Protocol {
 
   /** Closes every socket: the stack ends. */
   close(): void {
+    this.isClosed = true
     for (const socket of this.sockets()) socket.close()
   }
 
@@ -195,6 +198,7 @@ export class Udp implements Protocol {
   // What sockets ask
 
   bind(socket: UdpSocket, local: Address, port: number): void {
+    if (this.isClosed) throw stackClosed()
     if (socket.closed) throw new NetError('EBADF', { syscall: 'bind' })
     if (socket.localPort !== 0 || !isPort(port)) throw refusal('EINVAL', 'bind', local, port)
     if (local.isV4 ? socket.ipv6Only : socket.family === 4) throw refusal('EAFNOSUPPORT', 'bind', local, port)

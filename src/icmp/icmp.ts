@@ -50,6 +50,8 @@ export interface EchoClient {
   reply(packet: Packet): boolean
   /** An error about a request of this client; `report.quote[off]` is the ICMP header. False: that request was never sent. */
   error(report: ErrorReport): boolean
+  /** The stack is closed: nothing can be asked any more. */
+  closed(): void
 }
 
 /** Header, then originate, receive and transmit timestamps (RFC 792). */
@@ -64,6 +66,8 @@ export class Icmp implements Protocol {
   /** Echo clients by identifier. */
   readonly clients = new Map<number, EchoClient>()
   readonly outbox: Outbox
+  /** Set by `close`: no client may be added. */
+  isClosed = false
   private readonly report = new ErrorReport()
   private readonly options = new IpOptions()
   private readonly optionBytes = new Uint8Array(MAX_OPTIONS)
@@ -139,6 +143,12 @@ export class Icmp implements Protocol {
     const client = this.clients.get(get16(report.quote, report.off + ICMP.identifier))
     if (client === undefined || !client.error(report)) this.counters.values[C.icmpDropNoPing]++
     else if (report.kind === ErrorKind.PACKET_TOO_BIG) this.deps.ip.pathMtu?.learn(report)
+  }
+
+  /** Ends every echo client. */
+  close(): void {
+    this.isClosed = true
+    for (const client of [...this.clients.values()]) client.closed()
   }
 
   /** Sends the echo request in the frame by `route`. False: the link is full. `ttl` 0: the default. */

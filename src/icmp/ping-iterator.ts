@@ -47,7 +47,7 @@ export type PingResult = PingReply | PingFailure
 
 /**
  * Pings `destination` (numbers from 1). Nothing is sent before the first `next()`. Ends after `count` results; `break` and `return()`
- * end it at once; `signal` makes it throw the signal's reason. A request that cannot be sent gives a failure with the code.
+ * end it at once, closing the stack ends it after what was told so far; `signal` makes it throw the signal's reason. A request that cannot be sent gives a failure with the code.
  */
 export function ping(deps: PingDependencies, destination: Address, options: PingOptions = {}): AsyncIterableIterator<PingResult> {
   return new PingIterator(deps, destination, options)
@@ -120,6 +120,12 @@ class PingIterator implements AsyncIterableIterator<PingResult>, PingHandler, Ta
 
   onError(seq: number, code: string, from: Address): void {
     if (this.answer(seq)) this.give({ seq, error: code, from: from.toString() })
+  }
+
+  /** The stack was closed: what was told so far, then the end. */
+  onClose(): void {
+    this.end()
+    this.settle()
   }
 
   /** The host's timer: a time-out or the next request is due. */

@@ -7,7 +7,7 @@
 import { Address, ANY_V4 } from '../base/address.ts'
 import { get16, put16 } from '../base/bytes.ts'
 import type { Host } from '../base/clock.ts'
-import { NetError } from '../base/errors.ts'
+import { NetError, stackClosed } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
 import type { Tellable, TellList } from '../base/tell.ts'
 import type { Interface } from '../ip/interface.ts'
@@ -23,6 +23,8 @@ export interface PingHandler {
   onReply?(seq: number, rttUs: number, ttl: number, bytes: number, from: Address, duplicate: boolean): void
   /** `code`: EHOSTUNREACH and its like. `kind`: ErrorKind. `from`: who says so. */
   onError?(seq: number, code: string, from: Address, kind: number): void
+  /** The stack was closed. The last call. */
+  onClose?(): void
 }
 
 export interface PingSettings {
@@ -106,6 +108,7 @@ export class Ping implements EchoClient, Tellable {
     this.iface = settings.iface ?? null
     this.pattern = settings.pattern !== undefined && settings.pattern.length > 0 ? settings.pattern.slice() : COUNTING
     this.route.generation = (deps.icmp.deps.ip.generation - 1) | 0
+    if (deps.icmp.isClosed) throw stackClosed()
     const { clients } = deps.icmp
     if (clients.size >= 0x10000) throw new NetError('EADDRINUSE', { message: 'ping: all identifiers are in use' })
     let id = deps.random.int32() & 0xffff
@@ -121,6 +124,7 @@ export class Ping implements EchoClient, Tellable {
   send(seq: number): boolean {
     const { icmp, host } = this.deps
     const { ip } = icmp.deps
+    if (icmp.isClosed) throw stackClosed()
     const { route } = this
     if (route.generation !== ip.generation) {
       const code = ip.route(this.destination, this.source, this.iface, route)
@@ -159,6 +163,11 @@ export class Ping implements EchoClient, Tellable {
   close(): void {
     if (this.deps.icmp.clients.get(this.id) === this) this.deps.icmp.clients.delete(this.id)
     this.newsCount = 0
+  }
+
+  closed(): void {
+    this.close()
+    this.handler.onClose?.()
   }
 
   reply(packet: Packet): boolean {

@@ -285,7 +285,7 @@ export class Stack implements NeighborListener, AcdListener {
 
   /**
    * Pings an address: `for await (const reply of stack.ping('10.0.0.1', { count: 3 }))`. Throws ERR_INVALID_IP_ADDRESS; what goes wrong on the
-   * way is in the results.
+   * way is in the results. Closing the stack ends it.
    */
   ping(destination: string | Address, options: PingOptions = {}): AsyncIterableIterator<PingResult> {
     const to = typeof destination === 'string' ? parseAddress(destination) : destination
@@ -337,6 +337,7 @@ export class Stack implements NeighborListener, AcdListener {
     this.turn.readClock()
     this.tcp.shutdown()
     this.udp.close()
+    this.icmp.close()
     this.turn.run() // resets leave, applications hear
     this.turn.close()
     for (const a of [...this.attached]) await this.detach(a)

@@ -202,4 +202,34 @@ describe('the end of a stack', () => {
     await other[Symbol.asyncDispose]()
     expect(world.host.idle).toBe(true)
   })
+
+  it('ends a ping that would go on for ever, and lets nobody connect again', async () => {
+    const world = createWorld()
+    const [one, other] = [world.stack(), world.stack()]
+    world.link(one, other)
+    other.tcp.listen({ port: 7 }, { onConnection: () => undefined })
+    const again: unknown[] = []
+    const open = (): void => {
+      one.tcp.open({ remoteAddress: '10.0.0.2', remotePort: 7 }, handler)
+    }
+    const handler = {
+      onClose: () => {
+        try {
+          open()
+        } catch (error) {
+          again.push(error)
+        }
+      },
+    }
+    open()
+    const replies = one.ping('10.0.0.2')
+    expect((await world.settle(replies.next())).value).toMatchObject({ seq: 1, from: '10.0.0.2' })
+    const last = replies.next()
+    await world.close()
+    expect(await last).toEqual({ done: true, value: undefined })
+    await expect(one.ping('127.0.0.1').next()).rejects.toMatchObject({ code: 'ERR_STACK_CLOSED' })
+    expect(again).toMatchObject([{ code: 'ERR_STACK_CLOSED' }])
+    world.run(1)
+    expect(world.host.idle).toBe(true)
+  })
 })

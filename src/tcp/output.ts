@@ -14,6 +14,7 @@ import type { Frame } from '../netif/frame.ts'
 import { PAYLOAD_AT } from '../netif/frame.ts'
 import { CSUM_NONE, CSUM_PARTIAL, frameMeta, GSO_NONE, GSO_TCP4, GSO_TCP6 } from '../netif/netif.ts'
 import type { Connection } from './connection.ts'
+import { C } from './tcp-counters.ts'
 import {
   ACK,
   ALIGNED_TIMESTAMPS,
@@ -55,12 +56,12 @@ export class Bare {
 
 export class Output {
   readonly bareSegment = new Bare()
-  segments = 0
 
   constructor(
     private readonly ip: Ip,
     private readonly frame: Frame,
     private readonly ttl: number,
+    private readonly count: Float64Array,
   ) {}
 
   /**
@@ -118,7 +119,7 @@ export class Output {
       rcv.hasDsack = dsack
       return false
     }
-    this.segments++
+    this.count[C.tcpOutSegs]++
     return true
   }
 
@@ -203,7 +204,7 @@ export class Output {
     this.finish(frame, route, pseudoSum(local, remote, PROTO_TCP, 0), GSO_NONE, 0)
     const family = remote.isV4 ? this.ip.v4! : this.ip.v6!
     if (!family.output(frame, route, PROTO_TCP, tos, ttl, true)) return false
-    this.segments++
+    this.count[C.tcpOutSegs]++
     return true
   }
 

@@ -16,6 +16,7 @@ import { Flight, type FlightPool } from './flight.ts'
 import { Recovery } from './recovery.ts'
 import type { Rto } from './rto.ts'
 import { geq, gt, lt } from './seq.ts'
+import { C } from './tcp-counters.ts'
 import { ACK, FIN, PSH } from './wire.ts'
 
 /** What `next` did. */
@@ -168,6 +169,7 @@ export class Sender {
     this.flight.retransmitted(i, n, nowUs)
     this.recovery.forced = false
     this.retransmits++
+    c.tcp.counters.values[C.tcpRetransSegs]++
     this.retransmittedBytes += n
     this.lastSendMs = nowMs
     c.sentData()

@@ -8,6 +8,8 @@ export const TCP_COUNTERS = [
   'tcpAttemptFails',
   'tcpEstabResets',
   'tcpInSegs',
+  'tcpOutSegs', // as in Linux: retransmissions too
+  'tcpRetransSegs',
   'tcpOutRsts',
   'tcpInErrs',
   'tcpTimeouts',

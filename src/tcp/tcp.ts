@@ -81,7 +81,7 @@ export class Tcp implements Protocol, RawTcp {
     this.defaultTtl = deps.ttl
     this.flowTable = new FlowTable(new HalfSipHash(deps.random))
     this.secrets = new Secrets(deps.random)
-    this.output = new Output(deps.ip, deps.frame, deps.ttl)
+    this.output = new Output(deps.ip, deps.frame, deps.ttl, this.counters.values)
     this.paths = new Paths(this.secrets)
     this.timeWaits = new TimeWaits(this)
     this.segment = new Segment(packet)

@@ -79,7 +79,7 @@ describe('SYN', () => {
     world.peer.interfaces[0].iface.up = false // or it would reset what the forger opens in its name
     const forge = new Forge(world.link)
     const source = PEER
-    const before = world.target.tcp.output.segments
+    const before = world.target.tcp.counters.snapshot().tcpOutSegs!
     forge.tcp(source, 4000, FOUNTAIN, 1, 0, SYN)
     forge.tcpOptions(2, 4, 0, 1)
     forge.send()
@@ -96,7 +96,7 @@ describe('SYN', () => {
       forge.send()
       world.host.advance(1)
     }
-    const segments = world.target.tcp.output.segments - before
+    const segments = world.target.tcp.counters.snapshot().tcpOutSegs! - before
     expect(c.info().bytesAcked).toBeGreaterThan(50_000)
     expect(c.info().bytesAcked / segments).toBeGreaterThan(48)
     checkInvariants(c)
@@ -109,7 +109,7 @@ describe('blind injection (RFC 5961)', () => {
     world.host.advance(1000)
     const { ours, theirs } = connect(world, ECHO)
     expect(echoes(world, theirs)).toBe(true)
-    const sent = world.target.tcp.output.segments
+    const sent = world.target.tcp.counters.snapshot().tcpOutSegs!
     const forge = new Forge(world.link)
     const began = world.host.elapsedMs
     for (let i = 0; i < MANY; i++) {
@@ -125,7 +125,7 @@ describe('blind injection (RFC 5961)', () => {
     const seconds = (world.host.elapsedMs - began) / 1000
     expect(ours.stateName).toBe('ESTABLISHED')
     // One challenge in 500 ms; with data an answer is due, once in a turn.
-    expect(world.target.tcp.output.segments - sent).toBeLessThan(seconds * 1000 + 100)
+    expect(world.target.tcp.counters.snapshot().tcpOutSegs! - sent).toBeLessThan(seconds * 1000 + 100)
     checkInvariants(ours)
     expect(echoes(world, theirs, 5000)).toBe(true)
   })

@@ -280,7 +280,10 @@ describe('fast retransmit and recovery without SACK (RFC 5681, 6582; EX-14, EX-1
     lab.inject(`. 1:1(0) ack ${1 + 2 * MSS}`) // partial: the third is missing as well
     expect(lab.take()[0].text).toContain(seg(2))
     lab.inject(`. 1:1(0) ack ${1 + 12 * MSS}`)
-    expect(lab.c.info().recovery).toBe('open')
+    const info = lab.c.info()
+    expect([info.recovery, info.retransmits]).toEqual(['open', 2])
+    // Every segment of the connection, and the SYN-ACK of before there was one.
+    expect(lab.counters).toMatchObject({ tcpRetransSegs: 2, tcpOutSegs: info.segmentsOut + 1 })
     expect(lab.counters.tcpTimeouts ?? 0).toBe(0)
   })
 

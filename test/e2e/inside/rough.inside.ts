@@ -121,6 +121,7 @@ describe.each(TAPS)('a tap %s', (_, offload) => {
       const dropped = [...sh('nft list table netdev lossy').matchAll(/packets (\d+)/g)].map((m) => Number(m[1]))
       for (let i = 0; i < dropped.length; i += 2) expect(dropped[i] + dropped[i + 1]).toBeGreaterThan(0)
       const lossy = [
+        'RetransSegs',
         'Timeouts',
         'DupAcks',
         'OutOfOrder',
@@ -147,7 +148,7 @@ describe.each(TAPS)('a tap %s', (_, offload) => {
     expect(lab.stack.tcp.openConnections).toBe(0)
     // 400 processes on few processors: the kernel may take longer to answer than our patience lasts. Then there is a FIN too many,
     // an answer to it for which there is no connection any more, and a reset.
-    expect(lab.troubles('tcp.tcpTimeouts', 'tcp.tcpDsackReceived', 'tcp.tcpOutRsts')).toEqual({})
+    expect(lab.troubles('tcp.tcpTimeouts', 'tcp.tcpRetransSegs', 'tcp.tcpDsackReceived', 'tcp.tcpOutRsts')).toEqual({})
   }, 60_000)
 })
 
@@ -184,7 +185,9 @@ describe('crowds and readers that do not read', () => {
     undo.push(() => clearInterval(accept))
     expect(await Promise.all(answers)).toEqual(clients.map((_, i) => `client ${i}`))
     listener.close()
-    expect(lab.troubles('tcp.ListenOverflows', 'tcp.ListenDrops', 'tcp.tcpDuplicateSegments', 'tcp.tcpTimeouts')).toEqual({})
+    expect(
+      lab.troubles('tcp.ListenOverflows', 'tcp.ListenDrops', 'tcp.tcpDuplicateSegments', 'tcp.tcpTimeouts', 'tcp.tcpRetransSegs'),
+    ).toEqual({})
   })
 
   it('waits for a host that does not read, and goes on when it does', async () => {

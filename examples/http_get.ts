@@ -6,6 +6,12 @@ import { pipeline } from 'node:stream/promises'
 import { parseArgs } from 'node:util'
 import { createStack, openLink } from 'tapstack'
 
+// What cannot be done is told in one line.
+process.once('uncaughtException', (error) => {
+  console.error(error.message)
+  process.exit(1)
+})
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {

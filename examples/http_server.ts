@@ -6,6 +6,12 @@ import { Readable } from 'node:stream'
 import { parseArgs } from 'node:util'
 import { createStack, openLink } from 'tapstack'
 
+// What cannot be done is told in one line.
+process.once('uncaughtException', (error) => {
+  console.error(error.message)
+  process.exit(1)
+})
+
 const { values } = parseArgs({
   options: {
     link: { type: 'string', default: 'tap://tap0?host=10.0.0.1/24' },
@@ -14,10 +20,7 @@ const { values } = parseArgs({
   },
 })
 
-const link = await openLink(values.link).catch((error: Error) => {
-  console.error(error.message)
-  process.exit(1)
-})
+const link = await openLink(values.link)
 const stack = createStack({ name: 'http_server' })
 await stack.attach(link, { addresses: [values.address] }).ready
 

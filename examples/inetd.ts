@@ -4,6 +4,12 @@
 import { parseArgs } from 'node:util'
 import { type ConnectionHandler, createStack, openLink, type RawConnection } from 'tapstack'
 
+// What cannot be done is told in one line.
+process.once('uncaughtException', (error) => {
+  console.error(error.message)
+  process.exit(1)
+})
+
 const { values } = parseArgs({
   options: {
     link: { type: 'string', default: 'tap://tap0?host=10.0.0.1/24' },
@@ -11,10 +17,7 @@ const { values } = parseArgs({
   },
 })
 
-const link = await openLink(values.link).catch((error: Error) => {
-  console.error(error.message)
-  process.exit(1)
-})
+const link = await openLink(values.link)
 const stack = createStack({ name: 'inetd' })
 await stack.attach(link, { addresses: [values.address] }).ready
 

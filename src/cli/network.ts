@@ -34,6 +34,17 @@ export interface Network {
   close(): Promise<void>
 }
 
+/** What the library takes and a person on the command line hardly means. */
+function checkAddresses(addresses: readonly string[], url: string): void {
+  const hosts = new URLSearchParams(url.split('?')[1]).getAll('host').join().split(',')
+  for (const given of addresses) {
+    const [address, length] = given.split('/')
+    if (length === undefined) throw new UsageError(`--address ${given}: a prefix length is missing, as in ${given}/24`)
+    if (hosts.some((host) => host.split('/')[0] === address))
+      throw new UsageError(`--address ${given}: ${address} is the host's own address in ${url}: give the stack another one`)
+  }
+}
+
 /** Opens the link and puts a stack on it that answers. Nothing is left open when it throws. */
 export async function openNetwork(context: Context, values: Values): Promise<Network> {
   const url = text(values, 'link') ?? DEFAULT_LINK
@@ -41,6 +52,7 @@ export async function openNetwork(context: Context, values: Values): Promise<Net
   if (verbose && values.quiet === true) throw new UsageError('--quiet and --verbose: one of them is expected')
   const given = texts(values, 'address')
   const addresses = given.length > 0 ? given : [DEFAULT_ADDRESS]
+  checkAddresses(addresses, url)
   const mtu = integer(values, 'mtu', 68, 65535, 0)
   const pcap = text(values, 'pcap')
 

@@ -7,11 +7,11 @@ import { IFNAMSIZ, TUN_DEVICE } from './tuntap-wire.ts'
 
 export type Kind = 'tap' | 'tun'
 
-/** The three ways to the right of making a tap. */
-function permissionHelp(kind: Kind, name: string): string {
+/** The ways to a tap for who is not root. */
+function withoutRoot(kind: Kind, name: string): string {
   const device = name.includes('%') ? `${kind}0` : name
   return (
-    `run it with sudo, or make the device once for yourself with ` +
+    `make the device once for yourself with ` +
     `\`sudo ip tuntap add dev ${device} mode ${kind} user $USER\`, or run it in a network of its own with \`unshare -Urn\``
   )
 }
@@ -48,7 +48,7 @@ export function openFailed(kind: Kind, name: string, errno: number): NetError {
       ...place,
       message:
         `${tried}permission denied: run it with sudo, or open the device to users with \`sudo chmod 666 ${TUN_DEVICE}\` ` +
-        `(its usual mode) and then ${permissionHelp(kind, name)}`,
+        `(its usual mode) and then either ${withoutRoot(kind, name)}`,
     })
   }
   return new NetError(code, { ...place, message: `${tried}the kernel refused` })
@@ -60,7 +60,7 @@ export function attachFailed(kind: Kind, name: string, errno: number): NetError 
   const tried = `Cannot create or attach ${kind} ${name} (${code}): `
   const place = { syscall: 'ioctl' }
   if (errno === EPERM || errno === EACCES) {
-    return new NetError(code, { ...place, message: `${tried}permission denied: ${permissionHelp(kind, name)}` })
+    return new NetError(code, { ...place, message: `${tried}permission denied: run it with sudo, or ${withoutRoot(kind, name)}` })
   }
   if (errno === EBUSY) {
     return new NetError(code, {

@@ -9,8 +9,10 @@
  * TAPSTACK_START=inside; EX_TEMPFAIL as its exit code then says that there is no tap in there either.
  */
 import { spawn, spawnSync } from 'node:child_process'
+import { accessSync, constants } from 'node:fs'
 import { userInfo } from 'node:os'
 import { openLink } from '../backend/open-link.ts'
+import { TUN_DEVICE } from '../backend/tuntap-wire.ts'
 import { DEFAULT_LINK } from './network.ts'
 import { print } from './print.ts'
 import { showInMemory } from './start-memory.ts'
@@ -49,6 +51,16 @@ function namespaceProblem(): string | null {
   return null
 }
 
+/** A tap of one's own is of no use to who may not open the device. */
+function deviceIsClosed(): boolean {
+  try {
+    accessSync(TUN_DEVICE, constants.R_OK | constants.W_OK)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EACCES'
+  }
+}
+
 /** What to do for the first way. */
 function betterWay(): string[] {
   if (process.platform !== 'linux')
@@ -57,9 +69,10 @@ function betterWay(): string[] {
   if (process.getuid?.() === 0)
     return [`${what}: run it as root of the machine; in a container, with --device /dev/net/tun --cap-add NET_ADMIN`]
   const { username } = userInfo()
+  const open = deviceIsClosed() ? `chmod 666 ${TUN_DEVICE} && ` : ''
   return [
     `${what}: sudo npm start; or once`,
-    `  sudo sh -c 'ip tuntap add dev tap0 mode tap user ${username} && ip addr add 10.0.0.1/24 dev tap0 && ip link set tap0 up'`,
+    `  sudo sh -c '${open}ip tuntap add dev tap0 mode tap user ${username} && ip addr add 10.0.0.1/24 dev tap0 && ip link set tap0 up'`,
     'and then npm start',
   ]
 }

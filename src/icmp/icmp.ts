@@ -56,7 +56,6 @@ export interface EchoClient {
 
 /** Header, then originate, receive and transmit timestamps (RFC 792). */
 const TIMESTAMP_LENGTH = ICMP_HEADER + 12
-const DEFAULT_TTL = 64
 const LIMITED_BROADCAST = Address.v4(-1)
 
 export class Icmp implements Protocol {
@@ -239,7 +238,7 @@ export class Icmp implements Protocol {
     // With no address of our own the two are swapped; a host without one is written to as "everybody".
     const source = ip.selectSource(iface, packet.source, true) ?? packet.destination
     const destination = packet.source.isUnspecified ? LIMITED_BROADCAST : packet.source
-    const taken = ipv4.outputOnLink(frame, iface, source, destination, PROTO_ICMP, DEFAULT_TTL, macHigh, macLow)
+    const taken = ipv4.outputOnLink(frame, iface, source, destination, PROTO_ICMP, macHigh, macLow)
     this.outbox.sent(taken, C.icmpOutEchoReps)
   }
 

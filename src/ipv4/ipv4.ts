@@ -277,7 +277,6 @@ export class Ipv4 implements Family, FamilyRouting {
     source: Address,
     destination: Address,
     protocol: number,
-    ttl: number,
     macHigh: number,
     macLow: number,
   ): boolean {
@@ -286,7 +285,7 @@ export class Ipv4 implements Family, FamilyRouting {
     if (iface.ethernet === null || !iface.up) return this.discard(C.ipOutDropNoInterface)
     if (total > iface.mtu) return this.discard(C.ipOutDropTooBig)
     const id = this.identification.take(source.w3, destination.w3, protocol)
-    writeHeader(frame.buf, start, IP4_HEADER, total, id, 0, 0, ttl, protocol, source.w3, destination.w3)
+    writeHeader(frame.buf, start, IP4_HEADER, total, id, 0, 0, this.config.ttl, protocol, source.w3, destination.w3)
     frame.start = start
     const taken = iface.ethernet.output(frame, macHigh, macLow, ETHERTYPE_IPV4)
     frame.start = start + IP4_HEADER

@@ -160,6 +160,11 @@ describe('arping <MAC>', () => {
     expect(readIp(swapped.subarray(14))).toMatchObject({ from: '255.255.255.255', to: '10.0.0.1' })
   })
 
+  test('with the time to live of the stack', () => {
+    const [frame] = asked(new World({ medium: 'ethernet', config: { ipv4: { ttl: 17 } } }), OUR_MAC, {})
+    expect(frame[14 + 8]).toBe(17)
+  })
+
   test('a broadcast frame is not', () => {
     const w = new World({ medium: 'ethernet' })
     expect(asked(w, BROADCAST_MAC, {})).toEqual([])

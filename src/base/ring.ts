@@ -79,12 +79,6 @@ export class ByteRing {
     else this.head = (this.head + len) & (this.buf!.length - 1)
   }
 
-  /** Forgets bytes above the contiguous part (out-of-order bytes that were thrown away). */
-  trim(): void {
-    this.high = this.length
-    if (this.high === 0) this.release()
-  }
-
   /** Forgets everything and returns the memory. */
   clear(): void {
     this.length = 0

@@ -9,7 +9,7 @@
  */
 import { Address, ANY, ANY_V4 } from '../base/address.ts'
 import type { Frame } from '../netif/frame.ts'
-import { AddressState, type Interface, type InterfaceAddress } from './interface.ts'
+import { AddressState, type Interface } from './interface.ts'
 import { type Packet, To } from './packet.ts'
 import { type NoRoute, type Route, type RouteEntry, RouteKind, RouteTable } from './route.ts'
 
@@ -161,12 +161,6 @@ export class Ip {
   isLocal(a: Address): boolean {
     for (let i = 0; i < this.interfaces.length; i++) if (this.interfaces[i].has(a)) return true
     return this.loopback !== null && a.isV4 && a.isLoopback
-  }
-
-  /** Finds an interface's own record of an address, or null. */
-  ownAddress(a: Address): InterfaceAddress | null {
-    for (const i of this.interfaces) for (const own of i.addresses) if (own.address.equals(a)) return own
-    return null
   }
 
   /** What a destination address is to us on an interface: the question of every incoming packet. */

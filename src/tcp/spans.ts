@@ -90,10 +90,6 @@ export class Spans {
     return this.count === 0 ? otherwise : this.right[this.count - 1]
   }
 
-  clear(): void {
-    this.count = 0
-  }
-
   private insert(i: number, from: number, to: number): void {
     if (this.count === this.left.length) {
       this.left = widen(this.left)

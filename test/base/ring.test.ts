@@ -60,7 +60,7 @@ describe('ByteRing', () => {
     )
   })
 
-  it('holds no memory when empty, and forgets what lies beyond when trimmed', () => {
+  it('holds no memory when empty, keeps what lies beyond a hole, and forgets it when cleared', () => {
     const pool = new BufferPool()
     const ring = new ByteRing(pool)
     expect(ring.capacity).toBe(0)
@@ -69,7 +69,7 @@ describe('ByteRing', () => {
     ring.put(100, bytes(5, 2), 0, 5)
     ring.drop(10)
     expect(ring.capacity).toBe(2048) // something is still held beyond the hole
-    ring.trim()
+    ring.clear()
     expect([ring.capacity, pool.inUse]).toEqual([0, 0])
   })
 })

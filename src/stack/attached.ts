@@ -45,11 +45,16 @@ export class AttachedInterface {
     options: AttachOptions,
   ) {
     const probe = options.probe ?? stack.config.arp.probe
-    const all = (options.addresses ?? []).map((text) => this.add(parsePrefix(text), probe))
-    this.ready = Promise.all(all).then(() => undefined)
-    this.ready.catch(() => undefined) // whoever does not await it is not punished with an unhandled rejection
-    const gateways = typeof options.gateway === 'string' ? [options.gateway] : (options.gateway ?? [])
-    for (const gateway of gateways) this.addGateway(gateway, options.metric ?? 0)
+    try {
+      const all = (options.addresses ?? []).map((text) => this.add(parsePrefix(text), probe))
+      this.ready = Promise.all(all).then(() => undefined)
+      this.ready.catch(() => undefined) // whoever does not await it is not punished with an unhandled rejection
+      const gateways = typeof options.gateway === 'string' ? [options.gateway] : (options.gateway ?? [])
+      for (const gateway of gateways) this.addGateway(gateway, options.metric ?? 0)
+    } catch (error) {
+      this.released()
+      throw error
+    }
   }
 
   get name(): string {
@@ -107,7 +112,7 @@ export class AttachedInterface {
     const probing = probe && this.arp !== null
     const own = addAddress(this.stack.ip, this.iface, prefix, probing ? AddressState.TENTATIVE : AddressState.PREFERRED)
     if (this.arp === null) return Promise.resolve()
-    const done = probing ? new Promise<void>((resolve, reject) => this.waiting.set(own, { resolve, reject })) : Promise.resolve()
+    const done = probing ? this.settled(own) : Promise.resolve()
     done.catch(() => undefined)
     this.arp.acd.add(own, probing)
     return done
@@ -146,10 +151,17 @@ export class AttachedInterface {
     this.stack.onAddressConflict?.(this, own.address.toString(), formatMac(mac))
   }
 
+  /** Settled by `settle`. Until then the process is kept alive: who awaits an address that is probed holds nothing else yet. */
+  private settled(own: InterfaceAddress): Promise<void> {
+    this.stack.host.hold()
+    return new Promise((resolve, reject) => this.waiting.set(own, { resolve, reject }))
+  }
+
   private settle(own: InterfaceAddress, error: NetError | null): void {
     const w = this.waiting.get(own)
     if (w === undefined) return
     this.waiting.delete(own)
+    this.stack.host.release()
     if (error === null) w.resolve()
     else w.reject(error)
   }

@@ -113,13 +113,20 @@ export class Stack implements NeighborListener, AcdListener {
   }
 
   /**
-   * Makes a link one of the stack's interfaces. Throws NetError: EEXIST (name taken), ERR_INVALID_MAC_ADDRESS,
-   * ERR_INVALID_IP_ADDRESS, ERR_INVALID_ARG_VALUE.
+   * Makes a link one of the stack's interfaces. Throws NetError: EEXIST (name taken), EBUSY (attached already),
+   * ERR_INVALID_MAC_ADDRESS, ERR_INVALID_IP_ADDRESS, ERR_INVALID_ARG_TYPE (no link), ERR_INVALID_ARG_VALUE.
    */
   attach(netif: NetIf, options: AttachOptions = {}): AttachedInterface {
     if (this.isClosed) throw stackClosed()
     if (options.dhcp || options.slaac) {
       throw new NetError('EOPNOTSUPP', { message: 'dhcp and slaac are not part of this version: give addresses and gateway' })
+    }
+    // Caught here, for a turn that meets one is no place to throw: most often the `await` before openLink() is missing.
+    if (typeof netif?.receive !== 'function' || typeof netif.attach !== 'function' || typeof netif.send !== 'function') {
+      throw invalidArgument('attach: a link is expected, as `await openLink(url)` gives it', 'ERR_INVALID_ARG_TYPE')
+    }
+    if (this.attached.some((a) => a.link === netif)) {
+      throw new NetError('EBUSY', { message: `${netif.name} is an interface of this stack already` })
     }
     const name = options.name ?? this.freeName(netif)
     if (this.attached.some((a) => a.name === name)) throw new NetError('EEXIST', { message: `interface ${name} exists already` })
@@ -280,6 +287,7 @@ export class Stack implements NeighborListener, AcdListener {
     iface.up = false
     this.ip.changed()
     const attached = this.attached.find((a) => a.iface === iface)
+    attached?.released()
     if (attached !== undefined) this.onLinkClosed?.(attached, error)
   }
 

@@ -27,6 +27,14 @@ describe('what keeps a process alive', () => {
     expect(script(`log('ready')`)).toEqual({ out: ['ready', 'exit'], err: '', ended: true })
   })
 
+  it('an address that is probed does, until it is ready', () => {
+    const run = script(`
+      await left.interfaces[0].addAddress('10.0.0.9/24', { probe: true })
+      log('ready')
+    `)
+    expect(run).toEqual({ out: ['ready', 'exit'], err: '', ended: true })
+  })
+
   it('a listening server does, an unref’d one does not', () => {
     const waits = script(`
       right.net.createServer().listen(80, () => log('listening'))

@@ -106,6 +106,8 @@ describe('interfaces', () => {
     world.stack().attach(b, { addresses: ['10.0.0.2/24'] })
     world.run(10_000)
     const routes = stack.routes
+    expect(() => stack.attach(a, { ...options, ...PROBING })).toThrow(expect.objectContaining({ code }))
+    expect(world.host.idle).toBe(true)
     expect(() => stack.attach(a, options)).toThrow(expect.objectContaining({ code }))
     expect([stack.interfaces.length, stack.routes]).toEqual([0, routes])
     const seen = (world.stacks[1].counters()['eth0.arp'] as Record<string, number>).inRequests

@@ -123,9 +123,10 @@ export class Acd {
       const word = claim.own.address.w3
       const probing = claim.phase === WAITING || claim.phase === PROBING
       if (sender === word) {
+        if (claim.phase === LOST) continue // it is the other's now, who may be talked to
         claimed = true
         if (probing) this.lose(claim, high, low)
-        else if (claim.phase !== LOST) this.contest(claim, high, low)
+        else this.contest(claim, high, low)
       } else if (sender === 0 && isRequest && target === word && probing) {
         this.lose(claim, high, low) // RFC 5227 section 2.1.1: two hosts probe for one address; both give way
       }

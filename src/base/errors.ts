@@ -37,6 +37,9 @@ const ERRNO: Record<string, readonly [number, string]> = {
   ECANCELED: [-125, 'operation canceled'],
 }
 
+/** Words of codes that no kernel has. */
+const OWN_WORDS: Record<string, string> = { ERR_STACK_CLOSED: 'the stack is closed' }
+
 /** The negated errno of a code, or undefined for codes that are not the kernel's (ERR_*). */
 export function errnoOf(code: string): number | undefined {
   return ERRNO[code]?.[0]
@@ -44,7 +47,7 @@ export function errnoOf(code: string): number | undefined {
 
 /** The words for a code, as libuv has them. */
 export function wordsOf(code: string): string {
-  return ERRNO[code]?.[1] ?? code
+  return ERRNO[code]?.[1] ?? OWN_WORDS[code] ?? code
 }
 
 /** Where an error happened; every field is optional, as in Node. */

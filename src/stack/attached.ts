@@ -83,6 +83,20 @@ export class AttachedInterface {
     return this.iface.up
   }
 
+  /**
+   * Takes the interface down (frames are lost both ways, neighbours forgotten) or up again (its addresses are announced anew): `ip link set
+   * eth0 down`. Routes over it count only while it is up.
+   */
+  setUp(on: boolean): void {
+    if (this.iface.up === on) return
+    this.iface.up = on
+    this.stack.turn.readClock()
+    if (!on) this.iface.neighbors?.clear()
+    else this.arp?.acd.linkUp()
+    this.stack.ip.changed()
+    this.stack.turn.rearm()
+  }
+
   /** `10.0.0.2/24`, ... */
   get addresses(): string[] {
     return this.iface.addresses.map((a) => `${a.address}/${a.prefix.length}`)

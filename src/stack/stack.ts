@@ -322,6 +322,9 @@ export class Stack implements NeighborListener, AcdListener {
       udp: this.udp.counters.snapshot(onlyNonZero) as Record<string, number>,
       tcp: this.tcp.counters.snapshot(onlyNonZero) as Record<string, number>,
     }
+    const lo = this.ip.loopback!
+    out.lo = lo.counters.snapshot(onlyNonZero) as Record<string, number>
+    if (lo.netif.counters !== undefined) out['lo.link'] = lo.netif.counters()
     for (const a of this.attached) {
       out[a.name] = a.iface.counters.snapshot(onlyNonZero) as Record<string, number>
       if (a.iface.ethernet !== null)

@@ -11,7 +11,7 @@ const ALGORITHMS: Record<string, () => CongestionControl> = {
 export function congestionControl(name: string): CongestionControl {
   const make = ALGORITHMS[name]
   if (make === undefined) {
-    throw invalidArgument(`unknown congestion control ${name}: ${Object.keys(ALGORITHMS).join(', ')} exist`)
+    throw invalidArgument(`unknown congestion control ${name}, known: ${Object.keys(ALGORITHMS).join(', ')}`)
   }
   return make()
 }

@@ -238,3 +238,31 @@ describe('the end of a stack', () => {
     expect([world.host.idle, world.host.holds]).toEqual([true, 0])
   })
 })
+
+describe('an interface that goes down and comes up again', () => {
+  it('loses frames both ways, forgets neighbours, and announces its addresses when it is back', async () => {
+    const world = createWorld()
+    const [a, b] = createPipe()
+    const down = world.stack().attach(a, { addresses: ['10.0.0.1/24'] })
+    const other = world.stack()
+    other.attach(b, { addresses: ['10.0.0.2/24'] })
+    world.run(5000)
+    expect(await pinged(world, other, '10.0.0.1')).toMatchObject({ from: '10.0.0.1' })
+    down.setUp(false)
+    expect(down.up).toBe(false)
+    expect(world.stacks[0].neighbors).toEqual([])
+    expect(await pinged(world, other, '10.0.0.1')).toMatchObject({ error: 'ETIMEDOUT' })
+    const { counters } = down.iface
+    expect(counters.snapshot().inDropDown).toBeGreaterThan(0)
+    expect(() => world.stacks[0].tcp.open({ remoteAddress: '10.0.0.2', remotePort: 7 }, {})).toThrow(
+      expect.objectContaining({ code: 'ENETUNREACH' }),
+    )
+    const announced = (): number => world.stacks[0].counters()['eth0.arp'].outRequests
+    const before = announced()
+    down.setUp(true)
+    world.run(5000)
+    expect(announced() - before).toBeGreaterThanOrEqual(2)
+    expect(await pinged(world, other, '10.0.0.1')).toMatchObject({ from: '10.0.0.1' })
+    await world.close()
+  })
+})

@@ -144,8 +144,8 @@ export interface TcpConfig {
   ephemeralLast: number
   /** RFC 1337: a RST does not end TIME-WAIT. */
   rfc1337: boolean
-  /** Congestion control by name. */
-  congestion: string
+  /** Congestion control: a name, or a function that makes an object for each connection (tcp/congestion.ts). */
+  congestion: string | (() => object)
 }
 
 export interface TurnConfig {
@@ -271,7 +271,8 @@ export function configure(overrides: ConfigOverrides = {}): Config {
     for (const [name, v] of Object.entries(value)) {
       if (v === undefined) continue
       if (!(name in fields)) throw invalidArgument(`unknown option ${section}.${name}`)
-      if (typeof v !== typeof fields[name]) throw invalidArgument(`option ${section}.${name} must be a ${typeof fields[name]}`)
+      if (typeof v !== typeof fields[name] && !(name === 'congestion' && typeof v === 'function'))
+        throw invalidArgument(`option ${section}.${name} must be a ${typeof fields[name]}`)
       fields[name] = v
     }
   }

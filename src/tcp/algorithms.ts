@@ -1,17 +1,26 @@
 /** Congestion control by name. An algorithm is one file and one line here. */
 import { invalidArgument } from '../base/errors.ts'
-import type { CongestionControl } from './congestion.ts'
+import type { CongestionChoice, CongestionControl } from './congestion.ts'
 import { NewReno } from './newreno.ts'
 
 const ALGORITHMS: Record<string, () => CongestionControl> = {
   newreno: () => new NewReno(),
 }
 
-/** A new algorithm object for one connection; ERR_INVALID_ARG_VALUE for a name that does not exist. */
-export function congestionControl(name: string): CongestionControl {
-  const make = ALGORITHMS[name]
+/** What can be an algorithm: a name that is known, an object with the methods, or what makes one. */
+export function isCongestionChoice(value: unknown): value is CongestionChoice {
+  if (typeof value === 'string') return Object.hasOwn(ALGORITHMS, value)
+  if (typeof value === 'function') return true
+  return typeof value === 'object' && value !== null && typeof (value as CongestionControl).acked === 'function'
+}
+
+/** The algorithm object for one connection; ERR_INVALID_ARG_VALUE for a name that does not exist. */
+export function congestionControl(choice: CongestionChoice): CongestionControl {
+  if (typeof choice === 'object') return choice
+  if (typeof choice === 'function') return choice()
+  const make = Object.hasOwn(ALGORITHMS, choice) ? ALGORITHMS[choice] : undefined
   if (make === undefined) {
-    throw invalidArgument(`unknown congestion control ${name}, known: ${Object.keys(ALGORITHMS).join(', ')}`)
+    throw invalidArgument(`unknown congestion control ${choice}, known: ${Object.keys(ALGORITHMS).join(', ')}`)
   }
   return make()
 }

@@ -4,6 +4,7 @@
  */
 import type { Address } from '../base/address.ts'
 import type { NetError } from '../base/errors.ts'
+import type { CongestionChoice } from './congestion.ts'
 
 /**
  * What a connection calls, always from the "tell" step of a turn: no protocol code is on the stack, and whatever the handler writes
@@ -67,9 +68,70 @@ export interface RawConnection {
   setKeepAlive(on: boolean, idleMs?: number, intervalMs?: number, probes?: number): void
   /** RFC 9293 3.9.1 user timeout in ms: how long data may stay unacknowledged; 0 = default rules. */
   setUserTimeout(ms: number): void
-  /** DSCP and ECN bits of outgoing packets. */
+  /** DSCP and ECN bits of outgoing packets; where ECN was negotiated its two bits are TCP's own. */
   setTos(tos: number): void
+  /** Changes any of the socket options at once. Throws ERR_INVALID_ARG_VALUE for unknown names and impossible values. */
+  set(options: SocketOptions): void
   info(): ConnectionInfo
+}
+
+/**
+ * What setsockopt knows of TCP, for one connection or for all that a listener accepts; what is left out stays as the stack's config says.
+ * On a connection `set` changes them while it runs, but for those that only a handshake can agree on (`fastOpen`, `ecn`, `keys`).
+ */
+export interface SocketOptions {
+  /** TCP_NODELAY: small segments do not wait for an ACK. */
+  noDelay?: boolean
+  /** TCP_CORK: only full segments leave until it is false again, at most for 200 ms. */
+  cork?: boolean
+  /** TCP_QUICKACK: true acknowledges at once until data is sent, false returns to delayed ACKs. */
+  quickAck?: boolean
+  /** TCP_NOTSENT_LOWAT: `writable` only while fewer bytes than this have not been sent; 0 = no such limit. */
+  notSentLowatBytes?: number
+  /** SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT. */
+  keepAlive?: boolean
+  keepAliveIdleMs?: number
+  keepAliveIntervalMs?: number
+  keepAliveProbes?: number
+  /** TCP_USER_TIMEOUT (RFC 9293 section 3.9.1, RFC 5482); 0 = default rules. */
+  userTimeoutMs?: number
+  /** TCP_SYNCNT: retransmissions of a SYN. */
+  synRetries?: number
+  /** IP_TOS, IP_TTL. */
+  tos?: number
+  ttl?: number
+  /** TCP_MAXSEG: largest segment to announce and to send, in bytes. */
+  maxSegmentBytes?: number
+  /** SO_SNDBUF, SO_RCVBUF: fixed sizes, no autotuning. TCP_WINDOW_CLAMP: most that is advertised. */
+  sendBufferBytes?: number
+  receiveBufferBytes?: number
+  windowClampBytes?: number
+  /** TCP_CONGESTION. */
+  congestion?: CongestionChoice
+  /** SO_MAX_PACING_RATE in bytes per second; 0 = none. */
+  maxPacingRate?: number
+  /** Congestion notification: `on` asks for RFC 3168, `accurate` for RFC 9768 (and falls back), `accept` only answers, `off`. */
+  ecn?: EcnMode
+  /** TCP_FASTOPEN_CONNECT of an opener; TCP_FASTOPEN of a listener (a number: most handshakes with data at once). RFC 7413. */
+  fastOpen?: boolean | number
+  /** TCP_FASTOPEN_NO_COOKIE: data in the SYN without a cookie, for networks that one owns. */
+  fastOpenNoCookie?: boolean
+  /** TCP_MD5SIG, TCP-AO (RFC 2385, RFC 5925): segments of these peers are signed and must be. */
+  keys?: readonly TcpKey[]
+}
+
+export type EcnMode = 'off' | 'accept' | 'on' | 'accurate'
+
+/** A key shared with a peer, for BGP speakers. */
+export interface TcpKey {
+  /** The peer, or a prefix of peers: `10.0.0.1`, `10.0.0.0/24`. On an opener: the peer, when left out. */
+  peer?: string
+  algorithm: 'md5' | 'hmac-sha-1-96' | 'aes-128-cmac-96'
+  /** The secret; a string is taken as UTF-8. */
+  key: string | Uint8Array
+  /** RFC 5925: the numbers of this key as sent and as received. 0 when left out; no meaning for md5. */
+  sendId?: number
+  receiveId?: number
 }
 
 /** What `ss -ti` shows. Times in microseconds where the name ends in Us, milliseconds where in Ms; sizes in bytes. */
@@ -115,31 +177,24 @@ export interface ConnectionInfo {
   segmentsOut: number
 }
 
-export interface OpenOptions {
+export interface OpenOptions extends SocketOptions {
   remoteAddress: Address | string
   remotePort: number
   localAddress?: Address | string
   /** 0 or absent: an ephemeral port, chosen at random (RFC 6056). */
   localPort?: number
-  noDelay?: boolean
-  keepAlive?: boolean
-  userTimeoutMs?: number
-  tos?: number
-  ttl?: number
   /** False: does not keep the process alive. True when left out. */
   ref?: boolean
 }
 
-export interface ListenOptions {
+/** Socket options given here are those of every connection that is accepted. */
+export interface ListenOptions extends SocketOptions {
   /** 0: an ephemeral port. */
   port: number
   /** Absent or unspecified: every address of the stack. */
   address?: Address | string
   /** Connections waiting to be accepted. */
   backlog?: number
-  /** Defaults of accepted connections. */
-  noDelay?: boolean
-  keepAlive?: boolean
   /** False: neither the listener nor its connections keep the process alive. True when left out. */
   ref?: boolean
 }

@@ -1,7 +1,12 @@
 /**
- * Congestion control is an object per connection behind this interface; the sender asks only for `cwnd`. `newreno.ts` is the one
- * to read first; others are added to the table in `algorithms.ts`.
+ * Congestion control is an object per connection behind this interface; the sender asks only for `cwnd` and `pacingRate`. `newreno.ts` is
+ * the one to read first; others are added to the table in `algorithms.ts`, or given to a stack, a listener or a connection as an option.
+ *
+ * Two ways to write one. Most algorithms say how the window grows (`acked`) and how far it falls (`loss`, `timeout`, `congestionEcho`);
+ * recovery.ts does the rest: when losses count, proportional rate reduction while they are repaired, undo when they were none. One that
+ * models the path (BBR) implements `model` as well: it hears every ACK after everything else and sets the window and the pace itself.
  */
+import type { RateSample } from './rate.ts'
 
 /** What an algorithm reads and writes. Bytes throughout. */
 export class CongestionWindow {
@@ -10,9 +15,46 @@ export class CongestionWindow {
   ssthresh = 0x7fffffff
   /** Sender maximum segment size: payload bytes of a full segment. */
   mss = 0
+  /** Bytes per second at which data leaves; 0 = as the window allows. */
+  pacingRate = 0
 
   get slowStart(): boolean {
     return this.cwnd < this.ssthresh
+  }
+}
+
+/** What one ACK said, after it was applied. One reused record per stack. */
+export class AckSample {
+  nowUs = 0
+  nowMs = 0
+  /** Bytes by which SND.UNA moved. */
+  acked = 0
+  /** Bytes newly delivered: cumulatively acknowledged or SACKed for the first time. */
+  delivered = 0
+  /** Bytes newly marked lost by this ACK. */
+  lost = 0
+  /** Bytes newly reported as marked CE (RFC 3168: the whole ACK; RFC 9768: what the counters say). */
+  marked = 0
+  /** Round-trip time from this ACK; 0: none. */
+  rttUs = 0
+  /** Smallest of this connection. */
+  minRttUs = 0
+  smoothedRttUs = 0
+  /** Bytes believed to be in the network before and after this ACK. */
+  priorInFlight = 0
+  inFlight = 0
+  /** SND.UNA and SND.NXT after this ACK: rounds are counted by them. */
+  una = 0
+  nxt = 0
+  /** The window was in use (RFC 7661): it may grow. */
+  limited = false
+  /** Losses are being repaired. */
+  inRecovery = false
+  /** Delivery rate (rate.ts). Its `intervalUs` is 0 when this ACK gives none. */
+  rate: RateSample
+
+  constructor(rate: RateSample) {
+    this.rate = rate
   }
 }
 
@@ -20,17 +62,26 @@ export interface CongestionControl {
   readonly name: string
   /** The connection is established; `w.mss` is known. Sets the initial window. */
   start(w: CongestionWindow, initialWindowSegments: number): void
-  /** `bytes` of new data were acknowledged while no loss was being repaired and the window was in full use. */
-  acked(w: CongestionWindow, bytes: number, rttUs: number, nowMs: number): void
-  /** Loss was detected by duplicate ACKs or SACK: sets ssthresh and cwnd for recovery. `inFlight`: bytes outstanding. */
+  /** New data were acknowledged (`s.acked` > 0) while no fast recovery was going on and the window was in full use: it may grow. */
+  acked(w: CongestionWindow, s: AckSample): void
+  /** Loss was detected: sets ssthresh. Recovery leads cwnd there (RFC 9937). `inFlight`: bytes outstanding. */
   loss(w: CongestionWindow, inFlight: number, nowMs: number): void
+  /** The peer reports congestion by ECN, at most once a round trip: sets ssthresh, as `loss` when left out (RFC 3168 section 6.1.2). */
+  congestionEcho?(w: CongestionWindow, inFlight: number, nowMs: number): void
   /** The retransmission timer expired: sets ssthresh (only on the first time-out of a series) and cwnd = 1 segment. */
   timeout(w: CongestionWindow, inFlight: number, first: boolean, nowMs: number): void
   /** Recovery is over. */
   recovered(w: CongestionWindow, inFlight: number, nowMs: number): void
-  /** Nothing was sent for longer than an RTO (RFC 5681 section 4.1). */
-  idle(w: CongestionWindow, initialWindowSegments: number): void
+  /** The last `loss` or `timeout` was none: cwnd and ssthresh are restored by the caller, the algorithm's own memory here. */
+  undo?(w: CongestionWindow): void
+  /** Nothing was sent for longer than an RTO (RFC 5681 section 4.1). `idleMs`: for how long; `rtoMs`: the time-out. */
+  idle(w: CongestionWindow, initialWindowSegments: number, idleMs: number, rtoMs: number): void
+  /** Hears every ACK, in every state, after recovery has marked losses, and sets cwnd and pacingRate itself. */
+  model?(w: CongestionWindow, s: AckSample): void
 }
+
+/** A name of the table in algorithms.ts, one's own object (for one connection only), or what makes one for each connection. */
+export type CongestionChoice = string | CongestionControl | (() => CongestionControl)
 
 /** RFC 6928: min(10 * MSS, max(2 * MSS, 14600)), for other numbers of segments in proportion. */
 export function initialWindow(mss: number, segments: number): number {

@@ -11,10 +11,10 @@
  * acknowledge and none can misplace.
  */
 import type { Address } from '../base/address.ts'
-import { NetError } from '../base/errors.ts'
 import type { Tellable } from '../base/tell.ts'
 import type { Route } from '../ip/route.ts'
-import type { ConnectionHandler, ConnectionInfo, RawConnection } from './api.ts'
+import type { ConnectionHandler, ConnectionInfo, RawConnection, SocketOptions } from './api.ts'
+import { readFrom, skipFrom, writeTo, writeUrgentTo } from './calls.ts'
 import { abortConnection, closeConnection } from './closing.ts'
 import type { CongestionControl } from './congestion.ts'
 import { Deadlines, Rtx } from './deadlines.ts'
@@ -27,11 +27,12 @@ import { Rto } from './rto.ts'
 import type { Segment } from './segment.ts'
 import { Sender } from './sender.ts'
 import { applySizes, scaleFor } from './sizes.ts'
+import { applyOptions, checkOptions } from './socket-options.ts'
 import { speakConnection } from './speaking.ts'
 import { STATE_NAMES, State } from './state.ts'
 import type { Tcp } from './tcp.ts'
 import { C } from './tcp-counters.ts'
-import { connectionError, News, NO_HANDLER, outsideBuffer, tellHandler } from './telling.ts'
+import { News, NO_HANDLER, tellHandler } from './telling.ts'
 
 export class Connection implements RawConnection, Flow, Tellable {
   handler: ConnectionHandler = NO_HANDLER
@@ -357,7 +358,7 @@ export class Connection implements RawConnection, Flow, Tellable {
     return this.snd.ring.length
   }
 
-  private get isWritable(): boolean {
+  get isWritable(): boolean {
     return !this.snd.finQueued && this.state >= State.SYN_SENT && this.state <= State.CLOSE_WAIT && !this.orphan
   }
 
@@ -367,49 +368,19 @@ export class Connection implements RawConnection, Flow, Tellable {
   }
 
   write(buf: Uint8Array, off: number, len: number): number {
-    if (!this.isWritable) throw this.error !== null ? connectionError(this) : new NetError('EPIPE', { syscall: 'write' })
-    // Pooled memory holds what others wrote before: bytes that are not the caller's must never leave.
-    if (off < 0 || len < 0 || off + len > buf.length) throw outsideBuffer(buf, off, len)
-    const { snd } = this
-    const n = Math.min(len, snd.room)
-    if (n < len) snd.wantWritable = true
-    if (n > 0) {
-      snd.ring.write(buf, off, n)
-      this.bytesWritten += n
-      this.tcp.markDirty(this)
-    }
-    return n
-  }
-
-  writeUrgent(buf: Uint8Array, off: number, len: number): number {
-    const n = this.write(buf, off, len)
-    if (n > 0 && n === len) {
-      this.snd.up = (this.snd.una + this.snd.ring.length + (this.state < State.ESTABLISHED ? 1 : 0)) | 0
-      this.snd.urgent = true
-    }
-    return n
+    return writeTo(this, buf, off, len)
   }
 
   read(buf: Uint8Array, off: number, len: number): number {
-    const n = this.rcv.ring.read(buf, off, len)
-    if (n > 0) this.consumed(n)
-    return n
+    return readFrom(this, buf, off, len)
   }
 
   skip(len: number): number {
-    const n = Math.min(len, this.rcv.ring.length)
-    if (n <= 0) return 0
-    this.rcv.ring.drop(n)
-    this.consumed(n)
-    return n
+    return skipFrom(this, len)
   }
 
-  private consumed(n: number): void {
-    const { rcv } = this
-    this.bytesRead += n
-    rcv.consumed(n, this.tcp.clock.nowUs, this.rto.srttUs)
-    if (rcv.urgent && this.urgentBytes <= 0) rcv.urgent = false
-    if (rcv.updateDue && this.state >= State.ESTABLISHED && this.state <= State.FIN_WAIT_2) this.tcp.markDirty(this)
+  writeUrgent(buf: Uint8Array, off: number, len: number): number {
+    return writeUrgentTo(this, buf, off, len)
   }
 
   shutdown(): void {
@@ -442,6 +413,11 @@ export class Connection implements RawConnection, Flow, Tellable {
 
   setTos(tos: number): void {
     this.tos = tos & 0xff
+  }
+
+  set(options: SocketOptions): void {
+    checkOptions(options)
+    applyOptions(this, options)
   }
 
   info(): ConnectionInfo {

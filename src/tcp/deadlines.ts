@@ -43,6 +43,10 @@ export class Deadlines extends Timed {
     this.userTimeoutMs = config.userTimeoutMs
   }
 
+  get isKeptAlive(): boolean {
+    return this.keepAlive
+  }
+
   private schedule(at: number): void {
     if (!this.timerArmed || ((at - this.timerAt) | 0) < 0) this.c.tcp.timers.arm(this, at)
   }

@@ -1,20 +1,26 @@
 /**
  * What is in flight: a flat circular log of records, oldest first, one per segment or super-segment sent.
  *
- * A record is [end sequence, time sent in us, flags, spare]; it begins where the one before ends (the first at SND.UNA), so records are
- * contiguous by construction. The same records serve RTT (Karn), the SACK scoreboard and loss marking; the fourth word is for delivery
- * rate. SACK may cover part of a record: it is split then. Three byte sums are kept beside the log, so that `pipe` is arithmetic:
+ * A record is [end sequence, time sent in us, flags, and what rate.ts remembers: delivered, time of delivery, first time sent, in flight,
+ * lost]; it begins where the one before ends (the first at SND.UNA), so records are contiguous by construction. The same records serve RTT
+ * (Karn), the SACK scoreboard, loss marking and delivery rate. SACK may cover part of a record: it is split then. Three byte sums are kept beside the log, so that `pipe` is arithmetic:
  *
  *   pipe = (SND.NXT - SND.UNA) - sacked - lost + retransmitted            (RFC 6675 section 4)
  *
  * Invariants: sacked + lost <= SND.NXT - SND.UNA; retransmitted <= lost; a record is never SACKED and LOST; RETRANSMITTED only
  * together with LOST.
  */
+import type { Rate } from './rate.ts'
 import { gt, leq, lt } from './seq.ts'
 
-const STRIDE = 4
+const STRIDE = 8
 const SENT = 1
 const FLAGS = 2
+const DELIVERED = 3
+const DELIVERED_US = 4
+const FIRST_SENT_US = 5
+const IN_FLIGHT = 6
+const WAS_LOST = 7
 /** Selectively acknowledged. */
 export const SACKED = 1
 /** Believed lost. */
@@ -23,6 +29,11 @@ export const LOST = 2
 export const RETRANSMITTED = 4
 /** Was sent more than once: no RTT from it. */
 export const AMBIGUOUS = 8
+/** Sent while the application had no more to send (rate.ts). */
+export const APP_LIMITED = 16
+
+/** What stays when a record is SACKed or lost. */
+const KEPT = AMBIGUOUS | APP_LIMITED
 
 const FIRST_RECORDS = 16
 const POOL_CLASSES = 10
@@ -87,11 +98,17 @@ export class Flight {
   /** Every record that ends here or before is LOST or SACKED. Never behind una while there are records. */
   private lostEnd = 0
 
-  constructor(private readonly pool: FlightPool) {}
+  constructor(
+    private readonly pool: FlightPool,
+    private readonly rate: Rate,
+  ) {}
 
-  /** Appends what was just sent, ending at sequence `end`. */
-  add(end: number, us: number): void {
-    if (this.count === 0) this.lostEnd = this.una
+  /** Appends what was just sent, ending at sequence `end`. `inFlight`: bytes in the network with it. */
+  add(end: number, us: number, inFlight: number): void {
+    if (this.count === 0) {
+      this.lostEnd = this.una
+      this.rate.restart(us)
+    }
     if (this.log === null) this.log = this.pool.take()
     else if (this.count * STRIDE === this.log.length) this.grow()
     const at = this.at(this.count++)
@@ -99,7 +116,7 @@ export class Flight {
     log[at] = end
     log[at + SENT] = us
     log[at + FLAGS] = 0
-    log[at + 3] = 0
+    this.snapshot(at, inFlight)
   }
 
   /** Everything before `ack` has arrived. */
@@ -113,11 +130,13 @@ export class Flight {
       const flags = log![at + FLAGS]
       if (gt(end, ack)) {
         if (gt(ack, this.una)) {
+          this.deliver(at, (ack - this.una) | 0)
           this.forget(flags, (ack - this.una) | 0)
           if ((flags & AMBIGUOUS) !== 0) this.ambiguous = true
         }
         break
       }
+      this.deliver(at, (end - this.una) | 0)
       this.forget(flags, (end - this.una) | 0)
       if ((flags & AMBIGUOUS) !== 0) this.ambiguous = true
       else if ((flags & SACKED) === 0) {
@@ -162,8 +181,9 @@ export class Flight {
       const at = this.at(i)
       const flags = this.log![at + FLAGS]
       const bytes = (end - start) | 0
+      this.deliver(at, bytes)
       this.forget(flags, bytes)
-      this.log![at + FLAGS] = (flags & AMBIGUOUS) | SACKED
+      this.log![at + FLAGS] = (flags & KEPT) | SACKED
       if (this.sackedBytes === 0 || gt(end, this.sackedEnd)) this.sackedEnd = end
       this.sackedBytes += bytes
       fresh += bytes
@@ -205,6 +225,7 @@ export class Flight {
       if (reached && (flags & LOST) === 0) {
         this.log![at + FLAGS] = flags | LOST
         this.lostBytes += bytes
+        this.rate.lost = (this.rate.lost + bytes) | 0
         marked += bytes
         if (i < this.hint) this.hint = i
       }
@@ -256,13 +277,14 @@ export class Flight {
   }
 
   /** The first `bytes` of record `i` were sent again at `us`; the rest becomes a record of its own. */
-  retransmitted(i: number, bytes: number, us: number): void {
+  retransmitted(i: number, bytes: number, us: number, inFlight: number): void {
     const start = this.startOf(i)
     const edge = (start + bytes) | 0
     if (lt(edge, this.log![this.at(i)])) this.split(i, edge)
     const at = this.at(i)
     this.log![at + FLAGS] |= RETRANSMITTED | AMBIGUOUS
     this.log![at + SENT] = us
+    this.snapshot(at, inFlight)
     this.retransmittedBytes += bytes
   }
 
@@ -299,8 +321,39 @@ export class Flight {
     if ((flags & SACKED) !== 0) return
     const bytes = (this.log![at] - this.startOf(i)) | 0
     this.forget(flags, bytes)
-    this.log![at + FLAGS] = (flags & AMBIGUOUS) | LOST
+    this.log![at + FLAGS] = (flags & KEPT) | LOST
     this.lostBytes += bytes
+    this.rate.lost = (this.rate.lost + bytes) | 0
+  }
+
+  /** What rate.ts wants to know of a record that is sent now. */
+  private snapshot(at: number, inFlight: number): void {
+    const { rate } = this
+    const log = this.log!
+    if (rate.isAppLimited) log[at + FLAGS] |= APP_LIMITED
+    else log[at + FLAGS] &= ~APP_LIMITED
+    log[at + DELIVERED] = rate.delivered
+    log[at + DELIVERED_US] = rate.deliveredUs
+    log[at + FIRST_SENT_US] = rate.firstSentUs
+    log[at + IN_FLIGHT] = inFlight
+    log[at + WAS_LOST] = rate.lost
+  }
+
+  /** `bytes` of the record at `at` have arrived, unless they had been SACKed before. */
+  private deliver(at: number, bytes: number): void {
+    const log = this.log!
+    const flags = log[at + FLAGS]
+    if ((flags & SACKED) !== 0) return
+    this.rate.record(
+      bytes,
+      log[at + SENT],
+      log[at + DELIVERED],
+      log[at + DELIVERED_US],
+      log[at + FIRST_SENT_US],
+      (flags & APP_LIMITED) !== 0,
+      log[at + IN_FLIGHT],
+      log[at + WAS_LOST],
+    )
   }
 
   /** Takes `bytes` with these flags out of the sums. */
@@ -333,10 +386,7 @@ export class Flight {
     for (let j = this.count; j > i; j--) {
       const to = this.at(j)
       const from = this.at(j - 1)
-      log[to] = log[from]
-      log[to + 1] = log[from + 1]
-      log[to + 2] = log[from + 2]
-      log[to + 3] = log[from + 3]
+      for (let k = 0; k < STRIDE; k++) log[to + k] = log[from + k]
     }
     this.count++
     log[this.at(i)] = seq

@@ -198,6 +198,7 @@ function receiveAck(c: Connection, seg: Segment): boolean {
   // A sign of life: nothing less than an acceptable segment counts, or a stranger could keep a dead connection.
   c.lastReceivedMs = tcp.clock.nowMs
   c.deadlines.heard()
+  snd.beginAck(c, tcp.clock.nowUs)
   let sacked = 0
   if (seg.sackCount > 0 && c.sackPermitted) sacked = receiveSacks(c, seg)
   const before = snd.una

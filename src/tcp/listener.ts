@@ -7,7 +7,7 @@
 import type { Address } from '../base/address.ts'
 import type { Tellable } from '../base/tell.ts'
 import { Timed } from '../base/timers.ts'
-import type { ListenerHandler, RawConnection, RawListener } from './api.ts'
+import type { ListenerHandler, RawConnection, RawListener, SocketOptions } from './api.ts'
 import type { Connection } from './connection.ts'
 import type { Flow } from './flows.ts'
 import type { Path } from './path.ts'
@@ -15,14 +15,13 @@ import { Rto } from './rto.ts'
 import type { Segment } from './segment.ts'
 import { lt } from './seq.ts'
 import { scaleFor } from './sizes.ts'
+import { applyOptions } from './socket-options.ts'
 import type { Tcp } from './tcp.ts'
 import { C } from './tcp-counters.ts'
 import { ACK, FIN, MAX_WINDOW_SCALE, RST, SYN } from './wire.ts'
 
 export class Listener implements RawListener, Tellable {
   told = false
-  noDelay: boolean
-  keepAlive: boolean
   backlog: number
   /** Handshakes in progress. */
   handshakes = 0
@@ -38,10 +37,10 @@ export class Listener implements RawListener, Tellable {
     readonly localPort: number,
     public handler: ListenerHandler,
     backlog: number,
+    /** Of every connection that is accepted. */
+    readonly options: SocketOptions,
   ) {
     this.backlog = backlog
-    this.noDelay = tcp.config.noDelay
-    this.keepAlive = tcp.config.keepAlive
   }
 
   get isFull(): boolean {
@@ -237,14 +236,13 @@ export class SynReceived extends Timed implements Flow {
     c.snd.iss = this.iss
     c.snd.scale = this.peerScale
     c.snd.peerMss = this.peerMss
-    c.snd.noDelay = listener.noDelay
     c.snd.wnd = seg.wnd << this.peerScale
     c.snd.maxWnd = c.snd.wnd
     c.snd.wl1 = seg.seq
     c.snd.wl2 = seg.ack
     if (this.retries > 0) c.rto.handshakeTimedOut()
     else if (!this.resent) c.rto.sample((tcp.clock.nowUs - this.sentUs) | 0)
-    if (listener.keepAlive) c.setKeepAlive(true)
+    applyOptions(c, listener.options)
     c.established()
     this.leave()
     tcp.flowTable.replace(this, c)

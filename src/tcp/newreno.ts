@@ -1,5 +1,5 @@
 /** Reno's window with NewReno's recovery: RFC 5681 (slow start, congestion avoidance), RFC 6582, RFC 6928. */
-import { type CongestionControl, type CongestionWindow, initialWindow } from './congestion.ts'
+import { type AckSample, type CongestionControl, type CongestionWindow, initialWindow } from './congestion.ts'
 
 /** Far above any window in use, far below int32 overflow. */
 const MAX_CWND = 1 << 30
@@ -13,9 +13,9 @@ export class NewReno implements CongestionControl {
     w.cwnd = initialWindow(w.mss, initialWindowSegments)
   }
 
-  acked(w: CongestionWindow, bytes: number): void {
+  acked(w: CongestionWindow, s: AckSample): void {
     if (w.cwnd >= MAX_CWND) return
-    let left = bytes
+    let left = s.acked
     if (w.cwnd < w.ssthresh) {
       // RFC 5681 equation 2 with L unlimited, as RFC 9406 allows: one ACK may stand for a whole super-segment.
       const grow = Math.min(left, w.ssthresh - w.cwnd, MAX_CWND - w.cwnd)

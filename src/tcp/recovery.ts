@@ -5,7 +5,7 @@
  * The scoreboard is the flight log. Recovery only marks records lost and says how much is in the pipe; the sender retransmits marked
  * records while pipe < cwnd. SND.NXT never moves back: after a time-out everything is marked lost and goes out again as the window allows.
  */
-import type { CongestionControl, CongestionWindow } from './congestion.ts'
+import type { AckSample, CongestionControl, CongestionWindow } from './congestion.ts'
 import type { Flight } from './flight.ts'
 import { geq } from './seq.ts'
 
@@ -28,7 +28,7 @@ export class Recovery {
   constructor(
     private readonly flight: Flight,
     private readonly window: CongestionWindow,
-    private readonly control: CongestionControl,
+    public control: CongestionControl,
   ) {}
 
   /** Bytes believed to be in the network. */
@@ -39,19 +39,12 @@ export class Recovery {
   }
 
   /**
-   * An ACK arrived and was applied to the log. `acked`: bytes it moved SND.UNA; `sacked`: bytes newly SACKed; `duplicate`: it is a
-   * duplicate ACK in the sense of RFC 5681. `limited`: the window was in use, so it may grow.
+   * An ACK arrived and was applied to the log and to `s`. `sacked`: bytes newly SACKed; `duplicate`: it is a duplicate ACK in the sense of
+   * RFC 5681.
    */
-  onAck(
-    nxt: number,
-    acked: number,
-    sacked: number,
-    duplicate: boolean,
-    sackPermitted: boolean,
-    limited: boolean,
-    rttUs: number,
-    nowMs: number,
-  ): void {
+  onAck(s: AckSample, sacked: number, duplicate: boolean, sackPermitted: boolean): void {
+    const { acked, nxt, nowMs } = s
+    const lostBefore = this.flight.lostBytes
     if (acked > 0 && this.state >= RecoveryState.RECOVERY && geq(this.flight.una, this.point)) this.leave(nxt, nowMs)
     if (duplicate) {
       this.dupAcks++
@@ -82,8 +75,14 @@ export class Recovery {
       // RFC 6582 step 1: exactly at the last recovery point, duplicate ACKs come from our own retransmissions.
       this.enter(nxt, nowMs)
     }
-    if (acked > 0 && limited && (this.state === RecoveryState.OPEN || this.state === RecoveryState.LOSS)) {
-      this.control.acked(this.window, acked, rttUs, nowMs)
+    if (acked > 0 && s.limited && (this.state === RecoveryState.OPEN || this.state === RecoveryState.LOSS)) {
+      this.control.acked(this.window, s)
+    }
+    if (this.control.model !== undefined) {
+      s.inFlight = this.pipe(nxt)
+      s.lost = Math.max(0, this.flight.lostBytes - lostBefore)
+      s.inRecovery = this.state >= RecoveryState.RECOVERY
+      this.control.model(this.window, s)
     }
   }
 

@@ -10,9 +10,11 @@
  */
 import type { BufferPool } from '../base/pool.ts'
 import { ByteRing } from '../base/ring.ts'
-import { type CongestionControl, CongestionWindow } from './congestion.ts'
+import { congestionControl } from './algorithms.ts'
+import { type CongestionChoice, type CongestionControl, CongestionWindow } from './congestion.ts'
 import type { Connection } from './connection.ts'
 import { Flight, type FlightPool } from './flight.ts'
+import { Rate } from './rate.ts'
 import { Recovery } from './recovery.ts'
 import type { Rto } from './rto.ts'
 import { geq, gt, lt } from './seq.ts'
@@ -63,12 +65,16 @@ export class Sender {
   private lastMaxPipe = 0
   private wasLimited = false
 
+  /** Bytes per second; 0 = as fast as the windows allow. */
+  maxPacingRate = 0
+
   bytesSent = 0
   bytesAcked = 0
   retransmits = 0
   retransmittedBytes = 0
 
   readonly ring: ByteRing
+  readonly rate = new Rate()
   readonly flight: Flight
   readonly window = new CongestionWindow()
   readonly recovery: Recovery
@@ -76,16 +82,27 @@ export class Sender {
   constructor(
     pool: BufferPool,
     flights: FlightPool,
-    readonly control: CongestionControl,
+    public control: CongestionControl,
     readonly rto: Rto,
     initialLimit: number,
     private readonly maxLimit: number,
     private readonly initialSegments: number,
   ) {
     this.ring = new ByteRing(pool)
-    this.flight = new Flight(flights)
+    this.flight = new Flight(flights, this.rate)
     this.recovery = new Recovery(this.flight, this.window, control)
     this.limit = initialLimit
+  }
+
+  /** Another algorithm from now on; the window that was reached stays. */
+  useCongestion(choice: CongestionChoice): void {
+    const { cwnd, ssthresh } = this.window
+    this.control = congestionControl(choice)
+    this.recovery.control = this.control
+    if (cwnd === 0) return // not yet begun
+    this.control.start(this.window, this.initialSegments)
+    this.window.cwnd = cwnd
+    this.window.ssthresh = ssthresh
   }
 
   get una(): number {
@@ -146,7 +163,9 @@ export class Sender {
     const lost = this.flight.nextLost()
     const pipe = this.recovery.pipe(this.nxt)
     if (lost >= 0) return this.retransmit(c, lost, pipe, nowUs, nowMs)
-    return this.pending ? this.fresh(c, pipe, nowUs, nowMs) : Sent.NOTHING
+    if (this.pending) return this.fresh(c, pipe, nowUs, nowMs)
+    if (pipe < this.window.cwnd) this.rate.applicationLimited(pipe)
+    return Sent.NOTHING
   }
 
   private retransmit(c: Connection, i: number, pipe: number, nowUs: number, nowMs: number): number {
@@ -166,7 +185,7 @@ export class Sender {
     const payload = withFin ? n - 1 : n
     const flags = withFin ? ACK | PSH | FIN : ((start + n) | 0) === ((this.una + this.ring.length) | 0) ? ACK | PSH : ACK
     if (!c.tcp.output.segment(c, start, payload, flags)) return Sent.BLOCKED
-    this.flight.retransmitted(i, n, nowUs)
+    this.flight.retransmitted(i, n, nowUs, pipe + n)
     this.recovery.forced = false
     this.retransmits++
     c.tcp.counters.values[C.tcpRetransSegs]++
@@ -181,7 +200,7 @@ export class Sender {
     const unsent = this.unsent
     const outstanding = (this.nxt - this.una) | 0
     if (outstanding === 0 && this.lastSendMs !== 0 && ((nowMs - this.lastSendMs) | 0) > this.rto.ms) {
-      this.control.idle(this.window, this.initialSegments)
+      this.control.idle(this.window, this.initialSegments, (nowMs - this.lastSendMs) | 0, this.rto.ms)
     }
     const usable = (this.una + this.wnd - this.nxt) | 0
     const cwndRoom = this.window.cwnd - pipe
@@ -208,7 +227,7 @@ export class Sender {
     if (!c.tcp.output.segment(c, this.nxt, n, withFin && n === 0 ? ACK | FIN : flags)) return Sent.BLOCKED
     const end = (this.nxt + n + (withFin ? 1 : 0)) | 0
     this.nxt = end
-    this.flight.add(end, nowUs)
+    this.flight.add(end, nowUs, pipe + n)
     if (withFin) {
       this.finSent = true
       c.finSent()
@@ -228,6 +247,15 @@ export class Sender {
     return this.superLimit - (this.superLimit % mss)
   }
 
+  /** An acceptable ACK is about to be applied: its SACK blocks first, then `acknowledged`. */
+  beginAck(c: Connection, nowUs: number): void {
+    const s = c.tcp.sample
+    this.rate.begin(nowUs)
+    s.priorInFlight = this.recovery.pipe(this.nxt)
+    s.delivered = this.rate.delivered
+    s.marked = 0
+  }
+
   /**
    * An acceptable ACK: moves SND.UNA to `ack` and takes what it covers from the ring and the log. `ack` is SND.UNA itself for duplicates and
    * for news by SACK alone.
@@ -243,6 +271,7 @@ export class Sender {
   ): void {
     const flight = this.flight
     const acked = (ack - flight.una) | 0
+    const s = c.tcp.sample
     let rttUs = 0
     if (acked > 0) {
       flight.acknowledge(ack)
@@ -263,7 +292,18 @@ export class Sender {
       }
     }
     if (acked > 0 || sacked > 0 || duplicate) {
-      this.recovery.onAck(this.nxt, acked, sacked, duplicate, c.sackPermitted, this.limited(), rttUs, nowMs)
+      s.nowUs = nowUs
+      s.nowMs = nowMs
+      s.acked = acked
+      s.delivered = (this.rate.delivered - s.delivered) | 0
+      s.rttUs = rttUs
+      s.minRttUs = this.rto.minRttUs
+      s.smoothedRttUs = this.rto.srttUs
+      s.una = flight.una
+      s.nxt = this.nxt
+      s.limited = this.limited()
+      this.rate.sample(s.rate, this.rto.minRttUs)
+      this.recovery.onAck(s, sacked, duplicate, c.sackPermitted)
     }
   }
 

@@ -5,12 +5,11 @@
  * a listener by port, or gets a reset. Nothing but handshakes, resets and the ACKs of TIME-WAIT is sent while segments are heard: those have
  * no application behind them and leave at once. Connections that were touched stand on the dirty list; the turn calls `speak` at its end.
  */
-import { Address, ANY, address as parse } from '../base/address.ts'
+import type { Address } from '../base/address.ts'
 import { get16, get32 } from '../base/bytes.ts'
 import { sumBytes } from '../base/checksum.ts'
 import type { TcpConfig } from '../base/config.ts'
 import { Counters } from '../base/counters.ts'
-import { invalidArgument, NetError, stackClosed, wordsOf } from '../base/errors.ts'
 import { BufferPool } from '../base/pool.ts'
 import { HalfSipHash } from '../base/siphash.ts'
 import type { TellList } from '../base/tell.ts'
@@ -18,21 +17,24 @@ import type { Timers } from '../base/timers.ts'
 import type { ErrorReport, Ip, Protocol } from '../ip/ip.ts'
 import { type Packet, PROTO_TCP, To } from '../ip/packet.ts'
 import { pseudoSum } from '../ip/pseudo-header.ts'
-import { Route, RouteKind } from '../ip/route.ts'
+import { Route } from '../ip/route.ts'
 import { CSUM_MASK, CSUM_NONE } from '../netif/netif.ts'
 import { congestionControl } from './algorithms.ts'
 import type { ConnectionHandler, ListenerHandler, ListenOptions, OpenOptions, RawConnection, RawListener, RawTcp } from './api.ts'
 import { ChallengeLimit } from './challenge.ts'
+import { AckSample, type CongestionChoice } from './congestion.ts'
 import { Connection } from './connection.ts'
 import type { TcpClock, TcpDeps } from './deps.ts'
 import { FlightPool } from './flight.ts'
 import { type Flow, FlowTable } from './flows.ts'
 import { receiveIcmpError } from './icmp-errors.ts'
-import { Listener, SynReceived } from './listener.ts'
+import { type Listener, SynReceived } from './listener.ts'
 import { Listeners } from './listeners.ts'
+import { openConnection, openListener } from './opening.ts'
 import { Output } from './output.ts'
 import { type Path, Paths } from './path.ts'
 import { Secrets } from './ports.ts'
+import { RateSample } from './rate.ts'
 import type { Rto } from './rto.ts'
 import { Segment } from './segment.ts'
 import { later } from './seq.ts'
@@ -57,10 +59,12 @@ export class Tcp implements Protocol, RawTcp {
   readonly output: Output
   readonly timeWaits: TimeWaits
   readonly defaultTtl: number
+  /** What the ACK being processed said. */
+  readonly sample = new AckSample(new RateSample())
   /** Full connections, whatever their state. */
   openConnections = 0
-  private isClosed = false
-  private readonly listeners = new Listeners()
+  isClosed = false
+  readonly listeners = new Listeners()
   private readonly segment: Segment
   private readonly deps: TcpDeps
   /** Two arrays that only grow, as in TellList. */
@@ -68,7 +72,7 @@ export class Tcp implements Protocol, RawTcp {
   private spare: (Connection | null)[] = []
   private dirtyCount = 0
   private readonly challenges: ChallengeLimit
-  private readonly scratchRoute = new Route()
+  readonly scratchRoute = new Route()
 
   constructor(deps: TcpDeps, packet: Packet) {
     this.deps = deps
@@ -86,7 +90,7 @@ export class Tcp implements Protocol, RawTcp {
     this.timeWaits = new TimeWaits(this)
     this.segment = new Segment(packet)
     this.challenges = new ChallengeLimit(deps.config.challengeAcksPerSecond, deps.random)
-    congestionControl(deps.config.congestion) // a wrong name is said now, not at the first connection
+    congestionControl(deps.config.congestion as CongestionChoice) // a wrong name is said now, not at the first connection
   }
 
   // -------------------------------------------------------------------- in
@@ -245,101 +249,15 @@ export class Tcp implements Protocol, RawTcp {
   // ----------------------------------------------------------------- calls
 
   open(options: OpenOptions, handler: ConnectionHandler): RawConnection {
-    const remote = typeof options.remoteAddress === 'string' ? parse(options.remoteAddress) : options.remoteAddress.clone()
-    checkPort(options.remotePort, 'remotePort', 1)
-    if (this.isClosed) throw stackClosed()
-    if (remote.isMulticast || remote.isLimitedBroadcast) throw connectError('ENETUNREACH', remote, options.remotePort) // RFC 9293 MUST-46
-    const wanted =
-      options.localAddress === undefined
-        ? ANY
-        : typeof options.localAddress === 'string'
-          ? parse(options.localAddress)
-          : options.localAddress
-    const route = this.scratchRoute
-    // Connecting to the unspecified address means this host, as in every kernel.
-    if (remote.isUnspecified) remote.copy(remote.isV4 ? Address.v4(0x7f000001) : new Address(0, 0, 0, 1))
-    const problem = this.ip.route(remote, wanted, null, route)
-    if (problem !== null) {
-      if (problem === 'EADDRNOTAVAIL' && !wanted.isUnspecified)
-        throw new NetError(problem, { syscall: 'bind', address: wanted.toString() })
-      throw connectError(problem, remote, options.remotePort)
-    }
-    // A directed broadcast is no peer either (MUST-46).
-    if (route.kind !== RouteKind.UNICAST && route.kind !== RouteKind.LOCAL)
-      throw connectError('ENETUNREACH', remote, options.remotePort)
-    const path = this.paths.get(route.source, remote)
-    const { local } = path
-    path.resolve(this.ip)
-    const localPort = this.localPort(local, options.localPort ?? 0, remote, options.remotePort)
-    this.deps.wake() // before deadlines are set: outside a turn the clock may be old
-    const c = this.newConnection(path, localPort, options.remotePort, null)
-    c.handler = handler
-    c.snd.iss = this.secrets.isn(local, localPort, remote, options.remotePort, this.clock)
-    if (options.noDelay !== undefined) c.snd.noDelay = options.noDelay
-    if (options.keepAlive !== undefined) c.setKeepAlive(options.keepAlive)
-    if (options.userTimeoutMs !== undefined) c.setUserTimeout(options.userTimeoutMs)
-    if (options.tos !== undefined) c.setTos(options.tos)
-    if (options.ttl !== undefined) c.ttl = options.ttl
-    this.flowTable.add(c)
-    this.opened(c, options.ref !== false)
-    this.counters.values[C.tcpActiveOpens]++
-    c.open()
-    return c
-  }
-
-  private localPort(local: Address, wanted: number, remote: Address, remotePort: number): number {
-    const { config, secrets } = this
-    if (wanted !== 0) {
-      checkPort(wanted, 'localPort', 1)
-      if (!this.isTupleFree(local, wanted, remote, remotePort)) {
-        throw new NetError('EADDRINUSE', { syscall: 'bind', address: local.toString(), port: wanted })
-      }
-      return wanted
-    }
-    const port = secrets.pickPort(local, remote, remotePort, config.ephemeralFirst, config.ephemeralLast, (p) =>
-      this.isTupleFree(local, p, remote, remotePort),
-    )
-    if (port === 0) throw connectError('EADDRNOTAVAIL', remote, remotePort)
-    return port
-  }
-
-  private isTupleFree(local: Address, localPort: number, remote: Address, remotePort: number): boolean {
-    const flow = this.flowTable.find(local, localPort, remote, remotePort)
-    if (flow === null) return !this.listeners.has(localPort)
-    if (flow instanceof TimeWait && flow.isReusable(this.clock.nowMs)) {
-      this.timeWaits.remove(flow)
-      this.counters.values[C.tcpTimeWaitRecycled]++
-      return true
-    }
-    return false
+    return openConnection(this, options, handler)
   }
 
   listen(options: ListenOptions, handler: ListenerHandler): RawListener {
-    checkPort(options.port, 'port', 0)
-    if (this.isClosed) throw stackClosed()
-    const local =
-      options.address === undefined ? ANY : typeof options.address === 'string' ? parse(options.address) : options.address.clone()
-    if (!local.isUnspecified && !this.ip.isLocal(local)) {
-      throw listenError('EADDRNOTAVAIL', local, options.port)
-    }
-    const port = options.port !== 0 ? options.port : this.freeListenPort(local)
-    if (this.listeners.isTaken(local, port)) {
-      throw listenError('EADDRINUSE', local, port)
-    }
-    const listener = new Listener(this, local, port, handler, options.backlog ?? this.config.backlog)
-    listener.ref = options.ref !== false
-    if (listener.ref) this.deps.hold()
-    if (options.noDelay !== undefined) listener.noDelay = options.noDelay
-    if (options.keepAlive !== undefined) listener.keepAlive = options.keepAlive
-    this.listeners.add(listener)
-    return listener
+    return openListener(this, options, handler)
   }
 
-  private freeListenPort(local: Address): number {
-    const { ephemeralFirst, ephemeralLast } = this.config
-    const port = this.secrets.pickPort(local, ANY, 0, ephemeralFirst, ephemeralLast, (p) => !this.listeners.isTaken(local, p))
-    if (port === 0) throw listenError('EADDRINUSE', local, 0)
-    return port
+  hold(): void {
+    this.deps.hold()
   }
 
   removeListener(l: Listener): void {
@@ -373,7 +291,7 @@ export class Tcp implements Protocol, RawTcp {
   // --------------------------------------------------------- for connections
 
   newConnection(path: Path, localPort: number, remotePort: number, rto: Rto | null): Connection {
-    return new Connection(this, path, localPort, remotePort, congestionControl(this.config.congestion), rto)
+    return new Connection(this, path, localPort, remotePort, congestionControl(this.config.congestion as CongestionChoice), rto)
   }
 
   /** A connection counts from now on. */
@@ -420,20 +338,5 @@ export class Tcp implements Protocol, RawTcp {
   peerMss(option: number, v4: boolean): number {
     if (option === 0) return v4 ? DEFAULT_MSS_V4 : DEFAULT_MSS_V6
     return Math.max(option, 88)
-  }
-}
-
-function connectError(code: string, remote: Address, port: number): NetError {
-  return new NetError(code, { syscall: 'connect', address: remote.toString(), port })
-}
-
-function listenError(code: string, local: Address, port: number): NetError {
-  const address = local.toString()
-  return new NetError(code, { syscall: 'listen', address, port, message: `listen ${code}: ${wordsOf(code)} ${address}:${port}` })
-}
-
-function checkPort(port: number, name: string, min: number): void {
-  if (!Number.isInteger(port) || port < min || port > 65535) {
-    throw invalidArgument(`${name} should be >= ${min} and < 65536. Received ${port}.`, 'ERR_SOCKET_BAD_PORT')
   }
 }

@@ -150,6 +150,7 @@ class FakeConnection implements RawConnection {
 
   setUserTimeout(): void {}
   setTos(): void {}
+  set(): void {}
 
   info(): ConnectionInfo {
     throw new Error('a fake has no numbers')

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Flight, FlightPool, LOST, SACKED } from '../../src/tcp/flight.ts'
+import { Rate } from '../../src/tcp/rate.ts'
 
 const MSS = 100
 const DUP_THRESH = 3
@@ -42,7 +43,7 @@ describe('markLost', () => {
     const begin = fc.constantFrom(0, 0x7fffff00, -0x80000000, -200, 12345)
     fc.assert(
       fc.property(begin, fc.array(step, { minLength: 1, maxLength: 60 }), (una, steps) => {
-        const f = new Flight(new FlightPool())
+        const f = new Flight(new FlightPool(), new Rate())
         f.una = una
         let nxt: number = una
         for (const s of steps) {
@@ -50,7 +51,7 @@ describe('markLost', () => {
           if (s.kind === 'send') {
             for (let i = 0; i < s.n; i++) {
               nxt = (nxt + (i % 2 === 0 ? MSS : 3 * MSS)) | 0
-              f.add(nxt, 0)
+              f.add(nxt, 0, 0)
             }
           } else if (s.kind === 'sack' && outstanding > 1) {
             const left = (f.una + 1 + (s.at % (outstanding - 1))) | 0
@@ -59,7 +60,7 @@ describe('markLost', () => {
           } else if (s.kind === 'ack' && outstanding > 0) f.acknowledge((f.una + Math.min(s.n, outstanding)) | 0)
           else if (s.kind === 'again') {
             const i = f.nextLost()
-            if (i >= 0) f.retransmitted(i, Math.min(MSS, (f.endOf(i) - f.startOf(i)) | 0), 1)
+            if (i >= 0) f.retransmitted(i, Math.min(MSS, (f.endOf(i) - f.startOf(i)) | 0), 1, 0)
           } else if (s.kind === 'timeout') f.markAllLost()
           else if (s.kind === 'first' && f.count > 0) f.markFirstLost(MSS)
           else if (s.kind === 'renege') f.clearSacks()

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { AMBIGUOUS, Flight, FlightPool, LOST, RETRANSMITTED, SACKED } from '../../src/tcp/flight.ts'
+import { Rate } from '../../src/tcp/rate.ts'
 
 /** One entry per byte in flight: the flags. */
 class Twin {
@@ -47,7 +48,7 @@ describe('Flight', () => {
   it('is its naive twin, wherever sequence numbers begin', () => {
     fc.assert(
       fc.property(fc.constantFrom(0, -50, 0x7fffffff - 60, 12345), fc.array(step, { maxLength: 60 }), (una, steps) => {
-        const f = new Flight(new FlightPool())
+        const f = new Flight(new FlightPool(), new Rate())
         f.una = una
         let nxt = una
         const twin = new Twin()
@@ -55,7 +56,7 @@ describe('Flight', () => {
           switch (s.kind) {
             case 'add':
               nxt = (nxt + s.n) | 0
-              f.add(nxt, 0)
+              f.add(nxt, 0, 0)
               for (let i = 0; i < s.n; i++) twin.bytes.push(0)
               break
             case 'ack': {
@@ -106,7 +107,7 @@ describe('Flight', () => {
               expect(i < 0 ? -1 : (f.startOf(i) - f.una) | 0).toBe(at)
               if (i < 0) break
               const n = Math.min(s.n, (f.endOf(i) - f.startOf(i)) | 0)
-              f.retransmitted(i, n, 7)
+              f.retransmitted(i, n, 7, 0)
               for (let k = at; k < at + n; k++) twin.bytes[k] |= RETRANSMITTED | AMBIGUOUS
               break
             }
@@ -120,8 +121,8 @@ describe('Flight', () => {
 
   it('IsLost: three ranges or more than two segments above (RFC 6675 section 4)', () => {
     const build = (): Flight => {
-      const f = new Flight(new FlightPool())
-      for (let i = 1; i <= 8; i++) f.add(i * 100, i)
+      const f = new Flight(new FlightPool(), new Rate())
+      for (let i = 1; i <= 8; i++) f.add(i * 100, i, 0)
       return f
     }
     const a = build()
@@ -138,22 +139,22 @@ describe('Flight', () => {
   })
 
   it('gives the round-trip sample of the newest whole record sent once (Karn)', () => {
-    const f = new Flight(new FlightPool())
-    f.add(10, 100)
-    f.add(20, 200)
-    f.add(30, 300)
+    const f = new Flight(new FlightPool(), new Rate())
+    f.add(10, 100, 0)
+    f.add(20, 200, 0)
+    f.add(30, 300, 0)
     f.acknowledge(25)
     expect(f).toMatchObject({ hasSample: true, sampleSentUs: 200, ambiguous: false })
     f.markAllLost()
-    f.retransmitted(f.nextLost(), 5, 400)
+    f.retransmitted(f.nextLost(), 5, 400, 0)
     f.acknowledge(30)
     expect(f).toMatchObject({ hasSample: false, ambiguous: true, count: 0 })
   })
 
   it('knows a peer that reneged', () => {
-    const f = new Flight(new FlightPool())
-    f.add(10, 0)
-    f.add(20, 0)
+    const f = new Flight(new FlightPool(), new Rate())
+    f.add(10, 0, 0)
+    f.add(20, 0, 0)
     f.sack(10, 20)
     expect(f.reneged).toBe(false)
     f.acknowledge(10)

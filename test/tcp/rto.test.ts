@@ -2,7 +2,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { congestionControl } from '../../src/tcp/algorithms.ts'
-import { CongestionWindow, initialWindow } from '../../src/tcp/congestion.ts'
+import { AckSample, CongestionWindow, initialWindow } from '../../src/tcp/congestion.ts'
+import { RateSample } from '../../src/tcp/rate.ts'
 import { Rto } from '../../src/tcp/rto.ts'
 
 describe('Rto (RFC 6298)', () => {
@@ -68,6 +69,12 @@ describe('initial window (RFC 6928)', () => {
   })
 })
 
+function sample(acked: number): AckSample {
+  const s = new AckSample(new RateSample())
+  s.acked = acked
+  return s
+}
+
 describe('NewReno (RFC 5681)', () => {
   const make = () => {
     const w = new CongestionWindow()
@@ -79,19 +86,19 @@ describe('NewReno (RFC 5681)', () => {
 
   it('doubles a round trip in slow start, adds a segment in avoidance', () => {
     const { w, cc } = make()
-    cc.acked(w, 10_000, 0, 0)
+    cc.acked(w, sample(10_000))
     expect(w.cwnd).toBe(20_000)
     w.ssthresh = 20_000
-    for (let i = 0; i < 20; i++) cc.acked(w, 1000, 0, 0)
+    for (let i = 0; i < 20; i++) cc.acked(w, sample(1000))
     expect(w.cwnd).toBe(21_000)
-    for (let i = 0; i < 21; i++) cc.acked(w, 1000, 0, 0)
+    for (let i = 0; i < 21; i++) cc.acked(w, sample(1000))
     expect(w.cwnd).toBe(22_000)
   })
 
   it('does not pass ssthresh in one step of slow start', () => {
     const { w, cc } = make()
     w.ssthresh = 12_000
-    cc.acked(w, 10_000, 0, 0)
+    cc.acked(w, sample(10_000))
     expect(w.cwnd).toBeLessThanOrEqual(13_000)
   })
 
@@ -113,7 +120,7 @@ describe('NewReno (RFC 5681)', () => {
     cc.recovered(w, 3000, 0)
     expect(w.cwnd).toBe(4000)
     w.cwnd = 80_000
-    cc.idle(w, 10)
+    cc.idle(w, 10, 2000, 1000)
     expect(w.cwnd).toBe(10_000)
   })
 

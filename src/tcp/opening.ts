@@ -1,0 +1,123 @@
+/** The application's OPEN, active and passive (RFC 9293 section 3.10.1): checks what is asked for, finds the way and a port. */
+import { Address, ANY, address as parse } from '../base/address.ts'
+import { invalidArgument, NetError, stackClosed, wordsOf } from '../base/errors.ts'
+import { RouteKind } from '../ip/route.ts'
+import type { ConnectionHandler, ListenerHandler, ListenOptions, OpenOptions, RawConnection, RawListener } from './api.ts'
+import { Listener } from './listener.ts'
+import { applyOptions, checkOptions } from './socket-options.ts'
+import type { Tcp } from './tcp.ts'
+import { C } from './tcp-counters.ts'
+import { TimeWait } from './time-wait.ts'
+
+/** Options of the calls themselves; the rest are socket options. */
+const OPEN_OPTIONS = ['remoteAddress', 'remotePort', 'localAddress', 'localPort', 'ref']
+const LISTEN_OPTIONS = ['port', 'address', 'backlog', 'ref']
+
+export function openConnection(tcp: Tcp, options: OpenOptions, handler: ConnectionHandler): RawConnection {
+  const remote = typeof options.remoteAddress === 'string' ? parse(options.remoteAddress) : options.remoteAddress.clone()
+  checkPort(options.remotePort, 'remotePort', 1)
+  checkOptions(options, OPEN_OPTIONS)
+  if (tcp.isClosed) throw stackClosed()
+  if (remote.isMulticast || remote.isLimitedBroadcast) throw connectError('ENETUNREACH', remote, options.remotePort) // RFC 9293 MUST-46
+  const wanted =
+    options.localAddress === undefined
+      ? ANY
+      : typeof options.localAddress === 'string'
+        ? parse(options.localAddress)
+        : options.localAddress
+  const route = tcp.scratchRoute
+  // Connecting to the unspecified address means this host, as in every kernel.
+  if (remote.isUnspecified) remote.copy(remote.isV4 ? Address.v4(0x7f000001) : new Address(0, 0, 0, 1))
+  const problem = tcp.ip.route(remote, wanted, null, route)
+  if (problem !== null) {
+    if (problem === 'EADDRNOTAVAIL' && !wanted.isUnspecified)
+      throw new NetError(problem, { syscall: 'bind', address: wanted.toString() })
+    throw connectError(problem, remote, options.remotePort)
+  }
+  // A directed broadcast is no peer either (MUST-46).
+  if (route.kind !== RouteKind.UNICAST && route.kind !== RouteKind.LOCAL)
+    throw connectError('ENETUNREACH', remote, options.remotePort)
+  const path = tcp.paths.get(route.source, remote)
+  const { local } = path
+  path.resolve(tcp.ip)
+  const localPort = choosePort(tcp, local, options.localPort ?? 0, remote, options.remotePort)
+  tcp.wake() // before deadlines are set: outside a turn the clock may be old
+  const c = tcp.newConnection(path, localPort, options.remotePort, null)
+  c.handler = handler
+  c.snd.iss = tcp.secrets.isn(local, localPort, remote, options.remotePort, tcp.clock)
+  applyOptions(c, options)
+  tcp.flowTable.add(c)
+  tcp.opened(c, options.ref !== false)
+  tcp.counters.values[C.tcpActiveOpens]++
+  c.open()
+  return c
+}
+
+function choosePort(tcp: Tcp, local: Address, wanted: number, remote: Address, remotePort: number): number {
+  const { config, secrets } = tcp
+  if (wanted !== 0) {
+    checkPort(wanted, 'localPort', 1)
+    if (!isTupleFree(tcp, local, wanted, remote, remotePort)) {
+      throw new NetError('EADDRINUSE', { syscall: 'bind', address: local.toString(), port: wanted })
+    }
+    return wanted
+  }
+  const port = secrets.pickPort(local, remote, remotePort, config.ephemeralFirst, config.ephemeralLast, (p) =>
+    isTupleFree(tcp, local, p, remote, remotePort),
+  )
+  if (port === 0) throw connectError('EADDRNOTAVAIL', remote, remotePort)
+  return port
+}
+
+function isTupleFree(tcp: Tcp, local: Address, localPort: number, remote: Address, remotePort: number): boolean {
+  const flow = tcp.flowTable.find(local, localPort, remote, remotePort)
+  if (flow === null) return !tcp.listeners.has(localPort)
+  if (flow instanceof TimeWait && flow.isReusable(tcp.clock.nowMs)) {
+    tcp.timeWaits.remove(flow)
+    tcp.counters.values[C.tcpTimeWaitRecycled]++
+    return true
+  }
+  return false
+}
+
+export function openListener(tcp: Tcp, options: ListenOptions, handler: ListenerHandler): RawListener {
+  checkPort(options.port, 'port', 0)
+  checkOptions(options, LISTEN_OPTIONS)
+  if (tcp.isClosed) throw stackClosed()
+  const local =
+    options.address === undefined ? ANY : typeof options.address === 'string' ? parse(options.address) : options.address.clone()
+  if (!local.isUnspecified && !tcp.ip.isLocal(local)) {
+    throw listenError('EADDRNOTAVAIL', local, options.port)
+  }
+  const port = options.port !== 0 ? options.port : freeListenPort(tcp, local)
+  if (tcp.listeners.isTaken(local, port)) {
+    throw listenError('EADDRINUSE', local, port)
+  }
+  const listener = new Listener(tcp, local, port, handler, options.backlog ?? tcp.config.backlog, options)
+  listener.ref = options.ref !== false
+  if (listener.ref) tcp.hold()
+  tcp.listeners.add(listener)
+  return listener
+}
+
+function freeListenPort(tcp: Tcp, local: Address): number {
+  const { ephemeralFirst, ephemeralLast } = tcp.config
+  const port = tcp.secrets.pickPort(local, ANY, 0, ephemeralFirst, ephemeralLast, (p) => !tcp.listeners.isTaken(local, p))
+  if (port === 0) throw listenError('EADDRINUSE', local, 0)
+  return port
+}
+
+function connectError(code: string, remote: Address, port: number): NetError {
+  return new NetError(code, { syscall: 'connect', address: remote.toString(), port })
+}
+
+function listenError(code: string, local: Address, port: number): NetError {
+  const address = local.toString()
+  return new NetError(code, { syscall: 'listen', address, port, message: `listen ${code}: ${wordsOf(code)} ${address}:${port}` })
+}
+
+function checkPort(port: number, name: string, min: number): void {
+  if (!Number.isInteger(port) || port < min || port > 65535) {
+    throw invalidArgument(`${name} should be >= ${min} and < 65536. Received ${port}.`, 'ERR_SOCKET_BAD_PORT')
+  }
+}

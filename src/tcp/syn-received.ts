@@ -1,0 +1,209 @@
+/**
+ * SYN-RECEIVED of a passive open, as a small record: what is known after the SYN, and the timer of the SYN-ACK. The ACK that completes the
+ * handshake makes a `Connection` of it.
+ */
+import type { Address } from '../base/address.ts'
+import { Timed } from '../base/timers.ts'
+import type { Flow } from './flows.ts'
+import type { Listener } from './listener.ts'
+import type { Path } from './path.ts'
+import { Rto } from './rto.ts'
+import type { Segment } from './segment.ts'
+import { lt } from './seq.ts'
+import { scaleFor } from './sizes.ts'
+import { applyOptions } from './socket-options.ts'
+import { C } from './tcp-counters.ts'
+import { ACK, MAX_WINDOW_SCALE, RST, SYN } from './wire.ts'
+
+/** SYN-RECEIVED of a passive open: what is known after the SYN. */
+export class SynReceived extends Timed implements Flow {
+  readonly localPort: number
+  readonly remotePort: number
+  private readonly irs: number
+  private readonly timestamps: boolean
+  private readonly sackPermitted: boolean
+  private readonly windowScaling: boolean
+  private readonly peerScale: number
+  private readonly peerMss: number
+  private tsRecent: number
+  private readonly window: number
+  private readonly rto: Rto
+  private sentUs = 0
+  /** The SYN-ACK went out more than once: no round-trip time from it (Karn). */
+  private resent = false
+  private retries = 0
+
+  constructor(
+    private readonly listener: Listener,
+    readonly path: Path,
+    seg: Segment,
+    private readonly iss: number,
+  ) {
+    super()
+    const { tcp } = listener
+    const { config } = tcp
+    this.localPort = seg.destinationPort
+    this.remotePort = seg.sourcePort
+    this.irs = seg.seq
+    this.timestamps = config.timestamps && seg.hasTimestamps
+    this.sackPermitted = config.sack && seg.sackPermitted
+    this.windowScaling = config.windowScale && seg.windowScale >= 0
+    this.peerScale = this.windowScaling ? Math.min(seg.windowScale, MAX_WINDOW_SCALE) : 0
+    this.peerMss = tcp.peerMss(seg.mss, path.remote.isV4)
+    this.tsRecent = seg.tsVal
+    this.window = Math.min(config.receiveBufferInitialBytes, 0xffff)
+    this.rto = new Rto(config.rtoInitialMs, config.rtoMinMs, config.rtoMaxMs)
+  }
+
+  get localAddress(): Address {
+    return this.path.local
+  }
+
+  get remoteAddress(): Address {
+    return this.path.remote
+  }
+
+  /** Sends the SYN-ACK; false when there is no way back. */
+  begin(): boolean {
+    const { tcp } = this.listener
+    if (this.path.resolve(tcp.ip) !== null) return false
+    this.sendSynAck()
+    this.sentUs = tcp.clock.nowUs
+    tcp.timers.arm(this, (tcp.clock.nowMs + this.rto.ms) | 0)
+    return true
+  }
+
+  receive(seg: Segment): void {
+    const { tcp } = this.listener
+    const n = tcp.counters.values
+    const nxt = (this.irs + 1) | 0
+    if (this.timestamps && seg.hasTimestamps && (seg.flags & (RST | SYN)) === 0 && ((seg.tsVal - this.tsRecent) | 0) < 0) {
+      n[C.PAWSEstabRejected]++
+      this.sendAck()
+      return
+    }
+    if ((seg.flags & RST) !== 0) {
+      // RFC 5961 section 3.2: only the exact number ends it.
+      if (seg.seq === nxt) {
+        n[C.tcpAttemptFails]++
+        this.end(false)
+      } else n[C.dropUnacceptableReset]++
+      return
+    }
+    if ((seg.flags & SYN) !== 0) {
+      if (seg.seq === this.irs && (seg.flags & ACK) === 0) {
+        this.resent = true
+        this.sendSynAck() // the SYN again: our SYN-ACK was lost
+        n[C.tcpSynRetransmits]++
+      } else if (tcp.mayChallenge()) this.sendAck()
+      return
+    }
+    if (lt(seg.seq, nxt) || !lt(seg.seq, (nxt + this.window + 1) | 0)) {
+      n[C.dropOutOfWindow]++
+      if (tcp.mayChallenge()) this.sendAck()
+      return
+    }
+    if ((seg.flags & ACK) === 0) {
+      n[C.dropNoAck]++
+      return
+    }
+    if (seg.ack !== ((this.iss + 1) | 0)) {
+      tcp.resetFor(seg)
+      return
+    }
+    if (this.listener.isFull) {
+      n[C.ListenOverflows]++
+      return
+    }
+    this.promote(seg)
+  }
+
+  private promote(seg: Segment): void {
+    const { listener } = this
+    const { tcp } = listener
+    const c = tcp.newConnection(this.path, this.localPort, this.remotePort, this.rto)
+    c.accepted = false
+    c.timestamps = this.timestamps
+    c.sackPermitted = this.sackPermitted
+    c.windowScaling = this.windowScaling
+    if (this.timestamps) c.setTsRecent(this.tsRecent)
+    this.path.resolve(tcp.ip)
+    c.rcv.irs = this.irs
+    c.rcv.nxt = (this.irs + 1) | 0
+    c.rcv.edge = (c.rcv.nxt + this.window) | 0
+    c.rcv.lastAckSent = c.rcv.nxt
+    c.snd.iss = this.iss
+    c.snd.scale = this.peerScale
+    c.snd.peerMss = this.peerMss
+    c.snd.wnd = seg.wnd << this.peerScale
+    c.snd.maxWnd = c.snd.wnd
+    c.snd.wl1 = seg.seq
+    c.snd.wl2 = seg.ack
+    if (this.retries > 0) c.rto.handshakeTimedOut()
+    else if (!this.resent) c.rto.sample((tcp.clock.nowUs - this.sentUs) | 0)
+    applyOptions(c, listener.options)
+    c.established()
+    this.leave()
+    tcp.flowTable.replace(this, c)
+    tcp.counters.values[C.tcpPassiveOpens]++
+    tcp.opened(c, listener.ref)
+    listener.enqueue(c)
+    c.receive(seg) // it may carry data, or FIN
+  }
+
+  onTimer(now: number): void {
+    const { tcp } = this.listener
+    if (++this.retries > tcp.config.synAckRetries) {
+      tcp.counters.values[C.tcpAttemptFails]++
+      this.end(false)
+      return
+    }
+    this.rto.backoff++
+    tcp.counters.values[C.tcpSynRetransmits]++
+    this.sendSynAck()
+    tcp.timers.arm(this, (now + this.rto.ms) | 0)
+  }
+
+  /** Forgets the handshake; `reset` tells the peer. */
+  end(reset: boolean): void {
+    const { tcp } = this.listener
+    if (reset) this.send(RST, (this.iss + 1) | 0, false)
+    this.leave()
+    tcp.flowTable.remove(this)
+  }
+
+  private leave(): void {
+    const { listener } = this
+    listener.tcp.timers.remove(this)
+    if (listener.pending.delete(this)) listener.handshakes--
+  }
+
+  private sendSynAck(): void {
+    this.send(SYN | ACK, this.iss, true)
+  }
+
+  private sendAck(): void {
+    this.send(ACK, (this.iss + 1) | 0, false)
+  }
+
+  private send(flags: number, seq: number, isSyn: boolean): void {
+    const { tcp } = this.listener
+    const { path } = this
+    path.resolve(tcp.ip)
+    const b = tcp.output.bareSegment
+    b.sourcePort = this.localPort
+    b.destinationPort = this.remotePort
+    b.seq = seq
+    b.ack = (flags & RST) !== 0 ? 0 : (this.irs + 1) | 0
+    b.flags = flags
+    const scale = this.windowScaling ? scaleFor(tcp.config.receiveBufferMaxBytes) : 0
+    b.wnd = isSyn ? this.window : this.window >> scale
+    b.mss = isSyn ? tcp.mssFor(path.route, path.remote.isV4) : 0
+    b.windowScale = isSyn && this.windowScaling ? scale : -1
+    b.sackPermitted = isSyn && this.sackPermitted
+    b.hasTimestamps = this.timestamps
+    b.tsVal = (tcp.clock.nowMs + path.tsOffset) | 0
+    b.tsEcr = this.tsRecent
+    tcp.output.bare(path.route, path.local, path.remote)
+  }
+}

@@ -175,6 +175,38 @@ export interface ConnectionInfo {
   bytesReceived: number
   segmentsIn: number
   segmentsOut: number
+  dataSegmentsIn: number
+  dataSegmentsOut: number
+  /** Segments, as the log knows them: in flight, SACKed, believed lost, retransmitted and still out. */
+  unackedSegments: number
+  sackedSegments: number
+  lostSegments: number
+  retransSegments: number
+  /** Most segments by which data was ever found reordered; 3 = never. */
+  reordering: number
+  reorderingSeen: number
+  /** Bytes delivered to the peer, and those among them that it reported as marked CE. */
+  delivered: number
+  deliveredCe: number
+  /** Bytes per second of the last rate sample; `deliveryRateAppLimited`: the application had no more to send meanwhile. */
+  deliveryRate: number
+  deliveryRateAppLimited: boolean
+  /** Bytes per second; 0 = not paced. */
+  pacingRate: number
+  /** Milliseconds in which there was something to send, and in which the peer's window or our buffer was what held it back. */
+  busyMs: number
+  windowLimitedMs: number
+  bufferLimitedMs: number
+  notSentBytes: number
+  /** Delayed-ACK time-out now in use, the measured time between segments received, the receiver's round-trip estimate, in us. */
+  atoMs: number
+  receiveRttUs: number
+  ecn: 'off' | 'classic' | 'accurate'
+  fastOpen: 'none' | 'sent' | 'accepted' | 'received'
+  /** Time-outs, probes and keep-alives in a row without an answer. */
+  retries: number
+  probes: number
+  signed: 'none' | 'md5' | 'ao'
 }
 
 export interface OpenOptions extends SocketOptions {

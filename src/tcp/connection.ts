@@ -81,6 +81,8 @@ export class Connection implements RawConnection, Flow, Tellable {
   bytesWritten = 0
   segmentsIn = 0
   segmentsOut = 0
+  dataSegmentsIn = 0
+  dataSegmentsOut = 0
   dsacks = 0
 
   constructor(
@@ -273,9 +275,11 @@ export class Connection implements RawConnection, Flow, Tellable {
     return speakConnection(this, quantum)
   }
 
-  /** The sender has emitted data or FIN (a retransmission or not). */
-  sentData(): void {
-    this.segmentsOut++
+  /** The sender has emitted `len` bytes of data, or FIN (a retransmission or not). */
+  sentData(len: number): void {
+    const segments = len <= this.snd.payloadLimit ? 1 : Math.ceil(len / this.snd.payloadLimit)
+    this.segmentsOut += segments
+    if (len > 0) this.dataSegmentsOut += segments
     if (this.deadlines.rtx !== Rtx.RETRANSMIT) this.deadlines.armRetransmit()
     this.rcv.quick = 0 // interactive: ACKs ride on data
   }
@@ -310,7 +314,7 @@ export class Connection implements RawConnection, Flow, Tellable {
   timeWait(): void {
     this.setState(State.TIME_WAIT)
     this.deadlines.stop()
-    this.snd.release()
+    this.snd.release(this.tcp.clock.nowMs)
     this.rcv.ring.disown()
     this.tcp.enterTimeWait(this)
     this.notify(News.CLOSE)
@@ -324,7 +328,7 @@ export class Connection implements RawConnection, Flow, Tellable {
     this.rcv.ackNow = false
     this.rcv.delayed = false
     this.deadlines.stop()
-    this.snd.release()
+    this.snd.release(this.tcp.clock.nowMs)
     // What arrived before the end is still to be read; after an error until onClose, then until the application lets go.
     if (this.orphan) this.rcv.release()
     else if (code === null) this.rcv.ring.disown()

@@ -47,6 +47,11 @@ export class Deadlines extends Timed {
     return this.keepAlive
   }
 
+  /** Probes and keep-alives in a row without an answer. */
+  get probes(): number {
+    return this.keepUnanswered + (this.rtx === Rtx.PERSIST ? this.retries : 0)
+  }
+
   private schedule(at: number): void {
     if (!this.timerArmed || ((at - this.timerAt) | 0) < 0) this.c.tcp.timers.arm(this, at)
   }

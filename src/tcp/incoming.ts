@@ -291,6 +291,7 @@ function receiveText(c: Connection, seg: Segment): void {
   }
   const hasFin = (seg.flags & FIN) !== 0
   if (seg.len > 0) {
+    c.dataSegmentsIn += seg.count
     if (c.orphan) {
       // RFC 1122 section 4.2.2.13: data for which there is no reader.
       n[C.tcpAbortOnData]++

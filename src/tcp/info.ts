@@ -1,10 +1,16 @@
 /** `connection.info()`: what `ss -ti` shows, as a plain object. */
 import type { ConnectionInfo } from './api.ts'
 import type { Connection } from './connection.ts'
-import { RECOVERY_NAMES } from './recovery.ts'
+import { Rtx } from './deadlines.ts'
+import { LOST, RETRANSMITTED, SACKED } from './flight.ts'
+import { DUP_THRESH, RECOVERY_NAMES } from './recovery.ts'
+import type { Sender } from './sender.ts'
+import { State } from './state.ts'
 
 export function describeConnection(c: Connection): ConnectionInfo {
   const { snd, rcv, rto } = c
+  if (snd.chrono?.isRunning) c.tcp.wake() // outside a turn: sets the clock
+  const { nowMs } = c.tcp.clock
   return {
     state: c.stateName,
     local: endpoint(c.localAddress.toString(), c.localPort),
@@ -45,9 +51,43 @@ export function describeConnection(c: Connection): ConnectionInfo {
     bytesReceived: rcv.bytesReceived,
     segmentsIn: c.segmentsIn,
     segmentsOut: c.segmentsOut,
+    dataSegmentsIn: c.dataSegmentsIn,
+    dataSegmentsOut: c.dataSegmentsOut,
+    unackedSegments: segments(snd, 0, 0),
+    sackedSegments: segments(snd, SACKED, SACKED),
+    lostSegments: segments(snd, LOST, LOST),
+    retransSegments: segments(snd, RETRANSMITTED, RETRANSMITTED),
+    reordering: DUP_THRESH,
+    reorderingSeen: 0,
+    delivered: snd.bytesAcked + snd.flight.sackedBytes,
+    deliveredCe: 0,
+    deliveryRate: snd.rate.bytesPerSecond,
+    deliveryRateAppLimited: snd.rate.lastWasLimited,
+    pacingRate: snd.window.pacingRate,
+    busyMs: snd.chrono === null ? 0 : snd.chrono.busyMs(nowMs),
+    windowLimitedMs: snd.chrono === null ? 0 : snd.chrono.windowMs(nowMs),
+    bufferLimitedMs: snd.chrono === null ? 0 : snd.chrono.bufferMs(nowMs),
+    notSentBytes: c.state < State.ESTABLISHED ? snd.ring.length : snd.unsent,
+    atoMs: c.tcp.config.delayedAckMs,
+    receiveRttUs: 0,
+    ecn: 'off',
+    fastOpen: 'none',
+    retries: c.deadlines.rtx === Rtx.PERSIST ? 0 : c.deadlines.retries,
+    probes: c.deadlines.probes,
+    signed: 'none',
   }
 }
 
 function endpoint(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
+}
+
+/** Segments of the flight log whose flags under `mask` are `flags`; a record longer than a segment stands for several. */
+function segments(snd: Sender, mask: number, flags: number): number {
+  const { flight, mss } = snd
+  let n = 0
+  for (let i = 0; i < flight.count; i++) {
+    if ((flight.flagsOf(i) & mask) === flags) n += Math.ceil(((flight.endOf(i) - flight.startOf(i)) | 0) / mss)
+  }
+  return n
 }

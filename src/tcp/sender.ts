@@ -11,6 +11,7 @@
 import type { BufferPool } from '../base/pool.ts'
 import { ByteRing } from '../base/ring.ts'
 import { congestionControl } from './algorithms.ts'
+import { Chrono, Held } from './chrono.ts'
 import { type CongestionChoice, type CongestionControl, CongestionWindow } from './congestion.ts'
 import type { Connection } from './connection.ts'
 import { Flight, type FlightPool } from './flight.ts'
@@ -72,6 +73,9 @@ export class Sender {
   bytesAcked = 0
   retransmits = 0
   retransmittedBytes = 0
+
+  /** What held the data back, and for how long; made with the first data. */
+  chrono: Chrono | null = null
 
   readonly ring: ByteRing
   readonly rate = new Rate()
@@ -191,7 +195,7 @@ export class Sender {
     c.tcp.counters.values[C.tcpRetransSegs]++
     this.retransmittedBytes += n
     this.lastSendMs = nowMs
-    c.sentData()
+    c.sentData(payload)
     return Sent.SOMETHING
   }
 
@@ -237,7 +241,7 @@ export class Sender {
     this.lastSendMs = nowMs
     const nowInPipe = pipe + n
     if (nowInPipe > this.maxPipe) this.maxPipe = nowInPipe
-    c.sentData()
+    c.sentData(n)
     return Sent.SOMETHING
   }
 
@@ -314,7 +318,28 @@ export class Sender {
     return this.window.slowStart && this.window.cwnd < 2 * most
   }
 
-  release(): void {
+  /** At the end of each `speak`: for what the sender waits from now on. */
+  watch(nowMs: number): void {
+    if (this.chrono === null) {
+      if (this.nxt === this.una && this.ring.length === 0) return
+      this.chrono = new Chrono(nowMs)
+    }
+    this.chrono.turn(this.held(), nowMs)
+  }
+
+  private held(): number {
+    const outstanding = (this.nxt - this.una) | 0
+    if (this.unsent > 0) {
+      // A segment would still leave the congestion window, but not the peer's.
+      const isWindow = ((this.una + this.wnd - this.nxt) | 0) < Math.min(this.mss, this.unsent) && outstanding < this.window.cwnd
+      return isWindow ? Held.WINDOW : Held.BUSY
+    }
+    if (outstanding === 0) return Held.NOT
+    return this.wantWritable && !this.finSent ? Held.BUFFER : Held.BUSY
+  }
+
+  release(nowMs: number): void {
+    this.chrono?.turn(Held.NOT, nowMs)
     this.ring.clear()
     this.flight.clear()
   }

@@ -39,5 +39,6 @@ export function speakConnection(c: Connection, quantum: number): number {
     c.segmentsOut++
   }
   if (c.deadlines.rtx === Rtx.OFF && snd.pending && snd.flight.count === 0) c.deadlines.armPersist()
+  snd.watch(tcp.clock.nowMs)
   return Spoken.DONE
 }

@@ -125,6 +125,8 @@ export interface TcpConfig {
   windowScale: boolean
   timestamps: boolean
   sack: boolean
+  /** Their order in a SYN, in the words of tcp/syn-options.ts. Linux's. */
+  synOptions: string
   noDelay: boolean
   /** Largest MSS announced; 0 = by MTU. */
   maxSegmentBytes: number
@@ -236,6 +238,7 @@ export function defaults(): Config {
       windowScale: true,
       timestamps: true,
       sack: true,
+      synOptions: 'mss | sackOK TS | nop nop TS | nop nop sackOK | nop wscale | FO | nop*',
       noDelay: false,
       maxSegmentBytes: 0,
       synBacklog: 1024,

@@ -6,6 +6,7 @@
 import type { Address } from '../base/address.ts'
 import { put16, put32 } from '../base/bytes.ts'
 import { fold, sumBytes } from '../base/checksum.ts'
+import type { ByteRing } from '../base/ring.ts'
 import type { Ip } from '../ip/ip.ts'
 import { PROTO_TCP } from '../ip/packet.ts'
 import { pseudoSum } from '../ip/pseudo-header.ts'
@@ -14,26 +15,9 @@ import type { Frame } from '../netif/frame.ts'
 import { PAYLOAD_AT } from '../netif/frame.ts'
 import { CSUM_NONE, CSUM_PARTIAL, frameMeta, GSO_NONE, GSO_TCP4, GSO_TCP6 } from '../netif/netif.ts'
 import type { Connection } from './connection.ts'
+import type { SynOptions } from './syn-options.ts'
 import { C } from './tcp-counters.ts'
-import {
-  ACK,
-  ALIGNED_TIMESTAMPS,
-  OPT_MSS,
-  OPT_MSS_LENGTH,
-  OPT_NOP,
-  OPT_SACK_PERMITTED,
-  OPT_SACK_PERMITTED_LENGTH,
-  OPT_TIMESTAMPS,
-  OPT_TIMESTAMPS_LENGTH,
-  OPT_WINDOW_SCALE,
-  OPT_WINDOW_SCALE_LENGTH,
-  RST,
-  SYN,
-  TCP,
-  TCP_HEADER,
-  TIMESTAMPS_SPACE,
-  URG,
-} from './wire.ts'
+import { ACK, ALIGNED_TIMESTAMPS, COOKIE_MAX, RST, SYN, TCP, TCP_HEADER, TIMESTAMPS_SPACE, URG } from './wire.ts'
 
 /** What a segment without a connection says. One reused record. */
 export class Bare {
@@ -52,6 +36,12 @@ export class Bare {
   hasTimestamps = false
   tsVal = 0
   tsEcr = 0
+  /** Seldom used, and nothing again after each segment: Fast Open's option (-1: none, 0: asks for a cookie), and payload of a SYN. */
+  cookieLength = -1
+  cookieExperimental = false
+  readonly cookie = new Uint8Array(COOKIE_MAX)
+  payload: ByteRing | null = null
+  payloadLength = 0
 }
 
 export class Output {
@@ -62,6 +52,7 @@ export class Output {
     private readonly frame: Frame,
     private readonly ttl: number,
     private readonly count: Float64Array,
+    private readonly synOptions: SynOptions,
   ) {}
 
   /**
@@ -165,11 +156,11 @@ export class Output {
     const frame = this.frame.reset()
     const buf = frame.buf
     const isSyn = (b.flags & SYN) !== 0
-    let options = 0
-    if (isSyn && b.mss > 0) options += OPT_MSS_LENGTH
-    if (isSyn && b.sackPermitted && !b.hasTimestamps) options += 4
-    if (b.hasTimestamps) options += TIMESTAMPS_SPACE
-    if (isSyn && b.windowScale >= 0) options += 4
+    const options = isSyn ? this.synOptions.write(b) : b.hasTimestamps ? TIMESTAMPS_SPACE : 0
+    if (b.payload !== null) {
+      b.payload.copyOut(0, b.payloadLength, buf, PAYLOAD_AT)
+      frame.end = PAYLOAD_AT + b.payloadLength
+    }
     const at = PAYLOAD_AT - TCP_HEADER - options
     frame.start = at
     put16(buf, at, b.sourcePort)
@@ -181,26 +172,17 @@ export class Output {
     put16(buf, at + TCP.window, b.wnd)
     put16(buf, at + TCP.checksum, 0)
     put16(buf, at + TCP.urgent, 0)
-    let o = at + TCP_HEADER
-    if (isSyn && b.mss > 0) {
-      put16(buf, o, (OPT_MSS << 8) | OPT_MSS_LENGTH)
-      put16(buf, o + 2, b.mss)
-      o += OPT_MSS_LENGTH
-    }
-    // Linux's order: SACK-permitted takes the place of the two NOPs before timestamps.
-    if (isSyn && b.sackPermitted) {
-      put16(buf, o, (OPT_SACK_PERMITTED << 8) | OPT_SACK_PERMITTED_LENGTH)
-      if (!b.hasTimestamps) put16(buf, o + 2, (OPT_NOP << 8) | OPT_NOP)
-    } else if (b.hasTimestamps) put16(buf, o, (OPT_NOP << 8) | OPT_NOP)
-    if (b.hasTimestamps) {
-      put16(buf, o + 2, (OPT_TIMESTAMPS << 8) | OPT_TIMESTAMPS_LENGTH)
+    const o = at + TCP_HEADER
+    if (isSyn) {
+      const { bytes } = this.synOptions
+      for (let i = 0; i < options; i++) buf[o + i] = bytes[i]
+    } else if (b.hasTimestamps) {
+      put32(buf, o, ALIGNED_TIMESTAMPS)
       put32(buf, o + 4, b.tsVal)
       put32(buf, o + 8, b.tsEcr)
-      o += TIMESTAMPS_SPACE
-    } else if (isSyn && b.sackPermitted) o += 4
-    if (isSyn && b.windowScale >= 0) {
-      put32(buf, o, (OPT_NOP << 24) | (OPT_WINDOW_SCALE << 16) | (OPT_WINDOW_SCALE_LENGTH << 8) | b.windowScale)
     }
+    b.cookieLength = -1
+    b.payload = null
     this.finish(frame, route, pseudoSum(local, remote, PROTO_TCP, 0), GSO_NONE, 0)
     const family = remote.isV4 ? this.ip.v4! : this.ip.v6!
     if (!family.output(frame, route, PROTO_TCP, tos, ttl, true)) return false

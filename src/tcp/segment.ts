@@ -4,8 +4,15 @@ import type { Packet } from '../ip/packet.ts'
 import { gsoSize } from '../netif/netif.ts'
 import {
   ALIGNED_TIMESTAMPS,
+  COOKIE_MAX,
+  COOKIE_MIN,
   FIN,
   OPT_END,
+  OPT_EXPERIMENTAL,
+  OPT_EXPERIMENTAL_FAST_OPEN_LENGTH,
+  OPT_FAST_OPEN,
+  OPT_FAST_OPEN_LENGTH,
+  OPT_FAST_OPEN_MAGIC,
   OPT_MSS,
   OPT_MSS_LENGTH,
   OPT_NOP,
@@ -48,6 +55,10 @@ export class Segment {
   /** -1: no window scale option. */
   windowScale = -1
   sackPermitted = false
+  /** Fast Open's option (RFC 7413): length of the cookie, 0 = one is asked for, -1 = no such option; where in `buf`; in the old form. */
+  cookieLength = -1
+  cookieAt = 0
+  cookieExperimental = false
   /** SACK blocks: pairs (left, right) in `sacks`. */
   sackCount = 0
   readonly sacks = new Int32Array(8)
@@ -86,6 +97,7 @@ export class Segment {
     this.mss = 0
     this.windowScale = -1
     this.sackPermitted = false
+    this.cookieLength = -1
     this.sackCount = 0
     if (header === TCP_HEADER) {
       this.hasTimestamps = false
@@ -134,9 +146,24 @@ export class Segment {
             this.tsEcr = get32(buf, i + 6)
           }
           break
+        case OPT_FAST_OPEN:
+          this.fastOpen(i + OPT_FAST_OPEN_LENGTH, length - OPT_FAST_OPEN_LENGTH, false)
+          break
+        case OPT_EXPERIMENTAL:
+          if (length >= OPT_EXPERIMENTAL_FAST_OPEN_LENGTH && get16(buf, i + 2) === OPT_FAST_OPEN_MAGIC)
+            this.fastOpen(i + OPT_EXPERIMENTAL_FAST_OPEN_LENGTH, length - OPT_EXPERIMENTAL_FAST_OPEN_LENGTH, true)
+          break
       }
       i += length
     }
+  }
+
+  /** RFC 7413 section 4.1.1: an even number of bytes from 4 to 16, or none; anything else counts as no option. */
+  private fastOpen(at: number, length: number, experimental: boolean): void {
+    const good = length === 0 || (length >= COOKIE_MIN && length <= COOKIE_MAX && (length & 1) === 0)
+    this.cookieLength = good ? length : -1
+    this.cookieAt = at
+    this.cookieExperimental = experimental
   }
 
   private sackBlocks(off: number, count: number): void {

@@ -40,6 +40,7 @@ import { Segment } from './segment.ts'
 import { later } from './seq.ts'
 import { Spoken } from './speaking.ts'
 import { State } from './state.ts'
+import { SynOptions } from './syn-options.ts'
 import { SynReceived } from './syn-received.ts'
 import { C, TCP_COUNTERS } from './tcp-counters.ts'
 import { TimeWait, TimeWaits } from './time-wait.ts'
@@ -86,7 +87,7 @@ export class Tcp implements Protocol, RawTcp {
     this.defaultTtl = deps.ttl
     this.flowTable = new FlowTable(new HalfSipHash(deps.random))
     this.secrets = new Secrets(deps.random)
-    this.output = new Output(deps.ip, deps.frame, deps.ttl, this.counters.values)
+    this.output = new Output(deps.ip, deps.frame, deps.ttl, this.counters.values, new SynOptions(deps.config.synOptions))
     this.paths = new Paths(this.secrets)
     this.timeWaits = new TimeWaits(this)
     this.segment = new Segment(packet)

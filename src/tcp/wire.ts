@@ -41,11 +41,22 @@ export const OPT_WINDOW_SCALE = 3
 export const OPT_SACK_PERMITTED = 4
 export const OPT_SACK = 5
 export const OPT_TIMESTAMPS = 8
+/** RFC 7413. */
+export const OPT_FAST_OPEN = 34
+/** Shared by experiments, told apart by a magic number (RFC 6994). */
+export const OPT_EXPERIMENTAL = 254
+export const OPT_FAST_OPEN_MAGIC = 0xf989
 
 export const OPT_MSS_LENGTH = 4
 export const OPT_WINDOW_SCALE_LENGTH = 3
 export const OPT_SACK_PERMITTED_LENGTH = 2
 export const OPT_TIMESTAMPS_LENGTH = 10
+/** Without the cookie. */
+export const OPT_FAST_OPEN_LENGTH = 2
+export const OPT_EXPERIMENTAL_FAST_OPEN_LENGTH = 4
+/** Bytes of a Fast Open cookie (RFC 7413 section 4.1.1). */
+export const COOKIE_MIN = 4
+export const COOKIE_MAX = 16
 /** Timestamps with two NOPs before, as everybody sends them: 12 bytes, aligned (RFC 7323 appendix A). */
 export const TIMESTAMPS_SPACE = 12
 /** The word that such options begin with: NOP NOP kind length. */

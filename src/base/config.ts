@@ -148,6 +148,15 @@ export interface TcpConfig {
   rfc1337: boolean
   /** Congestion control: a name, or a function that makes an object for each connection (tcp/congestion.ts). */
   congestion: string | (() => object)
+  /**
+   * What ends slow start before a loss: `plusplus` (HyStart++, RFC 9406), `delay` (as Linux's CUBIC: the smallest round-trip time grew by an
+   * eighth), `off`.
+   */
+  hystart: 'plusplus' | 'delay' | 'off'
+  /** L of RFC 3465 section 2.2: segments that one ACK may add in slow start; 0 = no limit (an ACK may stand for a super-segment). Linux 0. */
+  abcLimit: number
+  /** The window shrinks while it is not used: RFC 5681 section 4.1, RFC 2861. Linux tcp_slow_start_after_idle. */
+  slowStartAfterIdle: boolean
 }
 
 export interface TurnConfig {
@@ -250,7 +259,10 @@ export function defaults(): Config {
       ephemeralFirst: 32768,
       ephemeralLast: 60999,
       rfc1337: true,
-      congestion: 'newreno',
+      congestion: 'cubic',
+      hystart: 'plusplus',
+      abcLimit: 0,
+      slowStartAfterIdle: true,
     },
     turn: { receiveBudget: 64, sendQuantum: 8 },
   }
@@ -293,6 +305,7 @@ function verify(config: Config): void {
     }
   }
   const { tcp, udp, ipv4, turn } = config
+  if (!['plusplus', 'delay', 'off'].includes(tcp.hystart)) throw invalidArgument(`option tcp.hystart cannot be ${tcp.hystart}`)
   const ordered = (low: number, high: number, what: string): void => {
     if (low > high) throw invalidArgument(`option ${what}: ${low} is above ${high}`)
   }

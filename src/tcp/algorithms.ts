@@ -1,10 +1,15 @@
 /** Congestion control by name. An algorithm is one file and one line here. */
+import type { TcpConfig } from '../base/config.ts'
 import { invalidArgument } from '../base/errors.ts'
 import type { CongestionChoice, CongestionControl } from './congestion.ts'
+import { Cubic } from './cubic.ts'
+import type { HystartKind } from './hystart.ts'
 import { NewReno } from './newreno.ts'
 
-const ALGORITHMS: Record<string, () => CongestionControl> = {
-  newreno: () => new NewReno(),
+const ALGORITHMS: Record<string, (config: TcpConfig) => CongestionControl> = {
+  cubic: (config) => new Cubic(config.hystart as HystartKind, config.abcLimit),
+  newreno: (config) => new NewReno(config.abcLimit),
+  reno: (config) => new NewReno(config.abcLimit), // Linux's name for it
 }
 
 /** What can be an algorithm: a name that is known, an object with the methods, or what makes one. */
@@ -15,12 +20,12 @@ export function isCongestionChoice(value: unknown): value is CongestionChoice {
 }
 
 /** The algorithm object for one connection; ERR_INVALID_ARG_VALUE for a name that does not exist. */
-export function congestionControl(choice: CongestionChoice): CongestionControl {
+export function congestionControl(choice: CongestionChoice, config: TcpConfig): CongestionControl {
   if (typeof choice === 'object') return choice
   if (typeof choice === 'function') return choice()
   const make = Object.hasOwn(ALGORITHMS, choice) ? ALGORITHMS[choice] : undefined
   if (make === undefined) {
     throw invalidArgument(`unknown congestion control ${choice}, known: ${Object.keys(ALGORITHMS).join(', ')}`)
   }
-  return make()
+  return make(config)
 }

@@ -87,3 +87,14 @@ export type CongestionChoice = string | CongestionControl | (() => CongestionCon
 export function initialWindow(mss: number, segments: number): number {
   return Math.min(segments * mss, Math.max(2 * mss, segments * 1460))
 }
+
+/**
+ * The window after a pause: halved for every RTO, down to the restart window (RFC 2861 section 3.1, Linux tcp_cwnd_restart; RFC 5681 section
+ * 4.1 drops it at once). ssthresh keeps what is known of the path.
+ */
+export function decayIdle(w: CongestionWindow, initialWindowSegments: number, idleMs: number, rtoMs: number): void {
+  const restart = Math.min(initialWindow(w.mss, initialWindowSegments), w.cwnd)
+  w.ssthresh = Math.max(w.ssthresh, w.cwnd - (w.cwnd >> 2))
+  for (let left = idleMs - rtoMs; left > 0 && w.cwnd > restart; left -= rtoMs) w.cwnd >>= 1
+  if (w.cwnd < restart) w.cwnd = restart
+}

@@ -105,6 +105,7 @@ export class Connection implements RawConnection, Flow, Tellable {
       config.sendBufferInitialBytes,
       config.sendBufferMaxBytes,
       config.initialWindowSegments,
+      config.slowStartAfterIdle,
     )
     this.rcv = new Receiver(
       tcp.pool,
@@ -151,7 +152,7 @@ export class Connection implements RawConnection, Flow, Tellable {
   established(): void {
     this.prepare()
     applySizes(this)
-    this.snd.begin()
+    this.snd.begin(this.tcp.clock.nowMs)
     this.everConnected = true
     this.setState(State.ESTABLISHED)
     this.deadlines.armKeepAlive()
@@ -195,7 +196,7 @@ export class Connection implements RawConnection, Flow, Tellable {
     this.deadlines.retries = 0
     this.rto.backoff = 0
     applySizes(this)
-    this.snd.begin()
+    this.snd.begin(this.tcp.clock.nowMs)
     this.everConnected = true
     this.setState(State.ESTABLISHED)
     this.deadlines.armKeepAlive()

@@ -1,13 +1,18 @@
-/** Reno's window with NewReno's recovery: RFC 5681 (slow start, congestion avoidance), RFC 6582, RFC 6928. */
-import { type AckSample, type CongestionControl, type CongestionWindow, initialWindow } from './congestion.ts'
+/** Reno's window with NewReno's recovery: RFC 5681 (slow start, congestion avoidance), RFC 3465 (ABC), RFC 6582, RFC 6928. */
+import { type AckSample, type CongestionControl, type CongestionWindow, decayIdle, initialWindow } from './congestion.ts'
 
 /** Far above any window in use, far below int32 overflow. */
 const MAX_CWND = 1 << 30
 
 export class NewReno implements CongestionControl {
   readonly name = 'newreno'
-  /** Bytes acknowledged towards the next increase in congestion avoidance (appropriate byte counting, RFC 3465 section 2.1). */
+  /** Bytes acknowledged towards the next increase in congestion avoidance (RFC 3465 section 2.1). */
   private counted = 0
+  /** Slow start after a time-out: an ACK may stand for segments that had arrived before it (RFC 3465 section 2.3). */
+  private afterTimeout = false
+
+  /** `abcLimit`: L of RFC 3465 section 2.2 in segments, 0 = unlimited. */
+  constructor(private readonly abcLimit = 0) {}
 
   start(w: CongestionWindow, initialWindowSegments: number): void {
     w.cwnd = initialWindow(w.mss, initialWindowSegments)
@@ -17,11 +22,13 @@ export class NewReno implements CongestionControl {
     if (w.cwnd >= MAX_CWND) return
     let left = s.acked
     if (w.cwnd < w.ssthresh) {
-      // RFC 5681 equation 2 with L unlimited, as RFC 9406 allows: one ACK may stand for a whole super-segment.
+      // RFC 5681 equation 2. Without a limit, as RFC 9406 allows, one ACK may stand for a whole super-segment.
+      if (this.abcLimit > 0) left = Math.min(left, (this.afterTimeout ? 1 : this.abcLimit) * w.mss)
       const grow = Math.min(left, w.ssthresh - w.cwnd, MAX_CWND - w.cwnd)
       w.cwnd += grow
       left -= grow
       if (w.cwnd < w.ssthresh) return
+      this.afterTimeout = false
     }
     this.counted += left
     if (this.counted >= w.cwnd) {
@@ -31,16 +38,21 @@ export class NewReno implements CongestionControl {
   }
 
   loss(w: CongestionWindow, inFlight: number): void {
-    // RFC 5681 equation 4.
-    w.ssthresh = Math.max(inFlight >> 1, 2 * w.mss)
+    this.reduce(w, inFlight)
     w.cwnd = w.ssthresh
+  }
+
+  /** RFC 5681 equation 4; what limited transmit added does not count (RFC 5681 section 3.2 step 2). */
+  private reduce(w: CongestionWindow, inFlight: number): void {
+    w.ssthresh = Math.max(Math.min(inFlight, w.cwnd) >> 1, 2 * w.mss)
     this.counted = 0
   }
 
   timeout(w: CongestionWindow, inFlight: number, first: boolean): void {
-    if (first) w.ssthresh = Math.max(inFlight >> 1, 2 * w.mss)
+    if (first) this.reduce(w, inFlight)
     w.cwnd = w.mss
     this.counted = 0
+    this.afterTimeout = true
   }
 
   recovered(w: CongestionWindow, inFlight: number): void {
@@ -49,7 +61,7 @@ export class NewReno implements CongestionControl {
     this.counted = 0
   }
 
-  idle(w: CongestionWindow, initialWindowSegments: number): void {
-    w.cwnd = Math.min(w.cwnd, initialWindow(w.mss, initialWindowSegments))
+  idle(w: CongestionWindow, initialWindowSegments: number, idleMs: number, rtoMs: number): void {
+    decayIdle(w, initialWindowSegments, idleMs, rtoMs)
   }
 }

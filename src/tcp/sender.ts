@@ -8,6 +8,7 @@
  * Invariants: una <= nxt; offset 0 of the ring is una (from the handshake's end until our FIN is acknowledged); nxt - una never exceeds
  * ring.length + 1 (the FIN); the flight log ends at nxt.
  */
+import type { TcpConfig } from '../base/config.ts'
 import type { BufferPool } from '../base/pool.ts'
 import { ByteRing } from '../base/ring.ts'
 import { congestionControl } from './algorithms.ts'
@@ -16,10 +17,11 @@ import { type CongestionChoice, type CongestionControl, CongestionWindow } from 
 import type { Connection } from './connection.ts'
 import { Flight, type FlightPool } from './flight.ts'
 import { Rate } from './rate.ts'
-import { Recovery } from './recovery.ts'
+import { Recovery, RecoveryState } from './recovery.ts'
 import type { Rto } from './rto.ts'
 import { geq, gt, lt } from './seq.ts'
 import { C } from './tcp-counters.ts'
+import { WindowUse } from './window-use.ts'
 import { ACK, FIN, PSH } from './wire.ts'
 
 /** What `next` did. */
@@ -58,13 +60,9 @@ export class Sender {
   wantWritable = false
   limit: number
   lastSendMs = 0
-  /** Largest pipe since `pipeMark` was acknowledged: the window only grows while it is used. */
-  private maxPipe = 0
-  private pipeMark = 0
+  /** The congestion window ended the burst that is being sent. */
   private cwndLimited = false
-  /** The same two of the round trip before. */
-  private lastMaxPipe = 0
-  private wasLimited = false
+  private readonly use = new WindowUse()
 
   /** Bytes per second; 0 = as fast as the windows allow. */
   maxPacingRate = 0
@@ -91,6 +89,7 @@ export class Sender {
     initialLimit: number,
     private readonly maxLimit: number,
     private readonly initialSegments: number,
+    private readonly slowStartAfterIdle: boolean,
   ) {
     this.ring = new ByteRing(pool)
     this.flight = new Flight(flights, this.rate)
@@ -99,9 +98,9 @@ export class Sender {
   }
 
   /** Another algorithm from now on; the window that was reached stays. */
-  useCongestion(choice: CongestionChoice): void {
+  useCongestion(choice: CongestionChoice, config: TcpConfig): void {
     const { cwnd, ssthresh } = this.window
-    this.control = congestionControl(choice)
+    this.control = congestionControl(choice, config)
     this.recovery.control = this.control
     if (cwnd === 0) return // not yet begun
     this.control.start(this.window, this.initialSegments)
@@ -114,12 +113,12 @@ export class Sender {
   }
 
   /** Sets una = nxt = the first byte after the SYN: the handshake is over. */
-  begin(): void {
+  begin(nowMs: number): void {
     this.flight.una = (this.iss + 1) | 0
     this.nxt = this.flight.una
     this.recovery.point = this.iss
-    this.pipeMark = this.nxt
     this.window.mss = this.mss
+    this.use.begin(this.nxt, nowMs)
     this.control.start(this.window, this.initialSegments)
   }
 
@@ -203,7 +202,7 @@ export class Sender {
     const mss = this.payloadLimit
     const unsent = this.unsent
     const outstanding = (this.nxt - this.una) | 0
-    if (outstanding === 0 && this.lastSendMs !== 0 && ((nowMs - this.lastSendMs) | 0) > this.rto.ms) {
+    if (this.slowStartAfterIdle && outstanding === 0 && this.lastSendMs !== 0 && ((nowMs - this.lastSendMs) | 0) > this.rto.ms) {
       this.control.idle(this.window, this.initialSegments, (nowMs - this.lastSendMs) | 0, this.rto.ms)
     }
     const usable = (this.una + this.wnd - this.nxt) | 0
@@ -239,8 +238,6 @@ export class Sender {
     this.override = false
     this.bytesSent += n
     this.lastSendMs = nowMs
-    const nowInPipe = pipe + n
-    if (nowInPipe > this.maxPipe) this.maxPipe = nowInPipe
     c.sentData(n)
     return Sent.SOMETHING
   }
@@ -287,13 +284,6 @@ export class Sender {
       if (rttUs > 0) this.rto.sample(rttUs)
       this.rto.backoff = 0
       if (this.urgent && geq(ack, this.up)) this.urgent = false
-      if (geq(ack, this.pipeMark)) {
-        this.pipeMark = this.nxt
-        this.wasLimited = this.cwndLimited
-        this.cwndLimited = false
-        this.lastMaxPipe = this.maxPipe
-        this.maxPipe = this.recovery.pipe(this.nxt)
-      }
     }
     if (acked > 0 || sacked > 0 || duplicate) {
       s.nowUs = nowUs
@@ -305,21 +295,24 @@ export class Sender {
       s.smoothedRttUs = this.rto.srttUs
       s.una = flight.una
       s.nxt = this.nxt
-      s.limited = this.limited()
+      s.limited = this.use.isLimited(this.window)
       this.rate.sample(s.rate, this.rto.minRttUs)
       this.recovery.onAck(s, sacked, duplicate, c.sackPermitted)
     }
   }
 
-  /** The congestion window was what held us back (RFC 7661, RFC 2861: a window not used says nothing about the path). */
-  private limited(): boolean {
-    if (this.cwndLimited || this.wasLimited) return true
-    const most = Math.max(this.maxPipe, this.lastMaxPipe)
-    return this.window.slowStart && this.window.cwnd < 2 * most
-  }
-
   /** At the end of each `speak`: for what the sender waits from now on. */
   watch(nowMs: number): void {
+    const { window } = this
+    this.use.note(window, this.cwndLimited || this.recovery.pipe(this.nxt) >= window.cwnd, this.una, this.nxt, nowMs)
+    this.cwndLimited = false
+    if (
+      this.slowStartAfterIdle &&
+      this.control.model === undefined &&
+      this.recovery.state === RecoveryState.OPEN &&
+      !this.wantWritable
+    )
+      this.use.decay(window, this.initialSegments, this.rto.ms, nowMs)
     if (this.chrono === null) {
       if (this.nxt === this.una && this.ring.length === 0) return
       this.chrono = new Chrono(nowMs)

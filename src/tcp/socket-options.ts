@@ -60,5 +60,5 @@ export function applyOptions(c: Connection, o: SocketOptions): void {
   if (o.tos !== undefined) c.setTos(o.tos)
   if (o.ttl !== undefined) c.ttl = o.ttl
   if (o.maxPacingRate !== undefined) c.snd.maxPacingRate = o.maxPacingRate
-  if (o.congestion !== undefined) c.snd.useCongestion(o.congestion)
+  if (o.congestion !== undefined) c.snd.useCongestion(o.congestion, c.tcp.config)
 }

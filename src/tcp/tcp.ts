@@ -92,7 +92,7 @@ export class Tcp implements Protocol, RawTcp {
     this.timeWaits = new TimeWaits(this)
     this.segment = new Segment(packet)
     this.challenges = new ChallengeLimit(deps.config.challengeAcksPerSecond, deps.random)
-    congestionControl(deps.config.congestion as CongestionChoice) // a wrong name is said now, not at the first connection
+    congestionControl(deps.config.congestion as CongestionChoice, deps.config) // a wrong name is said now, not at the first connection
   }
 
   // -------------------------------------------------------------------- in
@@ -293,7 +293,8 @@ export class Tcp implements Protocol, RawTcp {
   // --------------------------------------------------------- for connections
 
   newConnection(path: Path, localPort: number, remotePort: number, rto: Rto | null): Connection {
-    return new Connection(this, path, localPort, remotePort, congestionControl(this.config.congestion as CongestionChoice), rto)
+    const control = congestionControl(this.config.congestion as CongestionChoice, this.config)
+    return new Connection(this, path, localPort, remotePort, control, rto)
   }
 
   /** A connection counts from now on. */

@@ -1,6 +1,7 @@
 /** RFC 6298 by its own formulas, and NewReno by RFC 5681's. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { defaults } from '../../src/base/config.ts'
 import { congestionControl } from '../../src/tcp/algorithms.ts'
 import { AckSample, CongestionWindow, initialWindow } from '../../src/tcp/congestion.ts'
 import { RateSample } from '../../src/tcp/rate.ts'
@@ -79,7 +80,7 @@ describe('NewReno (RFC 5681)', () => {
   const make = () => {
     const w = new CongestionWindow()
     w.mss = 1000
-    const cc = congestionControl('newreno')
+    const cc = congestionControl('newreno', defaults().tcp)
     cc.start(w, 10)
     return { w, cc }
   }
@@ -106,8 +107,10 @@ describe('NewReno (RFC 5681)', () => {
     const { w, cc } = make()
     cc.loss(w, 8000, 0)
     expect(w).toMatchObject({ ssthresh: 4000, cwnd: 4000 })
+    w.cwnd = 12_000
     cc.loss(w, 1000, 0)
     expect(w.ssthresh).toBe(2000)
+    w.cwnd = 12_000
     cc.timeout(w, 10_000, true, 0)
     expect(w).toMatchObject({ ssthresh: 5000, cwnd: 1000 })
     cc.timeout(w, 2000, false, 0)
@@ -121,10 +124,12 @@ describe('NewReno (RFC 5681)', () => {
     expect(w.cwnd).toBe(4000)
     w.cwnd = 80_000
     cc.idle(w, 10, 2000, 1000)
+    expect(w.cwnd).toBe(40_000)
+    cc.idle(w, 10, 9000, 1000)
     expect(w.cwnd).toBe(10_000)
   })
 
   it('a name that does not exist is refused', () => {
-    expect(() => congestionControl('vegas')).toThrow(/newreno/)
+    expect(() => congestionControl('vegas', defaults().tcp)).toThrow(/newreno/)
   })
 })

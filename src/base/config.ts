@@ -132,6 +132,13 @@ export interface TcpConfig {
   maxSegmentBytes: number
   /** Handshakes in progress per listener. Linux tcp_max_syn_backlog. */
   synBacklog: number
+  /**
+   * SYN cookies: `auto` when more than that come (Linux tcp_syncookies = 1), `always` (2: for tests, no SYN is remembered), `off`: SYNs are
+   * dropped then.
+   */
+  synCookies: string
+  /** A handshake that ends while the accept queue is full is reset, not left to try again. Linux tcp_abort_on_overflow. */
+  abortOnOverflow: boolean
   /** Connections not yet accepted per listener. Node's default backlog. */
   backlog: number
   /** Challenge ACKs per second, for the stack; RFC 5961 section 7. Linux 1000. */
@@ -251,6 +258,8 @@ export function defaults(): Config {
       noDelay: false,
       maxSegmentBytes: 0,
       synBacklog: 1024,
+      synCookies: 'auto',
+      abortOnOverflow: false,
       backlog: 511,
       challengeAcksPerSecond: 1000,
       invalidAckIntervalMs: 500,
@@ -311,6 +320,7 @@ function verify(config: Config): void {
   }
   ordered(1, ipv4.ttl, 'ipv4.ttl')
   ordered(ipv4.ttl, 255, 'ipv4.ttl')
+  if (!['auto', 'always', 'off'].includes(tcp.synCookies)) throw invalidArgument(`option tcp.synCookies: ${tcp.synCookies}`)
   ordered(tcp.rtoMinMs, tcp.rtoMaxMs, 'tcp.rtoMinMs')
   ordered(tcp.ephemeralFirst, tcp.ephemeralLast, 'tcp.ephemeralFirst')
   ordered(udp.ephemeralFirst, udp.ephemeralLast, 'udp.ephemeralFirst')

@@ -219,8 +219,18 @@ export interface OpenOptions extends SocketOptions {
   ref?: boolean
 }
 
-/** Socket options given here are those of every connection that is accepted. */
-export interface ListenOptions extends SocketOptions {
+/** What a listener can be told at any time. Socket options are those of every connection that is accepted from then on. */
+export interface ListenerOptions extends SocketOptions {
+  /**
+   * TCP_DEFER_ACCEPT: a connection is accepted only when data came, or this time has passed; 0 = at once. Rounded as Linux does, to the
+   * SYN-ACK's retransmissions: 1 s, 3 s, 7 s, ...
+   */
+  deferAcceptMs?: number
+  /** TCP_FASTOPEN_KEY, as `tcp.fastOpenKeys` of the config, whose keys are used when left out. */
+  fastOpenKeys?: readonly string[]
+}
+
+export interface ListenOptions extends ListenerOptions {
   /** 0: an ephemeral port. */
   port: number
   /** Absent or unspecified: every address of the stack. */
@@ -245,6 +255,8 @@ export interface RawListener {
   readonly localPort: number
   /** Takes the next connection that waits, or null. */
   accept(): RawConnection | null
+  /** Changes options at once. Throws ERR_INVALID_ARG_VALUE for unknown names and impossible values. */
+  set(options: ListenerOptions): void
   /** Stops listening; waiting and half-open connections are reset. Accepted ones live on. */
   close(): void
 }

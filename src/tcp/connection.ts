@@ -191,12 +191,14 @@ export class Connection implements RawConnection, Flow, Tellable {
 
   completeOpen(): void {
     this.synDue = false
-    if (this.deadlines.retries > 0) this.rto.handshakeTimedOut()
+    const { retries } = this.deadlines
+    if (retries > 0) this.rto.handshakeTimedOut()
     this.deadlines.stopRetransmit()
     this.deadlines.retries = 0
     this.rto.backoff = 0
     applySizes(this)
     this.snd.begin(this.tcp.clock.nowMs)
+    if (retries > 1) this.snd.window.cwnd = this.snd.mss // RFC 5681 section 3.1, after more than one loss as RFC 6928 has it
     this.everConnected = true
     this.setState(State.ESTABLISHED)
     this.deadlines.armKeepAlive()

@@ -18,6 +18,8 @@ export class Deadlines extends Timed {
   retries = 0
   /** RFC 9293 section 3.9.1; 0 = `retries` decides. */
   userTimeoutMs: number
+  /** Retransmissions of a SYN. */
+  synRetries: number
   private rtxAt = 0
   private ackAt = 0
   private keepAlive: boolean
@@ -41,6 +43,7 @@ export class Deadlines extends Timed {
     this.keepAliveIntervalMs = config.keepAliveIntervalMs
     this.keepAliveProbes = config.keepAliveProbes
     this.userTimeoutMs = config.userTimeoutMs
+    this.synRetries = config.synRetries
   }
 
   get isKeptAlive(): boolean {
@@ -148,7 +151,7 @@ export class Deadlines extends Timed {
   /** R2 (RFC 9293 section 3.8.3): the connection is given up when true. */
   private gaveUp(now: number): boolean {
     const { config } = this.c.tcp
-    const most = this.c.state < State.ESTABLISHED ? config.synRetries : this.c.orphan ? config.orphanRetries : config.retries
+    const most = this.c.state < State.ESTABLISHED ? this.synRetries : this.c.orphan ? config.orphanRetries : config.retries
     if (this.userTimeoutMs > 0) {
       // The user timeout takes the place of R2 (RFC 5482 section 3).
       if (((now - this.firstRetryMs) | 0) < this.userTimeoutMs) return false

@@ -1,14 +1,17 @@
 /**
  * Listening: a SYN queue of small records (a flood costs ~200 bytes each, and is bounded) and an accept queue of full connections.
  *
- * A SYN makes a `SynReceived`, answered at once; the ACK that completes the handshake turns it into a `Connection`. When the accept queue
- * is full that ACK is not heard (Linux does the same): the peer's data or our SYN-ACK's timer brings another chance.
+ * A SYN makes a `SynReceived`, answered at once; the ACK that completes the handshake turns it into a `Connection`. When the SYN queue is
+ * full, SYNs are answered with cookies (syn-cookies.ts). When the accept queue is full, SYNs are dropped, and the ACK is not heard (Linux does the
+ * same, or resets: `abortOnOverflow`): the peer's data or our SYN-ACK's timer brings another chance.
  */
 import type { Address } from '../base/address.ts'
 import type { Tellable } from '../base/tell.ts'
-import type { ListenerHandler, RawConnection, RawListener, SocketOptions } from './api.ts'
+import type { ListenerHandler, ListenerOptions, RawConnection, RawListener } from './api.ts'
 import type { Connection } from './connection.ts'
 import type { Segment } from './segment.ts'
+import { checkListenerOptions } from './socket-options.ts'
+import { receiveCookie, sendCookie } from './syn-cookies.ts'
 import { SynReceived } from './syn-received.ts'
 import type { Tcp } from './tcp.ts'
 import { C } from './tcp-counters.ts'
@@ -22,8 +25,15 @@ export class Listener implements RawListener, Tellable {
   closed = false
   /** Holds the process while it listens, and so do the connections that it accepts. */
   ref = true
+  /** Its own, and those of every connection that is accepted. */
+  options: ListenerOptions
+  /** Expiries of the SYN-ACK's timer for which an ACK without data completes nothing (TCP_DEFER_ACCEPT); 0: it does at once. */
+  deferredTimeouts = 0
+  synAckRetries: number
   private readonly queue: Connection[] = []
   readonly pending = new Set<SynReceived>()
+  private cookieMs = 0
+  private cookies = false
 
   constructor(
     readonly tcp: Tcp,
@@ -31,25 +41,54 @@ export class Listener implements RawListener, Tellable {
     readonly localPort: number,
     public handler: ListenerHandler,
     backlog: number,
-    /** Of every connection that is accepted. */
-    readonly options: SocketOptions,
+    options: ListenerOptions,
   ) {
     this.backlog = backlog
+    this.options = options
+    this.synAckRetries = tcp.config.synAckRetries
+    this.adopt()
+  }
+
+  set(options: ListenerOptions): void {
+    checkListenerOptions(options)
+    this.options = { ...this.options, ...options }
+    this.adopt()
+  }
+
+  private adopt(): void {
+    const { config } = this.tcp
+    const { deferAcceptMs, synRetries } = this.options
+    this.synAckRetries = synRetries ?? config.synAckRetries
+    this.deferredTimeouts = timeoutsWithin(deferAcceptMs ?? 0, config.rtoInitialMs, config.rtoMaxMs)
   }
 
   get isFull(): boolean {
     return this.queue.length >= Math.max(1, this.backlog)
   }
 
-  /** A segment for this port that belongs to no connection (RFC 9293 section 3.10.7.2). */
-  receive(seg: Segment, isn: number): void {
+  /** The accept queue has no room; counted as Linux does. */
+  overflows(): boolean {
+    if (!this.isFull) return false
+    const n = this.tcp.counters.values
+    n[C.ListenOverflows]++
+    n[C.ListenDrops]++
+    return true
+  }
+
+  /**
+   * A segment for this port that belongs to no connection (RFC 9293 section 3.10.7.2). `chosen`: the ISN must be this one, for a TIME-WAIT
+   * went before; no cookie can be sent then, and the record takes the place of that one.
+   */
+  receive(seg: Segment, isn: number, chosen = false): void {
     const { tcp } = this
+    const { config } = tcp
     const n = tcp.counters.values
     if ((seg.flags & RST) !== 0) {
       n[C.dropUnacceptableReset]++
       return
     }
     if ((seg.flags & ACK) !== 0) {
+      if ((seg.flags & SYN) === 0 && receiveCookie(this, seg)) return
       n[C.dropNoSocket]++ // of a connection that is not, or no longer, ours
       tcp.resetFor(seg)
       return
@@ -58,12 +97,19 @@ export class Listener implements RawListener, Tellable {
       n[C.dropSynNotFirst]++
       return
     }
-    if (this.handshakes >= tcp.config.synBacklog || this.isFull) {
-      n[C.ListenDrops]++
+    if (this.overflows()) return
+    if ((this.handshakes >= config.synBacklog || config.synCookies === 'always') && !chosen) {
+      if (config.synCookies === 'off') {
+        n[C.TCPReqQFullDrop]++
+        n[C.ListenDrops]++
+      } else {
+        n[C.TCPReqQFullDoCookies]++
+        sendCookie(this, seg)
+      }
       return
     }
     const { packet } = seg
-    const half = new SynReceived(this, tcp.paths.get(packet.destination, packet.source), seg, isn)
+    const half = new SynReceived(this, tcp.paths.get(packet.destination, packet.source), seg, seg.seq, isn)
     if (!half.begin()) {
       n[C.dropNoRoute]++
       return
@@ -71,6 +117,17 @@ export class Listener implements RawListener, Tellable {
     this.handshakes++
     this.pending.add(half)
     tcp.flowTable.add(half)
+  }
+
+  cookiesSent(nowMs: number): void {
+    this.cookies = true
+    this.cookieMs = nowMs
+  }
+
+  /** Cookies were sent in the last `ms` milliseconds. */
+  awaitsCookies(nowMs: number, ms: number): boolean {
+    if (this.cookies && (nowMs - this.cookieMs) >>> 0 > ms) this.cookies = false
+    return this.cookies
   }
 
   /** The handshake is complete. */
@@ -108,4 +165,16 @@ export class Listener implements RawListener, Tellable {
     for (const half of [...this.pending]) half.end(true)
     for (const c of this.queue.splice(0)) c.abort()
   }
+}
+
+/** How many expiries of a timer that doubles lie within `ms`, the first counted. Linux secs_to_retrans. */
+function timeoutsWithin(ms: number, initialMs: number, maxMs: number): number {
+  if (ms === 0) return 0
+  let count = 1
+  let step = initialMs
+  for (let passed = step; ms > passed && count < 255; passed += step) {
+    count++
+    step = Math.min(2 * step, maxMs)
+  }
+  return count
 }

@@ -4,7 +4,7 @@ import { invalidArgument, NetError, stackClosed, wordsOf } from '../base/errors.
 import { RouteKind } from '../ip/route.ts'
 import type { ConnectionHandler, ListenerHandler, ListenOptions, OpenOptions, RawConnection, RawListener } from './api.ts'
 import { Listener } from './listener.ts'
-import { applyOptions, checkOptions } from './socket-options.ts'
+import { applyOptions, checkListenerOptions, checkOptions } from './socket-options.ts'
 import type { Tcp } from './tcp.ts'
 import { C } from './tcp-counters.ts'
 import { TimeWait } from './time-wait.ts'
@@ -82,7 +82,7 @@ function isTupleFree(tcp: Tcp, local: Address, localPort: number, remote: Addres
 
 export function openListener(tcp: Tcp, options: ListenOptions, handler: ListenerHandler): RawListener {
   checkPort(options.port, 'port', 0)
-  checkOptions(options, LISTEN_OPTIONS)
+  checkListenerOptions(options, LISTEN_OPTIONS)
   if (tcp.isClosed) throw stackClosed()
   const local =
     options.address === undefined ? ANY : typeof options.address === 'string' ? parse(options.address) : options.address.clone()

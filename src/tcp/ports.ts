@@ -63,7 +63,7 @@ export class Secrets {
   }
 }
 
-function words(h: SipHash, local: Address, remote: Address): SipHash {
+export function words(h: SipHash, local: Address, remote: Address): SipHash {
   return h
     .word(local.w0)
     .word(local.w1)

@@ -4,7 +4,7 @@
  */
 import { invalidArgument } from '../base/errors.ts'
 import { isCongestionChoice } from './algorithms.ts'
-import type { SocketOptions } from './api.ts'
+import type { ListenerOptions, SocketOptions } from './api.ts'
 import type { Connection } from './connection.ts'
 
 /** Most that a time-out may be: what the clock can tell apart. */
@@ -19,6 +19,7 @@ const CHECKS: { readonly [K in keyof Required<SocketOptions>]?: Check } = {
   keepAliveIntervalMs: [1, MAX_MS],
   keepAliveProbes: [1, 127],
   userTimeoutMs: [0, MAX_MS],
+  synRetries: [1, 127],
   tos: [0, 255],
   ttl: [1, 255],
   maxPacingRate: [0, Number.MAX_SAFE_INTEGER],
@@ -46,6 +47,17 @@ export function checkOptions(options: SocketOptions, others: readonly string[] =
   }
 }
 
+/** Options of a listener itself. */
+const LISTENER_OPTIONS = ['deferAcceptMs', 'fastOpenKeys']
+
+/** Throws ERR_INVALID_ARG_VALUE for what a listener cannot be told. */
+export function checkListenerOptions(options: ListenerOptions, others: readonly string[] = []): void {
+  checkOptions(options, [...others, ...LISTENER_OPTIONS])
+  const { deferAcceptMs } = options
+  if (deferAcceptMs !== undefined && !(Number.isInteger(deferAcceptMs) && deferAcceptMs >= 0 && deferAcceptMs <= MAX_MS))
+    throw invalidArgument(`option deferAcceptMs cannot be ${deferAcceptMs}`)
+}
+
 /** Applies checked options. */
 export function applyOptions(c: Connection, o: SocketOptions): void {
   if (o.noDelay !== undefined) c.setNoDelay(o.noDelay)
@@ -57,6 +69,7 @@ export function applyOptions(c: Connection, o: SocketOptions): void {
   )
     c.setKeepAlive(o.keepAlive ?? c.deadlines.isKeptAlive, o.keepAliveIdleMs, o.keepAliveIntervalMs, o.keepAliveProbes)
   if (o.userTimeoutMs !== undefined) c.setUserTimeout(o.userTimeoutMs)
+  if (o.synRetries !== undefined) c.deadlines.synRetries = o.synRetries
   if (o.tos !== undefined) c.setTos(o.tos)
   if (o.ttl !== undefined) c.ttl = o.ttl
   if (o.maxPacingRate !== undefined) c.snd.maxPacingRate = o.maxPacingRate

@@ -4,6 +4,7 @@
  */
 import type { Address } from '../base/address.ts'
 import { Timed } from '../base/timers.ts'
+import type { Connection } from './connection.ts'
 import type { Flow } from './flows.ts'
 import type { Listener } from './listener.ts'
 import type { Path } from './path.ts'
@@ -19,7 +20,6 @@ import { ACK, MAX_WINDOW_SCALE, RST, SYN } from './wire.ts'
 export class SynReceived extends Timed implements Flow {
   readonly localPort: number
   readonly remotePort: number
-  private readonly irs: number
   private readonly timestamps: boolean
   private readonly sackPermitted: boolean
   private readonly windowScaling: boolean
@@ -32,11 +32,15 @@ export class SynReceived extends Timed implements Flow {
   /** The SYN-ACK went out more than once: no round-trip time from it (Karn). */
   private resent = false
   private retries = 0
+  /** The peer has acknowledged, but without data, and the listener waits for those. */
+  private deferred = false
 
   constructor(
     private readonly listener: Listener,
     readonly path: Path,
+    /** The SYN, or what has its options. */
     seg: Segment,
+    private readonly irs: number,
     private readonly iss: number,
   ) {
     super()
@@ -44,7 +48,6 @@ export class SynReceived extends Timed implements Flow {
     const { config } = tcp
     this.localPort = seg.destinationPort
     this.remotePort = seg.sourcePort
-    this.irs = seg.seq
     this.timestamps = config.timestamps && seg.hasTimestamps
     this.sackPermitted = config.sack && seg.sackPermitted
     this.windowScaling = config.windowScale && seg.windowScale >= 0
@@ -95,6 +98,7 @@ export class SynReceived extends Timed implements Flow {
         this.resent = true
         this.sendSynAck() // the SYN again: our SYN-ACK was lost
         n[C.tcpSynRetransmits]++
+        tcp.timers.arm(this, (tcp.clock.nowMs + this.rto.ms) | 0)
       } else if (tcp.mayChallenge()) this.sendAck()
       return
     }
@@ -111,14 +115,31 @@ export class SynReceived extends Timed implements Flow {
       tcp.resetFor(seg)
       return
     }
-    if (this.listener.isFull) {
-      n[C.ListenOverflows]++
+    if (this.retries < this.listener.deferredTimeouts && seg.span === 0) {
+      this.deferred = true
+      n[C.TCPDeferAcceptDrop]++
       return
     }
-    this.promote(seg)
+    if (this.listener.overflows()) {
+      if (tcp.config.abortOnOverflow) this.end(true)
+      return
+    }
+    const c = this.connection(seg)
+    this.leave()
+    tcp.flowTable.replace(this, c)
+    this.hand(c, seg)
   }
 
-  private promote(seg: Segment): void {
+  /** A cookie came back: there was no record, and this one was made from it. */
+  completeFromCookie(seg: Segment): void {
+    this.resent = true // when the SYN-ACK was sent is not known
+    const c = this.connection(seg)
+    this.listener.tcp.flowTable.add(c)
+    this.hand(c, seg)
+  }
+
+  /** The connection that the handshake has made. */
+  private connection(seg: Segment): Connection {
     const { listener } = this
     const { tcp } = listener
     const c = tcp.newConnection(this.path, this.localPort, this.remotePort, this.rto)
@@ -143,8 +164,13 @@ export class SynReceived extends Timed implements Flow {
     else if (!this.resent) c.rto.sample((tcp.clock.nowUs - this.sentUs) | 0)
     applyOptions(c, listener.options)
     c.established()
-    this.leave()
-    tcp.flowTable.replace(this, c)
+    if (this.retries > 1) c.snd.window.cwnd = c.snd.mss // RFC 5681 section 3.1, after more than one loss as RFC 6928 has it
+    return c
+  }
+
+  private hand(c: Connection, seg: Segment): void {
+    const { listener } = this
+    const { tcp } = listener
     tcp.counters.values[C.tcpPassiveOpens]++
     tcp.opened(c, listener.ref)
     listener.enqueue(c)
@@ -153,14 +179,20 @@ export class SynReceived extends Timed implements Flow {
 
   onTimer(now: number): void {
     const { tcp } = this.listener
-    if (++this.retries > tcp.config.synAckRetries) {
+    const { deferredTimeouts, synAckRetries } = this.listener
+    // What only waits for data is kept for as long as the listener waits.
+    if (this.retries >= synAckRetries && !(this.deferred && this.retries < deferredTimeouts)) {
       tcp.counters.values[C.tcpAttemptFails]++
       this.end(false)
       return
     }
+    const again = !this.deferred || this.retries >= deferredTimeouts - 1
+    this.retries++
     this.rto.backoff++
-    tcp.counters.values[C.tcpSynRetransmits]++
-    this.sendSynAck()
+    if (again) {
+      tcp.counters.values[C.tcpSynRetransmits]++
+      this.sendSynAck()
+    }
     tcp.timers.arm(this, (now + this.rto.ms) | 0)
   }
 

@@ -40,6 +40,7 @@ import { Segment } from './segment.ts'
 import { later } from './seq.ts'
 import { Spoken } from './speaking.ts'
 import { State } from './state.ts'
+import { SynCookies } from './syn-cookies.ts'
 import { SynOptions } from './syn-options.ts'
 import { SynReceived } from './syn-received.ts'
 import { C, TCP_COUNTERS } from './tcp-counters.ts'
@@ -75,6 +76,7 @@ export class Tcp implements Protocol, RawTcp {
   private dirtyCount = 0
   private readonly challenges: ChallengeLimit
   readonly scratchRoute = new Route()
+  private cookies: SynCookies | null = null
 
   constructor(deps: TcpDeps, packet: Packet) {
     this.deps = deps
@@ -151,7 +153,7 @@ export class Tcp implements Protocol, RawTcp {
     this.timeWaits.remove(old)
     this.counters.values[C.tcpTimeWaitRecycled]++
     const isn = this.secrets.isn(packet.destination, seg.destinationPort, packet.source, seg.sourcePort, this.clock)
-    listener.receive(seg, later(isn, (old.sndNxt + 0x10000) | 0))
+    listener.receive(seg, later(isn, (old.sndNxt + 0x10000) | 0), true)
     return true
   }
 
@@ -205,6 +207,12 @@ export class Tcp implements Protocol, RawTcp {
     c.dirty = true
     this.dirty[this.dirtyCount++] = c
     this.deps.wake() // also when others are dirty: those may be waiting for a full link
+  }
+
+  /** Made when the first is needed. */
+  get synCookies(): SynCookies {
+    this.cookies ??= new SynCookies(this.deps.random)
+    return this.cookies
   }
 
   wake(): void {

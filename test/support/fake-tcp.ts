@@ -9,6 +9,7 @@ import type {
   ConnectionHandler,
   ConnectionInfo,
   ListenerHandler,
+  ListenerOptions,
   ListenOptions,
   OpenOptions,
   RawConnection,
@@ -177,12 +178,16 @@ class FakeListener implements RawListener {
     private readonly tcp: FakeTcp,
     readonly localAddress: Address,
     readonly localPort: number,
-    readonly options: ListenOptions,
+    public options: ListenOptions,
     public handler: ListenerHandler,
   ) {}
 
   accept(): RawConnection | null {
     return this.waiting.shift() ?? null
+  }
+
+  set(options: ListenerOptions): void {
+    this.options = { ...this.options, ...options }
   }
 
   close(): void {

@@ -19,7 +19,7 @@ export interface Script {
   file: string
   /** `--name=value` and `--name`, in order, those of the caller first; defines are applied already and not among them. */
   options: ScriptOption[]
-  /** Commands in backticks before the first event: they are done before there is a stack. */
+  /** Commands in backticks before the first event that have no time: done before there is a stack. */
   init: Command[]
   events: ScriptEvent[]
   /** Commands in backticks after the last event that have no time: done when the script is over. */
@@ -145,8 +145,8 @@ export type TcpOptionSpec =
   | { kind: 'TS'; val: number | null; ecr: number; ecrAbsolute: boolean }
   /** RFC 7413; experimental: kind 254 with the magic 0xf989. No bytes: asks for a cookie. */
   | { kind: 'FO'; cookie: number[]; experimental: boolean }
-  /** RFC 2385; packetdrill does not verify the digest it injects. */
-  | { kind: 'md5'; digest: number[] }
+  /** RFC 2385: bytes as written, a digest that is right, or one that is not (with the secret of `--tcp_md5_secret`). */
+  | { kind: 'md5'; digest: number[]; mode: 'bytes' | 'valid' | 'invalid' }
   /** RFC 9768 section 3.2.3; kind 172 (order 0: e0b ceb e1b) or 174 (order 1: e1b ceb e0b), trailing counters may lack. */
   | { kind: 'accecn'; order: 0 | 1; counters: number[]; experimental: boolean }
   /** TCP ACK rate request, experimental (0x00ac): null without a rate. */
@@ -217,15 +217,29 @@ export type Effect =
   /** Values of `base/config.ts`: of the stack from now on. */
   | { kind: 'config'; section: 'tcp' | 'ipv4' | 'icmp' | 'udp'; values: { [name: string]: number | boolean | string } }
   /** Of the routes to the peer. Null: as before; `mtuLocked`: no path MTU discovery below it. */
-  | { kind: 'route'; mtu: number | null; mtuLocked: boolean; initialWindowSegments: number | null; congestion: string | null }
+  | {
+      kind: 'route'
+      mtu: number | null
+      mtuLocked: boolean
+      advertisedMss: number | null
+      initialWindowSegments: number | null
+      congestion: string | null
+      rtoMinMs: number | null
+    }
   | { kind: 'link-mtu'; mtu: number }
   | { kind: 'link-state'; up: boolean }
   /** What is remembered of peers: metrics, fast open cookies. */
   | { kind: 'flush-metrics' }
   /** Nothing happens for so long. */
   | { kind: 'sleep'; us: number }
-  /** The number of sockets in a state (all when null) must be this. */
-  | { kind: 'count-sockets'; state: string | null; expected: number }
+  /** The number of sockets in a state (all when null) must be this; null: at least one. */
+  | { kind: 'count-sockets'; state: string | null; expected: number | null }
+  /** A counter of the stack, by Linux's name (`OutOfWindowIcmps`), must have moved since the last `counters-marked`, by so much if not null. */
+  | { kind: 'counter-moved'; name: string; by: number | null }
+  | { kind: 'counters-marked' }
+  /** RFC 2385: the key of what goes from one address to the other. `md5-keys-flushed`: none any more. */
+  | { kind: 'md5-key'; source: string; destination: string; key: string }
+  | { kind: 'md5-keys-flushed' }
 
 /** A `%{ }%` block, parsed by `code.ts`. */
 export interface Code {
@@ -236,8 +250,6 @@ export interface Code {
 export type CodeStatement =
   | { kind: 'assert'; test: CodeExpression; message: CodeExpression | null; text: string }
   | { kind: 'assign'; name: string; value: CodeExpression }
-  /** Evaluated for its errors only: what is printed goes nowhere. */
-  | { kind: 'print'; values: CodeExpression[] }
   | { kind: 'if'; test: CodeExpression; then: CodeStatement[]; otherwise: CodeStatement[] }
 
 export type CodeExpression =

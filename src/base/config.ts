@@ -94,6 +94,8 @@ export interface TcpConfig {
   initialWindowSegments: number
   /** Delayed ACK. RFC 9293 MUST-40: < 500 ms. Linux TCP_DELACK_MIN. */
   delayedAckMs: number
+  /** The longest that `delayedAckMs` may grow to when segments come slowly; equal to it: it never does. Linux TCP_DELACK_MAX. */
+  delayedAckMaxMs: number
   /** Segments acknowledged at once when a connection begins, so that the peer's slow start is not held up. Linux TCP_MAX_QUICKACKS. */
   quickAcks: number
   /** RTO bounds. RFC 6298 says 1 s lower; Linux and everybody else use 200 ms. */
@@ -127,7 +129,15 @@ export interface TcpConfig {
   sack: boolean
   /** Their order in a SYN, in the words of tcp/syn-options.ts. Linux's. */
   synOptions: string
+  /** TCP_NODELAY from the start. */
   noDelay: boolean
+  /**
+   * When a small segment waits (RFC 9293 section 3.7.4). `rfc`: while anything is unacknowledged. `minshall`: while another small one is (Minshall
+   * et al., "Application performance pitfalls and TCP's Nagle algorithm", 1999; what Linux does): the tail of a large write does not wait.
+   */
+  nagle: string
+  /** How long TCP_CORK may hold a small segment back. tcp(7). */
+  corkMs: number
   /** Largest MSS announced; 0 = by MTU. */
   maxSegmentBytes: number
   /** Handshakes in progress per listener. Linux tcp_max_syn_backlog. */
@@ -234,6 +244,7 @@ export function defaults(): Config {
       receiveBufferMaxBytes: 6 << 20,
       initialWindowSegments: 10,
       delayedAckMs: 40,
+      delayedAckMaxMs: 200,
       quickAcks: 16,
       rtoInitialMs: 1_000,
       rtoMinMs: 200,
@@ -256,6 +267,8 @@ export function defaults(): Config {
       sack: true,
       synOptions: 'mss | sackOK TS | nop nop TS | nop nop sackOK | nop wscale | FO | nop*',
       noDelay: false,
+      nagle: 'minshall',
+      corkMs: 200,
       maxSegmentBytes: 0,
       synBacklog: 1024,
       synCookies: 'auto',
@@ -328,7 +341,10 @@ function verify(config: Config): void {
   ordered(1, udp.ephemeralFirst, 'udp.ephemeralFirst')
   ordered(tcp.ephemeralLast, 65535, 'tcp.ephemeralLast')
   ordered(udp.ephemeralLast, 65535, 'udp.ephemeralLast')
-  ordered(tcp.delayedAckMs, 499, 'tcp.delayedAckMs')
+  if (tcp.nagle !== 'minshall' && tcp.nagle !== 'rfc')
+    throw invalidArgument(`option tcp.nagle is minshall or rfc, not ${tcp.nagle}`)
+  ordered(tcp.delayedAckMs, tcp.delayedAckMaxMs, 'tcp.delayedAckMs')
+  ordered(tcp.delayedAckMaxMs, 499, 'tcp.delayedAckMaxMs')
   ordered(tcp.receiveBufferInitialBytes, tcp.receiveBufferMaxBytes, 'tcp.receiveBufferInitialBytes')
   ordered(tcp.sendBufferInitialBytes, tcp.sendBufferMaxBytes, 'tcp.sendBufferInitialBytes')
   ordered(tcp.receiveBufferMaxBytes, 0x3fffffff, 'tcp.receiveBufferMaxBytes')

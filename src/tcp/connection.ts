@@ -13,6 +13,7 @@
 import type { Address } from '../base/address.ts'
 import type { Tellable } from '../base/tell.ts'
 import type { Route } from '../ip/route.ts'
+import { dataSent } from './ack-policy.ts'
 import type { ConnectionHandler, ConnectionInfo, RawConnection, SocketOptions } from './api.ts'
 import { readFrom, skipFrom, writeTo, writeUrgentTo } from './calls.ts'
 import { abortConnection, closeConnection } from './closing.ts'
@@ -55,6 +56,8 @@ export class Connection implements RawConnection, Flow, Tellable {
   sackPermitted = false
   windowScaling = false
   announcedMss = 536
+  /** TCP_MAXSEG; 0 = none. */
+  maxSegment = 0
   /** Generation of the routes when sizes were last derived from them. */
   routeGeneration = 0
   tsRecent = 0
@@ -107,15 +110,10 @@ export class Connection implements RawConnection, Flow, Tellable {
       config.initialWindowSegments,
       config.slowStartAfterIdle,
     )
-    this.rcv = new Receiver(
-      tcp.pool,
-      config.receiveBufferInitialBytes,
-      config.receiveBufferMaxBytes,
-      config.maxOutOfOrderRanges,
-      config.quickAcks,
-    )
+    this.rcv = new Receiver(tcp.pool, config.receiveBufferInitialBytes, config.receiveBufferMaxBytes, config.maxOutOfOrderRanges)
     this.deadlines = new Deadlines(this, config)
     this.snd.noDelay = config.noDelay
+    this.snd.minshall = config.nagle === 'minshall'
     this.ttl = tcp.defaultTtl
     this.lastReceivedMs = tcp.clock.nowMs
   }
@@ -160,10 +158,10 @@ export class Connection implements RawConnection, Flow, Tellable {
 
   /** What follows from the route: what we announce, the constant part of the checksum, the scale of our window. */
   prepare(): void {
-    const { config } = this.tcp
-    this.announcedMss = this.tcp.mssFor(this.route, this.remoteAddress.isV4)
+    const mss = this.tcp.mssFor(this.route, this.remoteAddress.isV4)
+    this.announcedMss = this.maxSegment > 0 && this.maxSegment < mss ? this.maxSegment : mss
     this.routeGeneration = this.route.generation
-    if (this.windowScaling) this.rcv.scale = scaleFor(config.receiveBufferMaxBytes)
+    if (this.windowScaling) this.rcv.scale = scaleFor(this.rcv.mostWindow)
   }
 
   /** Looks the way up again after routes, addresses or the path MTU changed. */
@@ -284,7 +282,7 @@ export class Connection implements RawConnection, Flow, Tellable {
     this.segmentsOut += segments
     if (len > 0) this.dataSegmentsOut += segments
     if (this.deadlines.rtx !== Rtx.RETRANSMIT) this.deadlines.armRetransmit()
-    this.rcv.quick = 0 // interactive: ACKs ride on data
+    if (len > 0) dataSent(this)
   }
 
   /** FIN went out for the first time. */
@@ -406,7 +404,9 @@ export class Connection implements RawConnection, Flow, Tellable {
 
   setNoDelay(on: boolean): void {
     this.snd.noDelay = on
-    if (on && this.snd.pending) this.tcp.markDirty(this)
+    if (!on) return
+    this.snd.push = this.snd.pending // also what cork holds back, once (tcp(7), Linux)
+    if (this.snd.push) this.tcp.markDirty(this)
   }
 
   setKeepAlive(on: boolean, idleMs = 0, intervalMs = 0, probes = 0): void {

@@ -5,6 +5,7 @@
 
 import type { TcpConfig } from '../base/config.ts'
 import { Timed } from '../base/timers.ts'
+import { ackDelayed } from './ack-policy.ts'
 import type { Connection } from './connection.ts'
 import { State } from './state.ts'
 import { C } from './tcp-counters.ts'
@@ -93,6 +94,7 @@ export class Deadlines extends Timed {
     if (this.c.rcv.delayed && ((now - this.ackAt) | 0) >= 0) {
       this.c.rcv.delayed = false
       this.c.rcv.ackNow = true
+      ackDelayed(this.c)
       this.c.tcp.counters.values[C.DelayedACKs]++
       this.c.tcp.markDirty(this.c)
     }
@@ -134,10 +136,12 @@ export class Deadlines extends Timed {
     if (this.c.state < State.ESTABLISHED) {
       this.c.synDue = true
     } else if (this.rtx === Rtx.PERSIST) {
-      n[C.tcpZeroWindowProbes]++
-      // A small window is used after all (RFC 9293 3.8.6.2.1, the override time-out); a closed one is probed (3.8.6.1).
+      // A small window is used after all (RFC 9293 3.8.6.2.1, the override time-out), and cork has its end; a closed one is probed (3.8.6.1).
       if (((snd.una + snd.wnd - snd.nxt) | 0) > 0 && snd.pending) snd.override = true
-      else this.c.probeDue = true
+      else {
+        n[C.tcpZeroWindowProbes]++
+        this.c.probeDue = true
+      }
     } else {
       n[C.tcpTimeouts]++
       if (this.retries === tcp.config.retries1) this.c.doubtRoute() // R1
@@ -201,7 +205,8 @@ export class Deadlines extends Timed {
     this.rtx = Rtx.PERSIST
     this.retries = 0
     this.c.rto.backoff = 0
-    this.armRtxAt(this.c.rto.ms)
+    // A corked tail waits for that long, and not by the state of the path.
+    this.armRtxAt(this.c.snd.cork ? this.c.tcp.config.corkMs : this.c.rto.ms)
   }
 
   armAck(ms: number): void {

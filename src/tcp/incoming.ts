@@ -3,6 +3,7 @@
  * connection's halves and asks connection.ts for every step to another state. Connections send nothing here: they join the dirty list. Only
  * the resets of SYN-SENT and SYN-RECEIVED leave at once, as if there were no connection, and the one to data that nobody will read.
  */
+import { dataArrived } from './ack-policy.ts'
 import type { Connection } from './connection.ts'
 import { Rtx } from './deadlines.ts'
 import { Accepted } from './receiver.ts'
@@ -227,7 +228,7 @@ function receiveAck(c: Connection, seg: Segment): boolean {
     c.deadlines.retries = 0
     c.softError = null
     c.route.neighbor?.confirm() // forward progress (RFC 4861 section 7.3.1)
-    if (snd.wantWritable && snd.room >= snd.limit / 3) {
+    if (snd.wantWritable && snd.isRoomy) {
       snd.wantWritable = false
       c.notify(News.WRITABLE)
     }
@@ -313,8 +314,7 @@ function receiveText(c: Connection, seg: Segment): void {
     const what = rcv.accept(seg.seq, seg.buf, seg.off, seg.len)
     if (what === Accepted.IN_ORDER) {
       const perSegment = seg.count > 1 ? Math.ceil(seg.len / seg.count) : seg.len
-      if (perSegment > rcv.mss) rcv.mss = perSegment
-      acknowledgeData(c, hadHoles)
+      dataArrived(c, perSegment, seg.flags, hadHoles)
       c.notify(News.READABLE)
     } else {
       if (what === Accepted.OUT_OF_ORDER) n[C.tcpOutOfOrder]++
@@ -330,19 +330,6 @@ function receiveText(c: Connection, seg: Segment): void {
     tcp.markDirty(c)
   }
   if (rcv.finDue) c.receiveFin()
-}
-
-/** RFC 9293 section 3.8.6.3: an ACK for at least every second full segment; at once while holes are being filled. */
-function acknowledgeData(c: Connection, hadHoles: boolean): void {
-  const { rcv, tcp } = c
-  const waiting = (rcv.nxt - rcv.lastAckSent) | 0
-  if (hadHoles || rcv.quick > 0 || waiting >= 2 * rcv.mss) {
-    rcv.ackNow = true
-    tcp.markDirty(c)
-  } else if (!rcv.delayed) {
-    rcv.delayed = true
-    c.deadlines.armAck(tcp.config.delayedAckMs)
-  }
 }
 
 /** RFC 5961: an ACK that a real peer can judge by; limited per connection, and for the stack among those that pass. */

@@ -1,4 +1,5 @@
 /** `connection.info()`: what `ss -ti` shows, as a plain object. */
+import { ackDelay } from './ack-policy.ts'
 import type { ConnectionInfo } from './api.ts'
 import type { Connection } from './connection.ts'
 import { Rtx } from './deadlines.ts'
@@ -68,7 +69,7 @@ export function describeConnection(c: Connection): ConnectionInfo {
     windowLimitedMs: snd.chrono === null ? 0 : snd.chrono.windowMs(nowMs),
     bufferLimitedMs: snd.chrono === null ? 0 : snd.chrono.bufferMs(nowMs),
     notSentBytes: c.state < State.ESTABLISHED ? snd.ring.length : snd.unsent,
-    atoMs: c.tcp.config.delayedAckMs,
+    atoMs: rcv.ato === 0 ? 0 : ackDelay(c),
     receiveRttUs: 0,
     ecn: 'off',
     fastOpen: 'none',

@@ -34,10 +34,12 @@ export class Receiver {
   /** Urgent pointer; valid while `urgent`. */
   up = 0
   urgent = false
-  /** Largest segment seen: what "full-sized" means for delayed ACKs. */
+  /** What the peer's full segments seem to be (ack-policy.ts). Linux's first guess. */
   mss = 536
   /** The buffer the window is made from. */
   limit: number
+  /** TCP_WINDOW_CLAMP: most that is advertised. */
+  clamp = 0x3fffffff
   readonly ring: ByteRing
   /** Ranges above nxt; made when the first is needed. */
   spans: Spans | null = null
@@ -48,8 +50,12 @@ export class Receiver {
   /** ACK policy: something must be acknowledged now; or by `delayed` at the latest. */
   ackNow = false
   delayed = false
-  /** Segments that are acknowledged at once at the start of a connection, to open the peer's window (Linux quickack). */
-  quick: number
+  /** ack-policy.ts: segments still to be acknowledged at once; delay in ms, 0 before the first data; time of the last; size to be confirmed. */
+  quick = 0
+  pingpong = false
+  ato = 0
+  lastDataMs = 0
+  lastSize = 0
   /** D-SACK to report in the next ACK (RFC 2883). */
   dsackLeft = 0
   dsackRight = 0
@@ -64,13 +70,11 @@ export class Receiver {
   constructor(
     pool: BufferPool,
     limit: number,
-    private readonly maxLimit: number,
+    private maxLimit: number,
     private readonly maxRanges: number,
-    quick: number,
   ) {
     this.ring = new ByteRing(pool)
     this.limit = limit
-    this.quick = quick
   }
 
   /** Bytes of window as advertised: edge - nxt. */
@@ -137,9 +141,9 @@ export class Receiver {
     if (field > 0xffff) field = 0xffff
     this.edge = later(this.edge, (this.nxt + (field << shift)) | 0)
     this.lastAckSent = this.nxt
+    if (this.quick > 0 && (this.ackNow || this.delayed)) this.quick--
     this.ackNow = false
     this.delayed = false
-    if (this.quick > 0) this.quick--
     return field
   }
 
@@ -148,7 +152,8 @@ export class Receiver {
     const free = this.limit - this.ring.length
     if (free <= 0) return this.edge
     let reach = (this.nxt + free) | 0
-    const most = 0xffff << this.scale
+    const field = 0xffff << this.scale
+    const most = field < this.clamp ? field : this.clamp
     if (((reach - this.nxt) | 0) > most) reach = (this.nxt + most) | 0
     const step = (reach - this.edge) | 0
     return step >= Math.min(this.limit >> 1, this.mss) ? reach : this.edge
@@ -161,6 +166,17 @@ export class Receiver {
     const left = this.window
     if (left < this.mss) return true // the peer may be stuck
     return step >= left && step >= 2 * this.mss
+  }
+
+  /** The largest window there can ever be: what the scale is chosen by. */
+  get mostWindow(): number {
+    return this.maxLimit < this.clamp ? this.maxLimit : this.clamp
+  }
+
+  /** SO_RCVBUF: this size, and no other. A window that was advertised stays; the buffer shrinks as it is used up. */
+  fixLimit(bytes: number): void {
+    this.limit = bytes
+    this.maxLimit = bytes
   }
 
   /** Accounts for bytes that the application took, and lets the buffer follow the rate at which it takes them. */

@@ -19,7 +19,7 @@ import { Flight, type FlightPool } from './flight.ts'
 import { Rate } from './rate.ts'
 import { Recovery, RecoveryState } from './recovery.ts'
 import type { Rto } from './rto.ts'
-import { geq, gt, lt } from './seq.ts'
+import { geq, gt, leq, lt } from './seq.ts'
 import { C } from './tcp-counters.ts'
 import { WindowUse } from './window-use.ts'
 import { ACK, FIN, PSH } from './wire.ts'
@@ -54,6 +54,15 @@ export class Sender {
   urgent = false
 
   noDelay = false
+  /** TCP_CORK: a small segment waits for company, for `corkMs` at most. */
+  cork = false
+  /** What was written up to now leaves at once, whatever Nagle and cork say. */
+  push = false
+  /** Minshall's variant of Nagle's algorithm, and the end of the last small segment. */
+  minshall = false
+  private smallEnd = 0
+  /** TCP_NOTSENT_LOWAT; 0 = none. */
+  notSentLowat = 0
   /** The persist timer asked for a segment smaller than SWS avoidance likes. */
   override = false
   /** A write took less than it was given: tell when there is room. */
@@ -87,7 +96,7 @@ export class Sender {
     public control: CongestionControl,
     readonly rto: Rto,
     initialLimit: number,
-    private readonly maxLimit: number,
+    private maxLimit: number,
     private readonly initialSegments: number,
     private readonly slowStartAfterIdle: boolean,
   ) {
@@ -117,6 +126,7 @@ export class Sender {
     this.flight.una = (this.iss + 1) | 0
     this.nxt = this.flight.una
     this.recovery.point = this.iss
+    this.smallEnd = this.nxt
     this.window.mss = this.mss
     this.use.begin(this.nxt, nowMs)
     this.control.start(this.window, this.initialSegments)
@@ -148,8 +158,26 @@ export class Sender {
   get room(): number {
     const wish = this.window.cwnd * 2
     if (wish > this.limit) this.limit = wish < this.maxLimit ? wish : this.maxLimit
-    const room = this.limit - this.ring.length
+    let room = this.limit - this.ring.length
+    if (this.notSentLowat > 0) {
+      // At least a whole segment, so that a low mark makes no small ones.
+      const most = this.unsent < this.notSentLowat ? Math.max(this.notSentLowat - this.unsent, this.mss) : 0
+      if (room > most) room = most
+    }
     return room > 0 ? room : 0
+  }
+
+  /** So much room that it is worth telling (Linux sk_stream_write_space, tcp_stream_memory_free). */
+  get isRoomy(): boolean {
+    const room = this.room
+    if (this.notSentLowat > 0 && this.unsent << 1 >= this.notSentLowat) return false
+    return room >= this.limit / 3 || (room > 0 && (this.notSentLowat > 0 || this.ring.length === 0))
+  }
+
+  /** SO_SNDBUF: this size, and no other. What is in it already stays. */
+  fixLimit(bytes: number): void {
+    this.limit = bytes
+    this.maxLimit = bytes
   }
 
   /** The urgent pointer of a segment at `seq`: distance to the end of urgent data, 0 = none (RFC 9293 section 3.8.5). */
@@ -219,8 +247,10 @@ export class Sender {
       else if (!(n > 0 && (this.override || n >= this.maxWnd >> 1))) return Sent.NOTHING // sender SWS avoidance
     } else {
       const tail = n % mss
-      // Nagle: the small tail waits while anything is unacknowledged; not when it is the last before FIN.
-      if (tail > 0 && outstanding > 0 && !this.noDelay && !this.finQueued && !this.urgent) n -= tail
+      if (tail > 0) {
+        if (this.holdsBack(outstanding)) n -= tail
+        else this.smallEnd = (this.nxt + n) | 0
+      }
       if (n === 0 && unsent > 0) return Sent.NOTHING
     }
     const empties = n === unsent
@@ -236,10 +266,20 @@ export class Sender {
       c.finSent()
     }
     this.override = false
+    if (empties) this.push = false
     this.bytesSent += n
     this.lastSendMs = nowMs
     c.sentData(n)
     return Sent.SOMETHING
+  }
+
+  /** A small segment that would be the last waits for an ACK, or for company. */
+  private holdsBack(outstanding: number): boolean {
+    if (this.finQueued || this.urgent || this.push) return false
+    if (this.cork) return !this.override
+    if (this.noDelay || outstanding === 0) return false
+    // Minshall: what holds back is another small segment in flight; the tail of full ones goes out with them.
+    return !this.minshall || (gt(this.smallEnd, this.una) && leq(this.smallEnd, this.nxt))
   }
 
   private superLimitNow(): number {

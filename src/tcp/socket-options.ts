@@ -3,17 +3,28 @@
  * and applies them to every connection that it accepts.
  */
 import { invalidArgument } from '../base/errors.ts'
+import { setQuickAck } from './ack-policy.ts'
 import { isCongestionChoice } from './algorithms.ts'
 import type { ListenerOptions, SocketOptions } from './api.ts'
 import type { Connection } from './connection.ts'
+import { applySizes } from './sizes.ts'
+import { State } from './state.ts'
+import { News } from './telling.ts'
 
 /** Most that a time-out may be: what the clock can tell apart. */
 const MAX_MS = 0x7fffffff
+
+/** Buffers: from what holds a small segment or two (Linux SOCK_MIN_SNDBUF) to what a window can express (RFC 7323 section 2.3). */
+const MIN_BUFFER = 2048
+const MAX_BUFFER = 0x3fffffff
 
 type Check = 'boolean' | readonly [min: number, max: number] | ((value: unknown) => boolean)
 
 const CHECKS: { readonly [K in keyof Required<SocketOptions>]?: Check } = {
   noDelay: 'boolean',
+  cork: 'boolean',
+  quickAck: 'boolean',
+  notSentLowatBytes: [0, MAX_BUFFER],
   keepAlive: 'boolean',
   keepAliveIdleMs: [1, MAX_MS],
   keepAliveIntervalMs: [1, MAX_MS],
@@ -22,6 +33,10 @@ const CHECKS: { readonly [K in keyof Required<SocketOptions>]?: Check } = {
   synRetries: [1, 127],
   tos: [0, 255],
   ttl: [1, 255],
+  maxSegmentBytes: [88, 65535],
+  sendBufferBytes: [MIN_BUFFER, MAX_BUFFER],
+  receiveBufferBytes: [MIN_BUFFER, MAX_BUFFER],
+  windowClampBytes: [MIN_BUFFER, MAX_BUFFER],
   maxPacingRate: [0, Number.MAX_SAFE_INTEGER],
   congestion: isCongestionChoice,
 }
@@ -58,9 +73,12 @@ export function checkListenerOptions(options: ListenerOptions, others: readonly 
     throw invalidArgument(`option deferAcceptMs cannot be ${deferAcceptMs}`)
 }
 
-/** Applies checked options. */
+/** Applies checked options, before the handshake or while the connection runs. */
 export function applyOptions(c: Connection, o: SocketOptions): void {
+  if (o.cork !== undefined) setCork(c, o.cork)
   if (o.noDelay !== undefined) c.setNoDelay(o.noDelay)
+  if (o.quickAck !== undefined) setQuickAck(c, o.quickAck)
+  if (o.notSentLowatBytes !== undefined) c.snd.notSentLowat = o.notSentLowatBytes
   if (
     o.keepAlive !== undefined ||
     o.keepAliveIdleMs !== undefined ||
@@ -70,8 +88,32 @@ export function applyOptions(c: Connection, o: SocketOptions): void {
     c.setKeepAlive(o.keepAlive ?? c.deadlines.isKeptAlive, o.keepAliveIdleMs, o.keepAliveIntervalMs, o.keepAliveProbes)
   if (o.userTimeoutMs !== undefined) c.setUserTimeout(o.userTimeoutMs)
   if (o.synRetries !== undefined) c.deadlines.synRetries = o.synRetries
+  if (o.sendBufferBytes !== undefined || o.notSentLowatBytes !== undefined) setSendBuffer(c, o.sendBufferBytes)
+  if (o.receiveBufferBytes !== undefined) c.rcv.fixLimit(o.receiveBufferBytes)
+  if (o.windowClampBytes !== undefined) c.rcv.clamp = o.windowClampBytes
+  if ((o.receiveBufferBytes !== undefined || o.windowClampBytes !== undefined) && c.state >= State.ESTABLISHED) c.tcp.markDirty(c)
+  if (o.maxSegmentBytes !== undefined) {
+    c.maxSegment = o.maxSegmentBytes
+    if (c.state >= State.ESTABLISHED) applySizes(c)
+  }
   if (o.tos !== undefined) c.setTos(o.tos)
   if (o.ttl !== undefined) c.ttl = o.ttl
   if (o.maxPacingRate !== undefined) c.snd.maxPacingRate = o.maxPacingRate
   if (o.congestion !== undefined) c.snd.useCongestion(o.congestion, c.tcp.config)
+}
+
+/** TCP_CORK: off lets go of what was held back, which Nagle may still delay. */
+function setCork(c: Connection, on: boolean): void {
+  c.snd.cork = on
+  if (!on && c.snd.pending) c.tcp.markDirty(c)
+}
+
+/** More room may be there now for an application that waits for it. */
+function setSendBuffer(c: Connection, bytes: number | undefined): void {
+  const { snd } = c
+  if (bytes !== undefined) snd.fixLimit(bytes)
+  if (!snd.wantWritable || !snd.isRoomy) return
+  snd.wantWritable = false
+  c.notify(News.WRITABLE)
+  c.tcp.wake()
 }

@@ -3,6 +3,7 @@ import type { Connection } from './connection.ts'
 import { Rtx } from './deadlines.ts'
 import { Sent } from './sender.ts'
 import { State } from './state.ts'
+import { News } from './telling.ts'
 import { ACK, SYN } from './wire.ts'
 
 /** What `speak` came to. */
@@ -39,6 +40,10 @@ export function speakConnection(c: Connection, quantum: number): number {
     c.segmentsOut++
   }
   if (c.deadlines.rtx === Rtx.OFF && snd.pending && snd.flight.count === 0) c.deadlines.armPersist()
+  if (snd.notSentLowat > 0 && snd.wantWritable && snd.isRoomy) {
+    snd.wantWritable = false
+    c.notify(News.WRITABLE)
+  }
   snd.watch(tcp.clock.nowMs)
   return Spoken.DONE
 }

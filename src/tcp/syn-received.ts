@@ -11,7 +11,7 @@ import type { Path } from './path.ts'
 import { Rto } from './rto.ts'
 import type { Segment } from './segment.ts'
 import { lt } from './seq.ts'
-import { scaleFor } from './sizes.ts'
+import { firstWindow, mostWindow, scaleFor } from './sizes.ts'
 import { applyOptions } from './socket-options.ts'
 import { C } from './tcp-counters.ts'
 import { ACK, MAX_WINDOW_SCALE, RST, SYN } from './wire.ts'
@@ -54,7 +54,7 @@ export class SynReceived extends Timed implements Flow {
     this.peerScale = this.windowScaling ? Math.min(seg.windowScale, MAX_WINDOW_SCALE) : 0
     this.peerMss = tcp.peerMss(seg.mss, path.remote.isV4)
     this.tsRecent = seg.tsVal
-    this.window = Math.min(config.receiveBufferInitialBytes, 0xffff)
+    this.window = firstWindow(config, listener.options)
     this.rto = new Rto(config.rtoInitialMs, config.rtoMinMs, config.rtoMaxMs)
   }
 
@@ -219,7 +219,7 @@ export class SynReceived extends Timed implements Flow {
   }
 
   private send(flags: number, seq: number, isSyn: boolean): void {
-    const { tcp } = this.listener
+    const { tcp, options } = this.listener
     const { path } = this
     path.resolve(tcp.ip)
     const b = tcp.output.bareSegment
@@ -228,14 +228,14 @@ export class SynReceived extends Timed implements Flow {
     b.seq = seq
     b.ack = (flags & RST) !== 0 ? 0 : (this.irs + 1) | 0
     b.flags = flags
-    const scale = this.windowScaling ? scaleFor(tcp.config.receiveBufferMaxBytes) : 0
+    const scale = this.windowScaling ? scaleFor(mostWindow(tcp.config, options)) : 0
     b.wnd = isSyn ? this.window : this.window >> scale
-    b.mss = isSyn ? tcp.mssFor(path.route, path.remote.isV4) : 0
+    b.mss = isSyn ? Math.min(tcp.mssFor(path.route, path.remote.isV4), options.maxSegmentBytes ?? 0xffff) : 0
     b.windowScale = isSyn && this.windowScaling ? scale : -1
     b.sackPermitted = isSyn && this.sackPermitted
     b.hasTimestamps = this.timestamps
     b.tsVal = (tcp.clock.nowMs + path.tsOffset) | 0
     b.tsEcr = this.tsRecent
-    tcp.output.bare(path.route, path.local, path.remote)
+    tcp.output.bare(path.route, path.local, path.remote, options.tos, options.ttl)
   }
 }

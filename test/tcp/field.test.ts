@@ -246,7 +246,7 @@ describe('the receiver beside an array', () => {
         fc.array(fc.tuple(fc.nat(6000), fc.integer({ min: 1, max: 900 }), fc.nat(1500)), { maxLength: 80 }),
         (irs, scale, ops) => {
           const pool = new BufferPool()
-          const r = new Receiver(pool, 4000, 4000, 64, 0)
+          const r = new Receiver(pool, 4000, 4000, 64)
           r.scale = scale
           r.mss = 500
           r.nxt = irs

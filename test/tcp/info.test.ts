@@ -81,7 +81,7 @@ describe('what data waits for', () => {
   })
 
   it('our buffer: all that it holds is under way, and the application has more', () => {
-    const lab = new TcpLab({ config: { tcp: { sendBufferInitialBytes: 4000, sendBufferMaxBytes: 4000 } } }).accept()
+    const lab = new TcpLab({ config: { tcp: { sendBufferInitialBytes: 4000, sendBufferMaxBytes: 4000, nagle: 'rfc' } } }).accept()
     expect(lab.write(9000)).toBe(4000)
     lab.advance(10) // Nagle holds the tail back
     lab.inject(`. 1:1(0) ack ${1 + 2 * MSS}`)

@@ -1,0 +1,99 @@
+/**
+ * When to acknowledge (RFC 9293 section 3.8.6.3, RFC 5681 section 4.2), in the way of Linux.
+ *
+ * Theory of operation. More than one full segment is acknowledged at once; less waits for `ato`, which follows the time between segments, so
+ * that an ACK finds data to ride on. Two modes change that. Quick-ACK: so many segments at the start, after a pause in which the peer must
+ * have restarted its window, or when the application asks (TCP_QUICKACK) are acknowledged one by one, because a slow start lives on ACKs.
+ * Ping-pong: data was sent in answer to data, so the next answer will carry the ACK; quick-ACK mode rests. A delayed ACK that found nothing to
+ * ride on ends it.
+ *
+ * What "full" means is measured, for the peer's segments may be smaller than what we announced.
+ */
+import type { Connection } from './connection.ts'
+import type { Receiver } from './receiver.ts'
+import { FIN, PSH, SYN, URG } from './wire.ts'
+
+/** Below this a segment says nothing about the peer's segment size unless it has no reason to be small (Linux TCP_MSS_DEFAULT, TCP_MIN_MSS). */
+const SURE_SIZE = 536
+const LEAST_SIZE = 88
+
+/** In-order data arrived: segments of `size` bytes. */
+export function dataArrived(c: Connection, size: number, flags: number, hadHoles: boolean): void {
+  const { rcv, tcp } = c
+  const { nowMs } = tcp.clock
+  const { delayedAckMs } = tcp.config
+  measureSize(rcv, size, flags, c.announcedMss)
+  if (rcv.ato === 0) {
+    quicken(c)
+    rcv.ato = delayedAckMs
+  } else {
+    const gap = (nowMs - rcv.lastDataMs) | 0
+    if (gap <= delayedAckMs >> 1) rcv.ato = (rcv.ato >> 1) + (delayedAckMs >> 1)
+    else if (gap < rcv.ato) rcv.ato = Math.min((rcv.ato >> 1) + gap, c.rto.ms)
+    else if (gap > c.rto.ms) quicken(c) // the peer's window starts anew (RFC 5681 section 4.1)
+  }
+  rcv.lastDataMs = nowMs
+  // At once while holes are being filled (RFC 5681 section 4.2), and for more than one full segment (RFC 9293 SHLD-19).
+  if (hadHoles || (rcv.quick > 0 && !rcv.pingpong) || ((rcv.nxt - rcv.lastAckSent) | 0) > rcv.mss) {
+    rcv.ackNow = true
+    tcp.markDirty(c)
+  } else if (!rcv.delayed) {
+    rcv.delayed = true
+    c.deadlines.armAck(ackDelay(c))
+  }
+}
+
+/** Data was sent: in answer to what came just now? Then the next answer will carry the ACK too. */
+export function dataSent(c: Connection): void {
+  const { rcv } = c
+  if (((c.tcp.clock.nowMs - rcv.lastDataMs) | 0) < rcv.ato) rcv.pingpong = true
+}
+
+/** The delayed ACK found nothing to ride on. */
+export function ackDelayed(c: Connection): void {
+  const { rcv } = c
+  if (rcv.pingpong) {
+    rcv.pingpong = false
+    rcv.ato = c.tcp.config.delayedAckMs
+  } else rcv.ato = Math.min(rcv.ato << 1, c.rto.ms)
+}
+
+/** TCP_QUICKACK: on until data is sent, or off until a delayed ACK was in vain. */
+export function setQuickAck(c: Connection, on: boolean): void {
+  const { rcv } = c
+  rcv.pingpong = !on
+  if (!on) return
+  rcv.quick = Math.max(rcv.quick, c.tcp.config.quickAcks)
+  if (!rcv.delayed) return
+  rcv.ackNow = true
+  c.tcp.markDirty(c)
+}
+
+/** How long an ACK may wait, in ms: `ato`, but not longer than a round trip, if that is known to be longer than the least. */
+export function ackDelay(c: Connection): number {
+  const { delayedAckMs, delayedAckMaxMs } = c.tcp.config
+  const { ato } = c.rcv
+  if (ato <= delayedAckMs) return Math.min(ato, delayedAckMaxMs)
+  let most = delayedAckMaxMs
+  if (c.rto.srttUs > 0) most = Math.min(most, Math.max(delayedAckMs, (c.rto.srttUs / 1000) | 0))
+  return Math.min(ato, most)
+}
+
+/** So many segments that the peer's slow start gets an ACK for each until it has filled half of our window. */
+function quicken(c: Connection): void {
+  const { rcv, tcp } = c
+  const enough = Math.max(2, (((rcv.edge - rcv.lastAckSent) | 0) / (2 * rcv.mss)) | 0)
+  const n = Math.min(enough, tcp.config.quickAcks)
+  if (n > rcv.quick) rcv.quick = n
+}
+
+/** The size of the peer's full segments: the largest seen, or a smaller one seen twice in a row that was not the end of a message. */
+function measureSize(rcv: Receiver, size: number, flags: number, most: number): void {
+  const last = rcv.lastSize
+  rcv.lastSize = 0
+  if (size >= rcv.mss) rcv.mss = size < most ? size : most
+  else if (size >= SURE_SIZE || (size >= LEAST_SIZE && (flags & (FIN | URG | SYN | PSH)) === 0)) {
+    if (size === last) rcv.mss = size
+    rcv.lastSize = size
+  }
+}

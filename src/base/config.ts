@@ -129,6 +129,20 @@ export interface TcpConfig {
   sack: boolean
   /** Their order in a SYN, in the words of tcp/syn-options.ts. Linux's. */
   synOptions: string
+  /**
+   * Explicit congestion notification: `off`, `accept` (answers who asks), `on` (asks for RFC 3168), `accurate` (asks for and answers RFC 9768,
+   * falls back). Linux tcp_ecn 0, 2, 1, 3; its 4 and 5 are `on` and `accept` with `ecnAcceptAccurate`.
+   */
+  ecn: 'off' | 'accept' | 'on' | 'accurate'
+  ecnAcceptAccurate: boolean
+  /** Handshakes that do not get through are tried without ECN; codepoints that arrive changed end its use. Linux tcp_ecn_fallback. */
+  ecnFallback: boolean
+  /** With RFC 9768, pure ACKs and retransmissions are ECN-capable too: ECN++, draft-ietf-tcpm-generalized-ecn. Linux does so. */
+  ecnControlPackets: boolean
+  /** The option of RFC 9768: `never`, in what tells of `changes` and as beacon, or `always`. Linux tcp_ecn_option 0, 1, 2. */
+  ecnOption: 'never' | 'changes' | 'always'
+  /** Times per round trip that an option without news is sent. Linux tcp_ecn_option_beacon. */
+  ecnOptionBeacon: number
   /** TCP_NODELAY from the start. */
   noDelay: boolean
   /**
@@ -265,7 +279,7 @@ export function defaults(): Config {
       windowScale: true,
       timestamps: true,
       sack: true,
-      synOptions: 'mss | sackOK TS | nop nop TS | nop nop sackOK | nop wscale | FO | nop*',
+      synOptions: 'mss | sackOK TS | nop nop TS | ECN nop | nop nop sackOK | nop wscale | FO | nop*',
       noDelay: false,
       nagle: 'minshall',
       corkMs: 200,
@@ -281,6 +295,12 @@ export function defaults(): Config {
       ephemeralFirst: 32768,
       ephemeralLast: 60999,
       rfc1337: true,
+      ecn: 'accept',
+      ecnAcceptAccurate: false,
+      ecnFallback: true,
+      ecnControlPackets: false,
+      ecnOption: 'always',
+      ecnOptionBeacon: 3,
       congestion: 'cubic',
       hystart: 'plusplus',
       abcLimit: 0,
@@ -318,6 +338,8 @@ export function configure(overrides: ConfigOverrides = {}): Config {
 }
 
 function verify(config: Config): void {
+  oneOf(config.tcp.ecn, ['off', 'accept', 'on', 'accurate'], 'tcp.ecn')
+  oneOf(config.tcp.ecnOption, ['never', 'changes', 'always'], 'tcp.ecnOption')
   for (const [section, fields] of Object.entries(config)) {
     if (typeof fields !== 'object') continue
     for (const [name, v] of Object.entries(fields as Record<string, unknown>)) {
@@ -350,4 +372,8 @@ function verify(config: Config): void {
   ordered(tcp.receiveBufferMaxBytes, 0x3fffffff, 'tcp.receiveBufferMaxBytes')
   ordered(1, turn.receiveBudget, 'turn.receiveBudget')
   ordered(1, turn.sendQuantum, 'turn.sendQuantum')
+}
+
+function oneOf(value: string, known: readonly string[], what: string): void {
+  if (!known.includes(value)) throw invalidArgument(`option ${what} cannot be ${value}, known: ${known.join(', ')}`)
 }

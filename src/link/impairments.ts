@@ -20,6 +20,13 @@ export interface Impairments {
   rate?: number
   /** Bytes that may wait for the line when `rate` is set; what comes when they do is lost (tail drop). 256 KiB when left out. */
   queue?: number
+  /**
+   * Probability that a packet that can take it (ECT in its IP header, RFC 3168) is marked "congestion experienced". Packets that
+   * cannot pass untouched, though a real queue would drop as many of them.
+   */
+  mark?: number
+  /** Bytes waiting for the line beyond which every packet that can take it is marked (a step, as DCTCP wants it); 0 = none. */
+  markQueue?: number
 }
 
 export type Direction = 'send' | 'receive'
@@ -43,8 +50,8 @@ export interface FaultOptions extends Impairments {
 
 export type ResolvedImpairments = Required<Impairments>
 
-const PROBABILITIES = ['loss', 'duplicate', 'reorder', 'corrupt'] as const
-const AMOUNTS = ['reorderDelay', 'delay', 'jitter', 'rate', 'queue'] as const
+const PROBABILITIES = ['loss', 'duplicate', 'reorder', 'corrupt', 'mark'] as const
+const AMOUNTS = ['reorderDelay', 'delay', 'jitter', 'rate', 'queue', 'markQueue'] as const
 const NAMES: readonly string[] = [...PROBABILITIES, ...AMOUNTS]
 const OTHER_NAMES: readonly string[] = ['seed', 'direction', 'send', 'receive', 'filter', 'wire']
 
@@ -63,6 +70,8 @@ export function resolveImpairments(given: Impairments): ResolvedImpairments {
     jitter: given.jitter ?? 0,
     rate: given.rate ?? 0,
     queue: given.queue ?? 256 << 10,
+    mark: given.mark ?? 0,
+    markQueue: given.markQueue ?? 0,
   }
   for (const name of PROBABILITIES) {
     if (!(out[name] >= 0 && out[name] <= 1))
@@ -92,11 +101,11 @@ export function impairmentsOf(options: FaultOptions, direction: Direction): Reso
 }
 
 function pick(options: FaultOptions): Impairments {
-  const { loss, duplicate, reorder, reorderDelay, corrupt, delay, jitter, rate, queue } = options
-  return { loss, duplicate, reorder, reorderDelay, corrupt, delay, jitter, rate, queue }
+  const { loss, duplicate, reorder, reorderDelay, corrupt, delay, jitter, rate, queue, mark, markQueue } = options
+  return { loss, duplicate, reorder, reorderDelay, corrupt, delay, jitter, rate, queue, mark, markQueue }
 }
 
 /** True when they only make sense on frames as a wire has them: one segment each, with a whole checksum. */
 export function needsWireFrames(i: ResolvedImpairments): boolean {
-  return i.loss > 0 || i.duplicate > 0 || i.reorder > 0 || i.corrupt > 0 || i.rate > 0
+  return i.loss > 0 || i.duplicate > 0 || i.reorder > 0 || i.corrupt > 0 || i.rate > 0 || i.mark > 0
 }

@@ -2,7 +2,7 @@
  * One direction of a `fault` link: frames go in, some of them come out, later.
  *
  * Theory of operation. The order of harm is that of a real path: a frame is lost or doubled, a bit is flipped, then it waits for
- * the line (`rate`, with a tail-drop queue), then it travels (`delay`, `jitter`). Frames keep their order, so those under way are
+ * the line (`rate`, with a tail-drop queue that may mark), then it travels (`delay`, `jitter`). Frames keep their order, so those under way are
  * a FIFO with times; a reordered frame goes to a second FIFO of the same kind with a later time, and the others pass it by. One
  * timer of the host stands at the earlier of the two heads. Memory is bounded; what would go beyond is lost and counted.
  */
@@ -14,6 +14,7 @@ import { ETH, ETH_HEADER, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from '../ethernet/wir
 import type { Medium } from '../netif/netif.ts'
 import { linkHeader } from './carry.ts'
 import { DueQueue } from './due-queue.ts'
+import { canBeMarked, markCe } from './ecn-mark.ts'
 import type { Direction, FrameFilter, ResolvedImpairments } from './impairments.ts'
 
 const NAMES = [
@@ -26,6 +27,7 @@ const NAMES = [
   'Reordered',
   'QueueDropped',
   'MemoryDropped',
+  'Marked',
 ] as const
 const C = indexOf(NAMES)
 
@@ -181,10 +183,11 @@ export class Lane implements Task {
 
   /** Waits for the line, then travels. */
   private enter(buf: Uint8Array, start: number, end: number, meta: number): void {
-    const { rate, queue, delay, jitter, reorder, reorderDelay } = this.impairments
+    const { rate, queue, delay, jitter, reorder, reorderDelay, mark, markQueue } = this.impairments
     const n = this.count.values
     const now = this.host!.us()
     let wait = 0
+    let isMarked = this.happens(mark)
     if (rate > 0) {
       const elapsed = (now - this.lineAt) | 0
       this.lineAt = now
@@ -195,6 +198,7 @@ export class Lane implements Task {
         n[C.QueueDropped]++
         return
       }
+      if (markQueue > 0 && waiting > markQueue) isMarked = true
       this.backlog += (bytes * 8e6) / rate
       wait = this.backlog
     }
@@ -206,6 +210,12 @@ export class Lane implements Task {
       n[C.Reordered]++
     }
     const due = (now + Math.round(Math.min(wait, 0x7fff_0000))) | 0
-    if (!(isHeld ? this.held : this.inOrder).push(buf, start, end, meta, due)) n[C.MemoryDropped]++
+    const queueOf = isHeld ? this.held : this.inOrder
+    const ip = isMarked ? canBeMarked(buf, start, end, this.medium) : -1
+    // The frame is lent: it is marked for as long as it is copied.
+    const tos = ip < 0 ? 0 : markCe(buf, ip, 3)
+    if (!queueOf.push(buf, start, end, meta, due)) n[C.MemoryDropped]++
+    else if (ip >= 0) n[C.Marked]++
+    if (ip >= 0) markCe(buf, ip, tos)
   }
 }

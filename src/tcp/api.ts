@@ -188,6 +188,8 @@ export interface ConnectionInfo {
   /** Bytes delivered to the peer, and those among them that it reported as marked CE. */
   delivered: number
   deliveredCe: number
+  /** The counters of RFC 9768; null on connections without. */
+  ecnReport: EcnReport | null
   /** Bytes per second of the last rate sample; `deliveryRateAppLimited`: the application had no more to send meanwhile. */
   deliveryRate: number
   deliveryRateAppLimited: boolean
@@ -207,6 +209,18 @@ export interface ConnectionInfo {
   retries: number
   probes: number
   signed: 'none' | 'md5' | 'ao'
+}
+
+/** Packets marked CE, and payload bytes by codepoint: of ours as the peer counts them (`delivered`), of the peer's as we do (`received`). */
+export interface EcnReport {
+  deliveredCePackets: number
+  deliveredCeBytes: number
+  deliveredEct0Bytes: number
+  deliveredEct1Bytes: number
+  receivedCePackets: number
+  receivedCeBytes: number
+  receivedEct0Bytes: number
+  receivedEct1Bytes: number
 }
 
 export interface OpenOptions extends SocketOptions {

@@ -14,11 +14,12 @@ import type { Address } from '../base/address.ts'
 import type { Tellable } from '../base/tell.ts'
 import type { Route } from '../ip/route.ts'
 import { dataSent } from './ack-policy.ts'
-import type { ConnectionHandler, ConnectionInfo, RawConnection, SocketOptions } from './api.ts'
+import type { ConnectionHandler, ConnectionInfo, EcnMode, RawConnection, SocketOptions } from './api.ts'
 import { readFrom, skipFrom, writeTo, writeUrgentTo } from './calls.ts'
 import { abortConnection, closeConnection } from './closing.ts'
 import type { CongestionControl } from './congestion.ts'
 import { Deadlines, Rtx } from './deadlines.ts'
+import { type Ecn, requestEcn } from './ecn.ts'
 import type { Flow } from './flows.ts'
 import { receiveInSynSent, receiveSynchronized } from './incoming.ts'
 import { describeConnection } from './info.ts'
@@ -64,6 +65,9 @@ export class Connection implements RawConnection, Flow, Tellable {
   tsRecentMs = 0
   tos = 0
   ttl: number
+  /** What OPEN asks for; null unless ECN is asked for or agreed on. */
+  ecnMode: EcnMode
+  ecn: Ecn | null = null
 
   /** What the application is to be told: bits of News. */
   news = 0
@@ -115,6 +119,7 @@ export class Connection implements RawConnection, Flow, Tellable {
     this.snd.noDelay = config.noDelay
     this.snd.minshall = config.nagle === 'minshall'
     this.ttl = tcp.defaultTtl
+    this.ecnMode = config.ecn
     this.lastReceivedMs = tcp.clock.nowMs
   }
 
@@ -142,6 +147,7 @@ export class Connection implements RawConnection, Flow, Tellable {
     this.snd.flight.una = this.snd.iss
     this.snd.nxt = (this.snd.iss + 1) | 0
     this.setState(State.SYN_SENT)
+    this.ecn = requestEcn(this)
     this.synDue = true
     this.tcp.markDirty(this)
   }

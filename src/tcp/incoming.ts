@@ -41,6 +41,7 @@ export function receiveInSynSent(c: Connection, seg: Segment): void {
   rcv.edge = (rcv.nxt + Math.min(rcv.limit, 0xffff)) | 0
   rcv.lastAckSent = rcv.nxt
   takeOptions(c, seg)
+  if (c.ecn !== null && !(hasAck ? c.ecn.answered(seg, tcp.config.ecnFallback) : c.ecn.crossed(seg))) c.ecn = null
   snd.wnd = seg.wnd // the window of a SYN is never scaled (RFC 7323 section 2.2)
   snd.maxWnd = Math.max(snd.maxWnd, snd.wnd)
   snd.wl1 = seg.seq
@@ -100,16 +101,21 @@ export function receiveSynchronized(c: Connection, seg: Segment): void {
   // RFC 5961 section 4.2: a SYN is answered with a challenge, irrespective of its sequence number.
   if ((seg.flags & SYN) !== 0) {
     if (seg.seq === ((rcv.nxt - 1) | 0)) n[C.tcpDuplicateSegments]++
+    if (c.ecn !== null && seg.seq === rcv.irs) c.ecn.heardSynAgain(seg)
     challenge(c)
     return
   }
   // First: sequence number.
   const span = seg.span
   if (rcv.isAcceptable(seg.seq, span)) {
+    if (c.ecn !== null) c.ecn.heard(c, seg)
     // R3: TS.Recent follows what advances the window; nothing outside of it may touch it, or a stranger could end the connection by it.
     if (c.timestamps && seg.hasTimestamps && leq(seg.seq, rcv.lastAckSent)) c.setTsRecent(seg.tsVal)
     if (span > 0) trim(c, seg)
-  } else if (!acceptOutside(c, seg, span)) return
+  } else {
+    if (c.ecn !== null) c.ecn.heardOutside(c, seg)
+    if (!acceptOutside(c, seg, span)) return
+  }
   // Fifth: ACK.
   if ((seg.flags & ACK) === 0) {
     n[C.dropNoAck]++
@@ -148,7 +154,7 @@ function acceptOutside(c: Connection, seg: Segment, span: number): boolean {
     n[C.dropOutOfWindow]++
   }
   answerInvalid(c, seg)
-  if (late < 0 || late > Math.max(rcv.limit, 0xffff)) return false
+  if (late < 0 || late > rcv.reach) return false
   seg.len = 0
   seg.flags &= ~FIN
   return true
@@ -235,7 +241,7 @@ function receiveAck(c: Connection, seg: Segment): boolean {
   } else if (sacked > 0 || duplicate) {
     n[C.tcpDupAcks]++
     snd.acknowledged(c, before, sacked, duplicate, tcp.clock.nowUs, tcp.clock.nowMs, 0)
-  }
+  } else if (c.ecn !== null) c.ecn.acknowledged(c, 0)
   // With a closed window any answer says that the peer is there: probing goes on as long as it answers (MUST-37), whether by probes or by
   // data of before the window shrank. Not for a connection that nobody owns: its peer could hold our memory forever.
   if ((c.deadlines.rtx === Rtx.PERSIST || snd.wnd === 0) && !c.orphan) c.deadlines.retries = 0

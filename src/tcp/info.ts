@@ -61,7 +61,8 @@ export function describeConnection(c: Connection): ConnectionInfo {
     reordering: DUP_THRESH,
     reorderingSeen: 0,
     delivered: snd.bytesAcked + snd.flight.sackedBytes,
-    deliveredCe: 0,
+    deliveredCe: c.ecn === null ? 0 : c.ecn.deliveredCe,
+    ecnReport: c.ecn === null || c.ecn.accurate === null ? null : c.ecn.accurate.report(),
     deliveryRate: snd.rate.bytesPerSecond,
     deliveryRateAppLimited: snd.rate.lastWasLimited,
     pacingRate: snd.window.pacingRate,
@@ -71,12 +72,17 @@ export function describeConnection(c: Connection): ConnectionInfo {
     notSentBytes: c.state < State.ESTABLISHED ? snd.ring.length : snd.unsent,
     atoMs: rcv.ato === 0 ? 0 : ackDelay(c),
     receiveRttUs: 0,
-    ecn: 'off',
+    ecn: ecnName(c),
     fastOpen: 'none',
     retries: c.deadlines.rtx === Rtx.PERSIST ? 0 : c.deadlines.retries,
     probes: c.deadlines.probes,
     signed: 'none',
   }
+}
+
+function ecnName(c: Connection): ConnectionInfo['ecn'] {
+  if (c.ecn === null || c.state < State.SYN_RECEIVED) return 'off'
+  return c.ecn.accurate === null ? 'classic' : 'accurate'
 }
 
 function endpoint(address: string, port: number): string {

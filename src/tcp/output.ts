@@ -37,6 +37,8 @@ export class Bare {
   tsVal = 0
   tsEcr = 0
   /** Seldom used, and nothing again after each segment: Fast Open's option (-1: none, 0: asks for a cookie), and payload of a SYN. */
+  /** RFC 9768's option, as a SYN-ACK has it. */
+  hasAccEcn = false
   cookieLength = -1
   cookieExperimental = false
   readonly cookie = new Uint8Array(COOKIE_MAX)
@@ -69,15 +71,22 @@ export class Output {
       snd.ring.copyOut((seq - snd.una) | 0, len, buf, PAYLOAD_AT)
       frame.end = PAYLOAD_AT + len
     }
-    const sack = rcv.sackLength(c.timestamps)
-    const header = TCP_HEADER + (c.timestamps ? TIMESTAMPS_SPACE : 0) + (c.sackPermitted ? sack : 0)
+    const { ecn } = c
+    const accurate = ecn === null ? null : ecn.accurate
+    const extra = accurate !== null ? accurate.fit(c) : c.sackPermitted ? rcv.sackLength(c.timestamps) : 0
+    let tos = c.tos
+    if (ecn !== null) {
+      flags |= ecn.flags(c, seq, len)
+      tos = (tos & 0xfc) | ecn.codepoint(c, seq, len)
+    }
+    const header = TCP_HEADER + (c.timestamps ? TIMESTAMPS_SPACE : 0) + extra
     const at = PAYLOAD_AT - header
     frame.start = at
     put16(buf, at, c.localPort)
     put16(buf, at + TCP.destinationPort, c.remotePort)
     put32(buf, at + TCP.sequence, seq)
     put32(buf, at + TCP.acknowledgment, rcv.nxt)
-    buf[at + TCP.dataOffset] = header << 2
+    buf[at + TCP.dataOffset] = (header << 2) | (flags >> 8) // AE lies beside it
     const urgent = snd.urgentAt(seq)
     buf[at + TCP.flags] = urgent > 0 ? flags | URG : flags
     const edge = rcv.edge
@@ -96,12 +105,15 @@ export class Output {
       put32(buf, o + 8, c.tsRecent)
       o += TIMESTAMPS_SPACE
     }
-    if (c.sackPermitted && sack > 0) rcv.writeSack(buf, o, c.timestamps)
+    if (accurate !== null) {
+      if (accurate.fields >= 0) o = accurate.write(buf, o)
+      if (accurate.blocks > 0) rcv.writeSack(buf, o, c.timestamps, accurate.blocks)
+    } else if (extra > 0) rcv.writeSack(buf, o, c.timestamps)
     const mss = snd.payloadLimit
     const gso = len > mss ? (c.remoteAddress.isV4 ? GSO_TCP4 : GSO_TCP6) : GSO_NONE
     this.finish(frame, route, c.path.pseudoSum, gso, mss)
     const family = c.remoteAddress.isV4 ? this.ip.v4! : this.ip.v6!
-    if (!family.output(frame, route, PROTO_TCP, c.tos, c.ttl, true)) {
+    if (!family.output(frame, route, PROTO_TCP, tos, c.ttl, true)) {
       rcv.edge = edge
       rcv.lastAckSent = lastAckSent
       rcv.quick = quick
@@ -110,6 +122,7 @@ export class Output {
       rcv.hasDsack = dsack
       return false
     }
+    if (ecn !== null) ecn.sent(c, flags, dsack)
     this.count[C.tcpOutSegs]++
     return true
   }
@@ -121,7 +134,7 @@ export class Output {
     b.destinationPort = c.remotePort
     b.seq = c.snd.iss
     b.ack = (flags & ACK) !== 0 ? c.rcv.nxt : 0
-    b.flags = flags
+    b.flags = c.ecn === null ? flags : flags | c.ecn.handshakeFlags(c, flags)
     b.wnd = c.rcv.advertise(false)
     b.mss = c.announcedMss
     b.windowScale = c.windowScaling ? c.rcv.scale : -1
@@ -129,7 +142,7 @@ export class Output {
     b.hasTimestamps = c.timestamps
     b.tsVal = c.tsNow()
     b.tsEcr = (flags & ACK) !== 0 ? c.tsRecent : 0
-    return this.bare(c.route, c.localAddress, c.remoteAddress, c.tos, c.ttl)
+    return this.bare(c.route, c.localAddress, c.remoteAddress, c.ecn === null ? c.tos : c.tos & 0xfc, c.ttl)
   }
 
   /** RST with everything a peer may check (RFC 9293 section 3.10.7.1; RFC 5961: exactly SND.NXT). Best effort. */
@@ -167,7 +180,7 @@ export class Output {
     put16(buf, at + TCP.destinationPort, b.destinationPort)
     put32(buf, at + TCP.sequence, b.seq)
     put32(buf, at + TCP.acknowledgment, b.ack)
-    buf[at + TCP.dataOffset] = (TCP_HEADER + options) << 2
+    buf[at + TCP.dataOffset] = ((TCP_HEADER + options) << 2) | (b.flags >> 8)
     buf[at + TCP.flags] = b.flags
     put16(buf, at + TCP.window, b.wnd)
     put16(buf, at + TCP.checksum, 0)
@@ -181,6 +194,7 @@ export class Output {
       put32(buf, o + 4, b.tsVal)
       put32(buf, o + 8, b.tsEcr)
     }
+    b.hasAccEcn = false
     b.cookieLength = -1
     b.payload = null
     this.finish(frame, route, pseudoSum(local, remote, PROTO_TCP, 0), GSO_NONE, 0)

@@ -77,6 +77,11 @@ export class Receiver {
     this.limit = limit
   }
 
+  /** How far below nxt a segment may begin and still be of now: no longer ago than the largest window. */
+  get reach(): number {
+    return this.limit > 0xffff ? this.limit : 0xffff
+  }
+
   /** Bytes of window as advertised: edge - nxt. */
   get window(): number {
     return (this.edge - this.nxt) | 0
@@ -197,7 +202,8 @@ export class Receiver {
     return n === 0 ? 0 : 4 + 8 * n
   }
 
-  private blockCount(timestamps: boolean): number {
+  /** SACK blocks that the next ACK has to tell, as many as fit. */
+  blockCount(timestamps: boolean): number {
     const spans = this.spans
     const held = spans === null ? 0 : spans.count
     if (held === 0 && !this.hasDsack) return 0
@@ -206,8 +212,8 @@ export class Receiver {
   }
 
   /** Writes NOP NOP SACK at `at`; a D-SACK block first, then the most recent ranges (RFC 2018 section 4, RFC 2883 section 4). */
-  writeSack(buf: Uint8Array, at: number, timestamps: boolean): void {
-    const n = this.blockCount(timestamps)
+  writeSack(buf: Uint8Array, at: number, timestamps: boolean, most = MAX_BLOCKS): void {
+    const n = Math.min(most, this.blockCount(timestamps))
     put16(buf, at, (OPT_NOP << 8) | OPT_NOP)
     buf[at + 2] = OPT_SACK
     buf[at + 3] = 2 + 8 * n

@@ -3,10 +3,14 @@ import { get16, get32 } from '../base/bytes.ts'
 import type { Packet } from '../ip/packet.ts'
 import { gsoSize } from '../netif/netif.ts'
 import {
+  ACCECN_COUNTER,
+  AE,
   ALIGNED_TIMESTAMPS,
   COOKIE_MAX,
   COOKIE_MIN,
   FIN,
+  OPT_ACCECN0,
+  OPT_ACCECN1,
   OPT_END,
   OPT_EXPERIMENTAL,
   OPT_EXPERIMENTAL_FAST_OPEN_LENGTH,
@@ -36,6 +40,7 @@ export class Segment {
   destinationPort = 0
   seq = 0
   ack = 0
+  /** Nine bits: AE is the highest. */
   flags = 0
   /** As on the wire, not scaled. */
   wnd = 0
@@ -62,6 +67,10 @@ export class Segment {
   /** SACK blocks: pairs (left, right) in `sacks`. */
   sackCount = 0
   readonly sacks = new Int32Array(8)
+  /** AccECN option: 0, or its kind, and how many counters it has; those in the order of the wire. */
+  accEcnKind = 0
+  accEcnCount = 0
+  readonly accEcn = new Int32Array(3)
 
   constructor(packet: Packet) {
     this.packet = packet
@@ -87,7 +96,7 @@ export class Segment {
     this.destinationPort = get16(buf, start + TCP.destinationPort)
     this.seq = get32(buf, start + TCP.sequence)
     this.ack = get32(buf, start + TCP.acknowledgment)
-    this.flags = buf[start + TCP.flags]
+    this.flags = buf[start + TCP.flags] | ((buf[start + TCP.dataOffset] << 8) & AE)
     this.wnd = get16(buf, start + TCP.window)
     this.urgent = get16(buf, start + TCP.urgent)
     this.off = start + header
@@ -99,6 +108,7 @@ export class Segment {
     this.sackPermitted = false
     this.cookieLength = -1
     this.sackCount = 0
+    this.accEcnKind = 0
     if (header === TCP_HEADER) {
       this.hasTimestamps = false
     } else if (header === TCP_HEADER + 12 && get32(buf, start + TCP_HEADER) === ALIGNED_TIMESTAMPS) {
@@ -139,6 +149,10 @@ export class Segment {
         case OPT_SACK:
           if ((length - 2) % 8 === 0) this.sackBlocks(i + 2, (length - 2) >> 3)
           break
+        case OPT_ACCECN0:
+        case OPT_ACCECN1:
+          this.accEcnCounters(kind, i + 2, length - 2)
+          break
         case OPT_TIMESTAMPS:
           if (length === OPT_TIMESTAMPS_LENGTH) {
             this.hasTimestamps = true
@@ -170,5 +184,16 @@ export class Segment {
     const n = Math.min(count, 4)
     for (let i = 0; i < 2 * n; i++) this.sacks[i] = get32(this.buf, off + 4 * i)
     this.sackCount = n
+  }
+
+  /** As many whole counters as there are (RFC 9768 section 3.2.3: a length of 2, 5, 8 or 11; of others what is whole counts). */
+  private accEcnCounters(kind: number, off: number, bytes: number): void {
+    const n = Math.min((bytes / ACCECN_COUNTER) | 0, 3)
+    for (let i = 0; i < n; i++) {
+      const at = off + ACCECN_COUNTER * i
+      this.accEcn[i] = (this.buf[at] << 16) | (this.buf[at + 1] << 8) | this.buf[at + 2]
+    }
+    this.accEcnKind = kind
+    this.accEcnCount = n
   }
 }

@@ -46,6 +46,8 @@ export class Sender {
   superLimit = 536
   /** The same two with the SACK option of the moment taken off. */
   payloadLimit = 536
+  /** No super-segments: their flags would not survive segmentation (accurate-ecn.ts). */
+  private single = false
 
   finQueued = false
   finSent = false
@@ -189,8 +191,11 @@ export class Sender {
 
   /** Emits one segment if there is reason to. Returns one of `Sent`. */
   next(c: Connection, nowUs: number, nowMs: number): number {
-    const sackBytes = c.sackPermitted ? c.rcv.sackLength(c.timestamps) : 0
-    this.payloadLimit = this.mss - sackBytes
+    const { ecn } = c
+    const accurate = ecn === null ? null : ecn.accurate
+    const options = accurate !== null ? accurate.fit(c) : c.sackPermitted ? c.rcv.sackLength(c.timestamps) : 0
+    this.payloadLimit = this.mss - options
+    this.single = accurate?.hasCwr === true
     const lost = this.flight.nextLost()
     const pipe = this.recovery.pipe(this.nxt)
     if (lost >= 0) return this.retransmit(c, lost, pipe, nowUs, nowMs)
@@ -284,7 +289,7 @@ export class Sender {
 
   private superLimitNow(): number {
     const mss = this.payloadLimit
-    if (this.superLimit <= this.mss) return mss
+    if (this.superLimit <= this.mss || this.single) return mss
     return this.superLimit - (this.superLimit % mss)
   }
 
@@ -337,6 +342,7 @@ export class Sender {
       s.nxt = this.nxt
       s.limited = this.use.isLimited(this.window)
       this.rate.sample(s.rate, this.rto.minRttUs)
+      if (c.ecn !== null) s.marked = c.ecn.acknowledged(c, s.delivered)
       this.recovery.onAck(s, sacked, duplicate, c.sackPermitted)
     }
   }

@@ -7,6 +7,7 @@ import { setQuickAck } from './ack-policy.ts'
 import { isCongestionChoice } from './algorithms.ts'
 import type { ListenerOptions, SocketOptions } from './api.ts'
 import type { Connection } from './connection.ts'
+import { isEcnMode } from './ecn.ts'
 import { applySizes } from './sizes.ts'
 import { State } from './state.ts'
 import { News } from './telling.ts'
@@ -39,6 +40,7 @@ const CHECKS: { readonly [K in keyof Required<SocketOptions>]?: Check } = {
   windowClampBytes: [MIN_BUFFER, MAX_BUFFER],
   maxPacingRate: [0, Number.MAX_SAFE_INTEGER],
   congestion: isCongestionChoice,
+  ecn: isEcnMode,
 }
 
 /** Names of the socket options, to tell them from other options of `open` and `listen`. */
@@ -98,6 +100,7 @@ export function applyOptions(c: Connection, o: SocketOptions): void {
   }
   if (o.tos !== undefined) c.setTos(o.tos)
   if (o.ttl !== undefined) c.ttl = o.ttl
+  if (o.ecn !== undefined) c.ecnMode = o.ecn
   if (o.maxPacingRate !== undefined) c.snd.maxPacingRate = o.maxPacingRate
   if (o.congestion !== undefined) c.snd.useCongestion(o.congestion, c.tcp.config)
 }

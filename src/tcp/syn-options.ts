@@ -2,7 +2,7 @@
  * The options of SYN and SYN-ACK, in an order that is data: `tcp.synOptions`, because every kernel has its own, and fingerprints and scripts know
  * them by it.
  *
- * An order is a list of units, separated by `|`, each some words: `mss`, `sackOK`, `TS`, `wscale`, `FO` (Fast Open's cookie), and `nop`, which is
+ * An order is a list of units, separated by `|`, each some words: `mss`, `sackOK`, `TS`, `wscale`, `FO` (Fast Open's cookie), `ECN` (RFC 9768's counters), and `nop`, which is
  * padding. A unit is written if every option in it is wanted and none was written yet, so alternatives stand one after the other:
  *
  *   sackOK TS | nop nop TS | nop nop sackOK        together, or either alone with padding before it
@@ -10,11 +10,12 @@
  * The last word may be `nop*` or `eol*`: with what the end is filled up to a multiple of four. A unit that no longer fits is left out: the
  * 40 bytes of options are few (RFC 9293 section 3.1), and the cookie, which comes last, is the largest.
  *
- * Linux:   mss | sackOK TS | nop nop TS | nop nop sackOK | nop wscale | FO | nop*
+ * Linux:   mss | sackOK TS | nop nop TS | ECN nop | nop nop sackOK | nop wscale | FO | nop*
  * FreeBSD: mss | nop wscale | sackOK TS | nop nop TS | sackOK | FO | eol*
  */
 import { put16, put32 } from '../base/bytes.ts'
 import { invalidArgument } from '../base/errors.ts'
+import { ACCECN_FULL, writeInitialCounters } from './accecn-option.ts'
 import type { Bare } from './output.ts'
 import {
   OPT_END,
@@ -44,8 +45,9 @@ const SACK_OK = 2
 const TS = 4
 const WSCALE = 8
 const FO = 16
+const ECN = 32
 
-const WORDS: Readonly<Record<string, number>> = { nop: NOP, mss: MSS, sackOK: SACK_OK, TS, wscale: WSCALE, FO }
+const WORDS: Readonly<Record<string, number>> = { nop: NOP, mss: MSS, sackOK: SACK_OK, TS, wscale: WSCALE, FO, ECN }
 /** What every order must have a place for. */
 const NEEDED = MSS | SACK_OK | TS | WSCALE | FO
 
@@ -94,6 +96,8 @@ export class SynOptions {
     if (b.hasTimestamps) wanted |= TS
     if (b.windowScale >= 0) wanted |= WSCALE
     if (b.cookieLength >= 0) wanted |= FO
+    // Its counters are known to be at their beginning; the cookie is not.
+    else if (b.hasAccEcn) wanted |= ECN
     const { units, bytes } = this
     let n = 0
     for (let i = 0; i < units.length && wanted !== 0; i++) {
@@ -131,6 +135,9 @@ export class SynOptions {
       case FO:
         putCookie(bytes, at, b)
         break
+      case ECN:
+        writeInitialCounters(bytes, at)
+        break
       default:
         bytes[at] = OPT_NOP
     }
@@ -150,6 +157,8 @@ function lengthOf(word: number, b: Bare): number {
       return OPT_WINDOW_SCALE_LENGTH
     case FO:
       return (b.cookieExperimental ? OPT_EXPERIMENTAL_FAST_OPEN_LENGTH : OPT_FAST_OPEN_LENGTH) + b.cookieLength
+    case ECN:
+      return ACCECN_FULL
     default:
       return 1
   }

@@ -5,6 +5,7 @@
 import type { Address } from '../base/address.ts'
 import { Timed } from '../base/timers.ts'
 import type { Connection } from './connection.ts'
+import { acceptEcn, type EcnHandshake } from './ecn.ts'
 import type { Flow } from './flows.ts'
 import type { Listener } from './listener.ts'
 import type { Path } from './path.ts'
@@ -34,6 +35,7 @@ export class SynReceived extends Timed implements Flow {
   private retries = 0
   /** The peer has acknowledged, but without data, and the listener waits for those. */
   private deferred = false
+  private readonly ecn: EcnHandshake | null
 
   constructor(
     private readonly listener: Listener,
@@ -55,6 +57,7 @@ export class SynReceived extends Timed implements Flow {
     this.peerMss = tcp.peerMss(seg.mss, path.remote.isV4)
     this.tsRecent = seg.tsVal
     this.window = firstWindow(config, listener.options)
+    this.ecn = acceptEcn(listener.options.ecn ?? config.ecn, config.ecnAcceptAccurate, seg)
     this.rto = new Rto(config.rtoInitialMs, config.rtoMinMs, config.rtoMaxMs)
   }
 
@@ -96,6 +99,7 @@ export class SynReceived extends Timed implements Flow {
     if ((seg.flags & SYN) !== 0) {
       if (seg.seq === this.irs && (seg.flags & ACK) === 0) {
         this.resent = true
+        this.ecn?.heardAgain(seg)
         this.sendSynAck() // the SYN again: our SYN-ACK was lost
         n[C.tcpSynRetransmits]++
         tcp.timers.arm(this, (tcp.clock.nowMs + this.rto.ms) | 0)
@@ -162,6 +166,7 @@ export class SynReceived extends Timed implements Flow {
     c.snd.wl2 = seg.ack
     if (this.retries > 0) c.rto.handshakeTimedOut()
     else if (!this.resent) c.rto.sample((tcp.clock.nowUs - this.sentUs) | 0)
+    if (this.ecn !== null) c.ecn = this.ecn.connection(this.iss, seg, tcp.config.ecnFallback)
     applyOptions(c, listener.options)
     c.established()
     if (this.retries > 1) c.snd.window.cwnd = c.snd.mss // RFC 5681 section 3.1, after more than one loss as RFC 6928 has it
@@ -236,6 +241,10 @@ export class SynReceived extends Timed implements Flow {
     b.hasTimestamps = this.timestamps
     b.tsVal = (tcp.clock.nowMs + path.tsOffset) | 0
     b.tsEcr = this.tsRecent
-    tcp.output.bare(path.route, path.local, path.remote, options.tos, options.ttl)
+    if (isSyn && this.ecn !== null) {
+      b.flags |= this.ecn.synAckFlags(this.retries, tcp.config.ecnFallback)
+      b.hasAccEcn = this.ecn.hasOption && !this.resent && this.retries === 0 && tcp.config.ecnOption !== 'never'
+    }
+    tcp.output.bare(path.route, path.local, path.remote, this.ecn === null ? options.tos : (options.tos ?? 0) & 0xfc, options.ttl)
   }
 }

@@ -31,6 +31,9 @@ export const TCP_COUNTERS = [
   'tcpAbortOnClose',
   'tcpAbortOnTimeout',
   'tcpAbortOnKeepAlive',
+  'TCPDeliveredCE', // packets that the peer counted, RFC 9768
+  'tcpInCe', // segments that arrived with CE
+  'tcpEcnReductions', // of the window, by what the peer told of marks
   'DelayedACKs',
   'PAWSEstabRejected',
   'ListenOverflows',

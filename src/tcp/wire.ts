@@ -33,6 +33,8 @@ export const ACK = 0x10
 export const URG = 0x20
 export const ECE = 0x40
 export const CWR = 0x80
+/** Lowest bit of what was reserved, before the other flags in the header (RFC 9768 section 2.2): flags are nine bits. */
+export const AE = 0x100
 
 export const OPT_END = 0
 export const OPT_NOP = 1
@@ -46,6 +48,9 @@ export const OPT_FAST_OPEN = 34
 /** Shared by experiments, told apart by a magic number (RFC 6994). */
 export const OPT_EXPERIMENTAL = 254
 export const OPT_FAST_OPEN_MAGIC = 0xf989
+/** RFC 9768 section 3.2.3: the byte counters EE0B, ECEB, EE1B, and the same in reverse. */
+export const OPT_ACCECN0 = 172
+export const OPT_ACCECN1 = 174
 
 export const OPT_MSS_LENGTH = 4
 export const OPT_WINDOW_SCALE_LENGTH = 3
@@ -57,6 +62,8 @@ export const OPT_EXPERIMENTAL_FAST_OPEN_LENGTH = 4
 /** Bytes of a Fast Open cookie (RFC 7413 section 4.1.1). */
 export const COOKIE_MIN = 4
 export const COOKIE_MAX = 16
+/** Each of up to three counters. */
+export const ACCECN_COUNTER = 3
 /** Timestamps with two NOPs before, as everybody sends them: 12 bytes, aligned (RFC 7323 appendix A). */
 export const TIMESTAMPS_SPACE = 12
 /** The word that such options begin with: NOP NOP kind length. */

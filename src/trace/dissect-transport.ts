@@ -21,7 +21,11 @@ import {
 } from '../icmp/wire.ts'
 import { PROTO_ICMP, PROTO_ICMPV6, PROTO_IGMP, PROTO_TCP, PROTO_UDP } from '../ip/packet.ts'
 import {
+  ACCECN_COUNTER,
   ACK,
+  AE,
+  OPT_ACCECN0,
+  OPT_ACCECN1,
   OPT_END,
   OPT_MSS,
   OPT_NOP,
@@ -94,15 +98,16 @@ function badChecksum(buf: Uint8Array, at: number, end: number, protocol: number,
   return sumBytes(buf, at, end - at, pseudo) === 0xffff ? '' : ' [bad checksum]'
 }
 
-const FLAGS = 'FSRP.UEW'
+/** As tcpdump has them; `e` is AE (RFC 9768). */
+const FLAGS = 'FSRP.UEWe'
 
 function tcp(buf: Uint8Array, at: number, end: number, length: number): string {
   const sequence = get32(buf, at + TCP.sequence) >>> 0
   if (end - at < TCP_HEADER) return `TCP seq ${sequence}`
-  const flags = buf[at + TCP.flags]
+  const flags = buf[at + TCP.flags] | ((buf[at + TCP.dataOffset] << 8) & AE)
   const header = (buf[at + TCP.dataOffset] >> 4) << 2
   let text = 'Flags ['
-  for (let i = 0; i < 8; i++) if ((flags & (1 << i)) !== 0) text += FLAGS[i]
+  for (let i = 0; i < 9; i++) if ((flags & (1 << i)) !== 0) text += FLAGS[i]
   text += flags === 0 ? 'none]' : ']'
   if (header < TCP_HEADER || header > length) return `${text}, malformed: header length ${header}`
   const payload = length - header
@@ -146,7 +151,20 @@ function tcpOption(buf: Uint8Array, at: number, kind: number, length: number): s
     for (let off = 2; off < length; off += 8) text += `{${word(off)}:${word(off + 4)}}`
     return text
   }
+  if ((kind === OPT_ACCECN0 || kind === OPT_ACCECN1) && (length - 2) % ACCECN_COUNTER === 0 && length <= 11)
+    return accEcn(buf, at, kind, length)
   return `option ${kind} length ${length}`
+}
+
+/** The byte counters of RFC 9768 section 3.2.3, in their order on the wire. */
+function accEcn(buf: Uint8Array, at: number, kind: number, length: number): string {
+  const names = kind === OPT_ACCECN0 ? ['e0b', 'ceb', 'e1b'] : ['e1b', 'ceb', 'e0b']
+  let text = 'accecn'
+  for (let i = 0; 2 + ACCECN_COUNTER * i < length; i++) {
+    const off = at + 2 + ACCECN_COUNTER * i
+    text += ` ${names[i]} ${(buf[off] << 16) | get16(buf, off + 1)}`
+  }
+  return text
 }
 
 function udp(buf: Uint8Array, at: number, length: number, view: View): string {

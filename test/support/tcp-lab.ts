@@ -65,6 +65,8 @@ export interface InjectOptions {
   /** As a super-segment of this many payload bytes each. */
   gso?: number
   urgent?: number
+  /** The ECN field of the IP header. */
+  ecn?: number
   /** Only queue it: the turn comes with the next call that runs. */
   hold?: boolean
 }
@@ -198,7 +200,7 @@ export class TcpLab {
   /** Sends a segment to the stack; see the notation above. */
   inject(text: string, o: InjectOptions = {}): void {
     const { localPort = this.localPort, remotePort = this.remotePort, from = PEER, to = US } = o
-    const m = /^([FSRP.UEW-]+) (-?\d+):(-?\d+)\((\d+)\)(?: ack (-?\d+))?(?: win (\d+))?(?: urg (\d+))?(?: <(.*)>)?$/.exec(text)
+    const m = /^([FSRP.UEWA-]+) (-?\d+):(-?\d+)\((\d+)\)(?: ack (-?\d+))?(?: win (\d+))?(?: urg (\d+))?(?: <(.*)>)?$/.exec(text)
     if (m === null) throw new Error(`cannot read segment: ${text}`)
     const flow = this.flow(localPort, remotePort, from)
     let flags = 0
@@ -218,8 +220,8 @@ export class TcpLab {
       ...b16(localPort),
       ...b32(seq),
       ...b32(ack),
-      (5 + options.length / 4) << 4,
-      flags,
+      ((5 + options.length / 4) << 4) | (flags >> 8),
+      flags & 0xff,
       ...b16(win),
       0,
       0,
@@ -234,12 +236,12 @@ export class TcpLab {
     const sum = gso > 0 ? pseudo : ~naiveSum(bytes, 20, bytes.length, pseudo) & 0xffff
     bytes[36] = sum >> 8
     bytes[37] = (sum & 0xff) ^ (o.badChecksum ? 1 : 0)
-    this.injectIp(bytes, 6, from, to, gso > 0 ? frameMeta(CSUM_PARTIAL, len > gso ? GSO_TCP4 : 0, len > gso ? gso : 0) : 0)
+    this.injectIp(bytes, 6, from, to, gso > 0 ? frameMeta(CSUM_PARTIAL, len > gso ? GSO_TCP4 : 0, len > gso ? gso : 0) : 0, o.ecn)
     if (!o.hold) this.run()
   }
 
-  private injectIp(bytes: Uint8Array, protocol: number, from: number, to: number, meta: number): void {
-    const head = [0x45, 0, ...b16(bytes.length), 0, 1, 0x40, 0, 64, protocol, 0, 0, 10, 0, 0, from, 10, 0, 0, to]
+  private injectIp(bytes: Uint8Array, protocol: number, from: number, to: number, meta: number, tos = 0): void {
+    const head = [0x45, tos, ...b16(bytes.length), 0, 1, 0x40, 0, 64, protocol, 0, 0, 10, 0, 0, from, 10, 0, 0, to]
     if (to === 255) head.splice(16, 4, 255, 255, 255, 255)
     const sum = ~naiveSum(head) & 0xffff
     head[10] = sum >> 8
@@ -308,12 +310,12 @@ export class TcpLab {
     const tcp = tcpHeader.decode(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length), 20) as Record<string, number>
     const header = (tcp.dataOffset >> 4) * 4
     const len = bytes.length - 20 - header
-    law(header >= 20 && len >= 0 && (tcp.dataOffset & 15) === 0, 'data offset')
+    law(header >= 20 && len >= 0 && (tcp.dataOffset & 14) === 0, 'data offset')
     const pseudo = naiveSum([...bytes.slice(12, 20), 0, 6, (header + len) >> 8, (header + len) & 255])
     if ((meta & CSUM_MASK) === CSUM_PARTIAL) law(tcp.checksum === pseudo, 'partial checksum holds the pseudo-header sum')
     else law(naiveSum(bytes, 20, bytes.length, pseudo) === 0xffff, 'TCP checksum')
     const gso = gsoSize(meta)
-    const flags = tcp.flags
+    const flags = tcp.flags | ((tcp.dataOffset & 1) << 8)
     const flow = this.flow(tcp.sourcePort, tcp.destinationPort, from)
     if ((flags & SYN) !== 0) {
       flow.iss = tcp.sequence | 0
@@ -351,7 +353,7 @@ export class TcpLab {
     const seq = (e.seq - (flow.iss ?? 0)) | 0
     const ack = (e.ack - flow.irs) | 0
     let names = ''
-    for (let i = 0; i < 8; i++) if ((flags & (1 << i)) !== 0 && i !== 4) names += FLAGS[i]
+    for (let i = 0; i < FLAGS.length; i++) if ((flags & (1 << i)) !== 0 && i !== 4) names += FLAGS[i]
     if ((flags & ACK) !== 0) names += '.'
     e.text = `${names} ${seq}:${seq + len}(${len})${(flags & ACK) !== 0 ? ` ack ${ack}` : ''} win ${e.win}${(flags & URG) !== 0 ? ` urg ${e.urgent}` : ''}`
     if (e.options.length > 0) e.text += ` <${e.options.join(',')}>`

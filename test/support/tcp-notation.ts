@@ -1,6 +1,7 @@
 /** The notation of the TCP lab, packetdrill's as far as it goes: flags, segments, options as text; and the pattern that payloads follow. */
 
-export const FLAGS = 'FSRP.UEW'
+/** `A` is AE (RFC 9768). */
+export const FLAGS = 'FSRP.UEWA'
 
 /** The byte at a relative sequence number (1 is the first): the same for both directions. */
 export function patternAt(relative: number): number {
@@ -69,6 +70,12 @@ export function optionBytes(text: string, iss: number): number[] {
         out.push(5, 2 + 8 * blocks.length, ...blocks.flatMap(([l, r]) => [...b32((iss + l) | 0), ...b32((iss + r) | 0)]))
         break
       }
+      case 'ECN': {
+        const isFirst = word[1] !== 'e1b'
+        const values = word.slice(1).filter((_, i) => i % 2 === 1)
+        out.push(isFirst ? 172 : 174, 2 + 3 * values.length, ...values.flatMap((v) => b32(Number(v)).slice(1)))
+        break
+      }
       case 'hex':
         for (let i = 0; i < word[1].length; i += 2) out.push(Number.parseInt(word[1].slice(i, i + 2), 16))
         break
@@ -119,6 +126,10 @@ export function readOptions(bytes: Uint8Array, from: number, to: number): { list
       const blocks: string[] = []
       for (let j = i + 2; j < i + length; j += 8) blocks.push(`${word(j)}:${word(j + 4)}`)
       list.push(`sack ${blocks.join(' ')}`)
+    } else if ((kind === 172 || kind === 174) && length <= 11 && (length - 2) % 3 === 0) {
+      const names = kind === 172 ? ['e0b', 'ceb', 'e1b'] : ['e1b', 'ceb', 'e0b']
+      const values = names.slice(0, (length - 2) / 3).map((name, j) => `${name} ${word(i + 1 + 3 * j) & 0xffffff}`)
+      list.push(['ECN', ...values].join(' '))
     } else law(false, `option ${kind} of length ${length}`)
     i += length
   }

@@ -267,6 +267,8 @@ export interface RawListener {
   handler: ListenerHandler
   readonly localAddress: Address
   readonly localPort: number
+  /** Connections that wait to be accepted. */
+  readonly waiting: number
   /** Takes the next connection that waits, or null. */
   accept(): RawConnection | null
   /** Changes options at once. Throws ERR_INVALID_ARG_VALUE for unknown names and impossible values. */

@@ -62,6 +62,10 @@ export class Listener implements RawListener, Tellable {
     this.deferredTimeouts = timeoutsWithin(deferAcceptMs ?? 0, config.rtoInitialMs, config.rtoMaxMs)
   }
 
+  get waiting(): number {
+    return this.queue.length
+  }
+
   get isFull(): boolean {
     return this.queue.length >= Math.max(1, this.backlog)
   }

@@ -1,0 +1,61 @@
+/**
+ * The link of a script: what the stack sends is kept with its time, what the script injects is handed over, each packet in a turn of its
+ * own, as a kernel hears them. It takes no super-segments: what packetdrill sees as one large packet comes here as its segments, and the
+ * comparison puts them together.
+ */
+import type { NetIf, NetIfSink } from '../../netif/netif.ts'
+import { HEADROOM } from '../../netif/netif.ts'
+import type { VirtualHost } from '../virtual-host.ts'
+
+/** A packet that the stack has sent, as it was. */
+export interface Sent {
+  bytes: Uint8Array
+  /** Virtual microseconds since the host began. */
+  atUs: number
+}
+
+export class ScriptLink implements NetIf {
+  readonly name = 'tun0'
+  readonly medium = 'ip'
+  readonly mac = null
+  readonly offload = 0
+  readonly gsoMax = 0
+  /** What was sent and nobody has looked at yet. */
+  readonly sent: Sent[] = []
+  private sink: NetIfSink | null = null
+  private readonly waiting: Uint8Array[] = []
+
+  constructor(
+    private readonly host: VirtualHost,
+    readonly mtu: number,
+  ) {}
+
+  attach(sink: NetIfSink): void {
+    this.sink = sink
+  }
+
+  /** Hands a packet to the stack in its next turn. */
+  inject(packet: Uint8Array): void {
+    this.waiting.push(packet)
+    this.sink!.readable()
+  }
+
+  receive(budget: number): boolean {
+    for (let n = 0; n < budget && this.waiting.length > 0; n++) {
+      const packet = this.waiting.shift()!
+      const lent = new Uint8Array(packet.length + HEADROOM)
+      lent.set(packet, HEADROOM)
+      this.sink!.input(lent, HEADROOM, lent.length, 0)
+    }
+    return this.waiting.length > 0
+  }
+
+  send(buf: Uint8Array, start: number, end: number): boolean {
+    this.sent.push({ bytes: buf.slice(start, end), atUs: Math.round(this.host.elapsedMs * 1000) })
+    return true
+  }
+
+  flush(): void {}
+
+  close(): void {}
+}

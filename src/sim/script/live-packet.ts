@@ -1,0 +1,92 @@
+/** Reading what the stack has sent: a packet as numbers, or what is wrong with it. Written apart from the stack's own parser on purpose. */
+import { get16, get32 } from '../../base/bytes.ts'
+import { sumBytes } from '../../base/checksum.ts'
+import { ACK, AE } from './ast.ts'
+import type { Sent } from './link.ts'
+
+export interface LiveTcp {
+  kind: 'tcp'
+  sourcePort: number
+  destinationPort: number
+  /** Unsigned. */
+  seq: number
+  ack: number
+  /** Nine bits, as in the tree. */
+  flags: number
+  window: number
+  urgent: number
+  options: Uint8Array
+  /** Payload bytes. */
+  length: number
+  /** Segments that were put together. */
+  segments: number
+}
+
+export interface LiveIcmp {
+  kind: 'icmp'
+  type: number
+  code: number
+}
+
+export interface LivePacket {
+  atUs: number
+  tos: number
+  ttl: number
+  /** IPv4 addresses as unsigned words. */
+  source: number
+  destination: number
+  body: LiveTcp | LiveIcmp | { kind: 'other'; protocol: number }
+  /** What no packet may have: a wrong checksum, a wrong length. Null: sound. */
+  fault: string | null
+}
+
+const IP_HEADER = 20
+const PROTO_ICMP = 1
+const PROTO_TCP = 6
+
+export function readPacket(sent: Sent): LivePacket {
+  const buf = sent.bytes
+  const header = (buf[0] & 15) << 2
+  const packet: LivePacket = {
+    atUs: sent.atUs,
+    tos: buf[1],
+    ttl: buf[8],
+    source: get32(buf, 12) >>> 0,
+    destination: get32(buf, 16) >>> 0,
+    body: { kind: 'other', protocol: buf[9] },
+    fault: null,
+  }
+  if (buf[0] >> 4 !== 4 || header < IP_HEADER) packet.fault = 'no IPv4 header'
+  else if (get16(buf, 2) !== buf.length) packet.fault = `IP total length is ${get16(buf, 2)}, the packet has ${buf.length} bytes`
+  else if (sumBytes(buf, 0, header, 0) !== 0xffff) packet.fault = 'bad IP header checksum'
+  if (packet.fault !== null) return packet
+  if (buf[9] === PROTO_TCP) readTcp(packet, buf, header)
+  else if (buf[9] === PROTO_ICMP) packet.body = { kind: 'icmp', type: buf[header], code: buf[header + 1] }
+  return packet
+}
+
+function readTcp(packet: LivePacket, buf: Uint8Array, at: number): void {
+  const size = buf.length - at
+  const header = size >= 20 ? (buf[at + 12] >> 4) << 2 : 0
+  if (header < 20 || header > size) {
+    packet.fault = 'bad TCP data offset'
+    return
+  }
+  const pseudo = sumBytes(buf, 12, 8, PROTO_TCP + size)
+  if (sumBytes(buf, at, size, pseudo) !== 0xffff) packet.fault = 'bad TCP checksum'
+  if ((buf[at + 12] & 0x0e) !== 0) packet.fault = 'reserved bits of the TCP header are not zero'
+  const flags = buf[at + 13] | ((buf[at + 12] & 1) !== 0 ? AE : 0)
+  packet.body = {
+    kind: 'tcp',
+    sourcePort: get16(buf, at),
+    destinationPort: get16(buf, at + 2),
+    seq: get32(buf, at + 4) >>> 0,
+    ack: (flags & ACK) !== 0 ? get32(buf, at + 8) >>> 0 : 0,
+    flags,
+    window: get16(buf, at + 14),
+    urgent: get16(buf, at + 18),
+    options: buf.subarray(at + 20, at + header),
+    length: size - header,
+    segments: 1,
+  }
+}

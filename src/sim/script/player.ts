@@ -1,0 +1,436 @@
+/**
+ * Plays the events of a script on a stack.
+ *
+ * Theory of operation. Time is virtual: it stands still but where the script waits, for an event that is due or for a packet that is expected.
+ * What the stack sends goes to a queue; an expected packet takes the next of its connection from there and is compared, or waits until one
+ * comes. Packets of other connections are passed over, as packetdrill does. A call that blocks is tried again whenever something happened;
+ * the events after it go on meanwhile. Packets that nobody expects before the script ends are not looked at.
+ */
+import { formatIPv4 } from '../../base/address.ts'
+import type { Stack } from '../../stack/stack.ts'
+import type { VirtualHost } from '../virtual-host.ts'
+import { ACK, type Code, type PacketEvent, type ScriptEvent, SYN, type Syscall, type SyscallEvent, type TcpSpec } from './ast.ts'
+import { type Attempt, CALLS, type Files } from './calls.ts'
+import { type CodeValue, runCode } from './code-run.ts'
+import { continues, ipFault, joined, tcpFault } from './compare.ts'
+import type { Surroundings } from './effects.ts'
+import { Endpoint } from './endpoint.ts'
+import { icmpNumbers, injected } from './inject.ts'
+import type { ScriptLink } from './link.ts'
+import { type LivePacket, readPacket } from './live-packet.ts'
+import { MESSAGE_CALLS } from './messages.ts'
+import { errnoNumber } from './numbers.ts'
+import { packetText } from './packet-text.ts'
+import { POLL_CALLS } from './polling.ts'
+import type { Answer, PosixSocket, SocketPlace } from './posix-socket.ts'
+import type { Profile } from './profiles.ts'
+import type { Settings } from './settings.ts'
+import { OPTION_CALLS } from './socket-values.ts'
+import { fail, Stop, skip } from './stop.ts'
+import { infoValue } from './tcp-info.ts'
+import { type Due, dueAt, seconds, timingFault, toleranceUs } from './timing.ts'
+import { int } from './values.ts'
+
+/** How much longer than its time an expected packet is waited for, so that what comes late can be told. */
+const LATE_US = 5_000_000
+/** A packet that may come at any time must come in this. */
+const ANY_TIME_US = 3 * 3600 * 1_000_000
+/** A blocking call that has no end in the script. */
+const BLOCKED_US = 300_000_000
+
+interface Pending {
+  event: SyscallEvent
+  attempt: Attempt
+  /** When it should return; null: the script does not say. */
+  due: Due | null
+  answer: Answer
+  begunUs: number
+  returnedUs: number
+}
+
+export class Player {
+  private readonly startMs: number
+  private before: { dueUs: number; event: ScriptEvent } | null = null
+  private endpoint: Endpoint | null = null
+  private readonly endpoints: Endpoint[] = []
+  private readonly packets: LivePacket[] = []
+  private pending: Pending | null = null
+  private nextPort = 50_000
+  private readonly variables = new Map<string, CodeValue>()
+  private readonly files: Files
+  /** Differences that `--non_fatal` lets pass. */
+  readonly warnings: string[] = []
+
+  constructor(
+    private readonly stack: Stack,
+    private readonly host: VirtualHost,
+    private readonly link: ScriptLink,
+    private readonly settings: Settings,
+    private readonly profile: Profile,
+    private readonly surroundings: () => Surroundings,
+  ) {
+    this.startMs = host.elapsedMs
+    this.files = {
+      platform: profile.platform,
+      place: this.place(),
+      table: new Map(),
+      opened: (s) => {
+        this.enter(s)
+      },
+      listening: (s) => {
+        this.of(s).phase = 'listening'
+      },
+      connecting: (s) => {
+        const e = this.of(s)
+        if (e.phase !== 'new') return
+        e.phase = 'connecting'
+        e.remotePort = settings.connectPort
+      },
+      disconnected: (s) => this.of(s).forget(),
+      accepted: (s) => this.accepted(s),
+    }
+  }
+
+  private place(): SocketPlace {
+    const { settings, profile, stack } = this
+    return {
+      tcp: stack.tcp,
+      manners: profile.sockets,
+      localAddress: formatIPv4(settings.localAddress),
+      bindPort: settings.bindPort,
+      remoteAddress: formatIPv4(settings.remoteAddress),
+      connectPort: settings.connectPort,
+      sendBuffer: stack.config.tcp.sendBufferInitialBytes,
+      receiveBuffer: stack.config.tcp.receiveBufferInitialBytes,
+      errnoOf: (name) => errnoNumber(name, profile.platform),
+    }
+  }
+
+  // ------------------------------------------------------------------- time
+
+  /** Microseconds since the script began. */
+  private get nowUs(): number {
+    return Math.round((this.host.elapsedMs - this.startMs) * 1000)
+  }
+
+  /** Lets happen what happens until then. */
+  advanceTo(us: number): void {
+    const { host } = this
+    const until = this.startMs + us / 1000
+    for (;;) {
+      this.retry()
+      const next = host.nextMs
+      if (next < 0 || host.elapsedMs + next > until) break
+      host.step()
+    }
+    if (host.elapsedMs < until) host.run(until)
+  }
+
+  /** Nothing happens for so long but what happens by itself. */
+  sleep(us: number): void {
+    this.advanceTo(this.nowUs + us)
+  }
+
+  private settle(): void {
+    this.advanceTo(this.nowUs)
+  }
+
+  // ----------------------------------------------------------------- events
+
+  play(events: readonly ScriptEvent[]): void {
+    for (const event of events) {
+      // Consecutive injected packets are counted from each other, not from when the machine got to them.
+      const due = dueAt(event.time, this.nowUs)
+      try {
+        this.event(event, due)
+      } catch (stop) {
+        if (stop instanceof Stop && !stop.reason.startsWith('line '))
+          throw new Stop(stop.result, `line ${event.position.line}: ${stop.reason}`, stop.diff)
+        throw stop
+      }
+      this.before = { dueUs: due.us, event }
+    }
+    this.finish()
+  }
+
+  private event(event: ScriptEvent, due: Due): void {
+    if (event.kind === 'packet' && event.packet.direction === 'out') {
+      this.expectPacket(event, due)
+      return
+    }
+    this.waitFor(due, event)
+    switch (event.kind) {
+      case 'packet':
+        this.inject(event)
+        break
+      case 'syscall':
+        this.call(event, due)
+        break
+      case 'command':
+        this.surroundings().apply(event.command.effects)
+        break
+      case 'code':
+        this.code(event.code)
+        break
+    }
+    this.settle()
+  }
+
+  private waitFor(due: Due, event: ScriptEvent): void {
+    this.advanceTo(due.us)
+    const what = event.kind === 'packet' ? 'inbound packet' : event.kind === 'syscall' ? 'system call start' : event.kind
+    const fault = this.before === null ? null : timingFault(due, this.before.dueUs, this.nowUs, what, this.settings)
+    if (fault !== null) fail(fault)
+  }
+
+  /** The script has ended: a call that still blocks must return. */
+  private finish(): void {
+    if (this.pending !== null) this.awaitPending()
+  }
+
+  // ---------------------------------------------------------------- sockets
+
+  private enter(socket: PosixSocket | null): Endpoint {
+    const e = new Endpoint()
+    e.socket = socket
+    this.endpoints.push(e)
+    this.endpoint = e
+    return e
+  }
+
+  private of(socket: PosixSocket): Endpoint {
+    return this.endpoints.find((e) => e.socket === socket) ?? this.enter(socket)
+  }
+
+  private accepted(socket: PosixSocket): void {
+    const port = socket.connection!.remotePort
+    const e = this.endpoints.find((x) => x.socket === null && x.remotePort === port)
+    if (e !== undefined) e.socket = socket
+  }
+
+  /** A connection that a packet of the peer begins. */
+  private child(irs: number): Endpoint {
+    const e = this.enter(null)
+    e.phase = 'packet-received'
+    e.localPort = this.settings.bindPort
+    e.remotePort = this.nextPort++
+    e.irs = irs
+    return e
+  }
+
+  // ---------------------------------------------------------------- packets
+
+  private inject(event: PacketEvent): void {
+    const { body } = event.packet
+    let e = this.endpoint
+    const isTcp = body.kind === 'tcp'
+    if (e === null || e.phase === 'listening') e = this.child(isTcp ? body.seq.start : 0)
+    else if (e.phase === 'new') e = this.child(0) // nobody listens: the numbers are as they stand
+    if (isTcp) {
+      if (e.phase === 'synack-sent' && (body.flags & ACK) !== 0) e.phase = 'synack-acked'
+      else if (e.phase === 'syn-sent' && (body.flags & (SYN | ACK)) === (SYN | ACK)) {
+        e.phase = 'syn-acked'
+        e.irs = body.seq.start
+      }
+    }
+    this.learnPorts(e)
+    this.link.inject(injected(event.packet, e, this.settings))
+  }
+
+  /** The SYN of a connection may have left without the script having shown it. */
+  private learnPorts(e: Endpoint): void {
+    const c = e.socket?.connection
+    if (e.localPort === 0 && c !== undefined && c !== null) e.localPort = c.localPort
+  }
+
+  private take(): void {
+    for (const sent of this.link.sent.splice(0)) this.packets.push(readPacket(sent))
+  }
+
+  /** The next packet of a connection, waited for until then. Others are passed over. */
+  private nextPacket(e: Endpoint, untilUs: number): LivePacket | null {
+    const until = this.startMs + untilUs / 1000
+    for (;;) {
+      this.take()
+      while (this.packets.length > 0) {
+        const packet = this.packets.shift()!
+        if (e.owns(packet)) return packet
+      }
+      this.retry()
+      if (this.link.sent.length > 0) continue
+      const next = this.host.nextMs
+      if (next < 0 || this.host.elapsedMs + next > until) return null
+      this.host.step()
+    }
+  }
+
+  private expectPacket(event: PacketEvent, due: Due): void {
+    const { body } = event.packet
+    const e = this.endpoint ?? fail('no socket for this packet')
+    if (body.kind === 'udp') skip('UDP is not played')
+    if (body.kind === 'tcp') {
+      if (e.phase === 'connecting' && (body.flags & (SYN | ACK)) === SYN) {
+        e.phase = 'syn-sent'
+        e.scriptIss = body.seq.start
+      } else if (e.phase === 'packet-received' && (body.flags & (SYN | ACK)) === (SYN | ACK)) e.scriptIss = body.seq.start
+    }
+    const beforeUs = this.before?.dueUs ?? null
+    const limit =
+      due.kind === 'any'
+        ? this.nowUs + ANY_TIME_US
+        : Math.max(due.endUs, this.nowUs) + toleranceUs(due, beforeUs, this.settings) + LATE_US
+    const packet = this.nextPacket(e, limit)
+    const expected = `expected: ${seconds(due.kind === 'any' ? this.nowUs : due.us)} ${event.text}`
+    if (packet === null) {
+      this.differ('no packet came', `${expected}\n  actual: nothing until ${seconds(this.nowUs)}`)
+      return
+    }
+    if (body.kind === 'tcp') this.gather(packet, body, e, limit)
+    if (packet.body.kind === 'tcp' && e.phase === 'packet-received' && (packet.body.flags & (SYN | ACK)) === (SYN | ACK)) {
+      e.phase = 'synack-sent'
+      e.liveIss = packet.body.seq | 0
+    }
+    const atUs = Math.round(packet.atUs - this.startMs * 1000)
+    const fault =
+      packet.fault ??
+      ipFault(event.packet.ip, packet) ??
+      this.bodyFault(event, packet, e) ??
+      timingFault(due, beforeUs, atUs, 'outbound packet', this.settings)
+    if (fault === null) return
+    const ace = body.kind === 'tcp' && body.ace
+    this.differ(fault, `${expected}\n  actual: ${seconds(atUs)} ${packetText(packet, e, ace)}`)
+  }
+
+  private bodyFault(event: PacketEvent, packet: LivePacket, e: Endpoint): string | null {
+    const { body } = event.packet
+    const live = packet.body
+    if (body.kind === 'tcp' && live.kind === 'tcp') return tcpFault(body, live, e, this.settings, this.profile.checkEcho)
+    if (body.kind === 'icmp' && live.kind === 'icmp') {
+      const { type, code } = icmpNumbers(body)
+      if (type !== live.type) return `icmp type: expected ${type}, got ${live.type}`
+      return code === live.code ? null : `icmp code: expected ${code}, got ${live.code}`
+    }
+    return `expected ${body.kind}, got ${live.kind}`
+  }
+
+  /** Puts segments together until they are as long as the packet of the script. */
+  private gather(packet: LivePacket, spec: TcpSpec, e: Endpoint, untilUs: number): void {
+    if (packet.body.kind !== 'tcp' || this.settings.strictSegments) return
+    while (packet.body.length > 0 && packet.body.length < spec.seq.length) {
+      const next = this.nextPacket(e, untilUs)
+      if (next === null) return
+      if (next.body.kind !== 'tcp' || next.fault !== null || next.tos !== packet.tos || !continues(packet.body, next.body)) {
+        this.packets.unshift(next)
+        return
+      }
+      packet.body = joined(packet.body, next.body)
+      packet.atUs = next.atUs
+    }
+  }
+
+  private differ(reason: string, diff: string): void {
+    if (!this.settings.packetsMayDiffer) fail(reason, diff)
+    this.warnings.push(`${reason}\n${diff}`)
+  }
+
+  // ------------------------------------------------------------------ calls
+
+  private call(event: SyscallEvent, due: Due): void {
+    if (this.pending !== null) this.awaitPending()
+    const { call } = event
+    const make = CALLS[call.name] ?? POLL_CALLS[call.name] ?? MESSAGE_CALLS[call.name] ?? OPTION_CALLS[call.name]
+    if (make === undefined) skip(`system call ${call.name} is not played`)
+    const attempt = make(call.args, this.files, call)
+    const begunUs = this.nowUs
+    const answer = attempt.first()
+    // What the call made the stack do happens before it is looked at again.
+    const end = endOf(call, due)
+    const pending: Pending = { event, attempt, due: end, answer, begunUs, returnedUs: begunUs }
+    if (answer === null && (attempt.nonBlocking || attempt.timeoutUs === 0)) pending.answer = attempt.wouldBlock ?? 'EAGAIN'
+    if (pending.answer !== null) {
+      this.settle()
+      this.returned(pending)
+      return
+    }
+    this.pending = pending
+    this.settle()
+    // Without an end in the script the script itself waits, as packetdrill's one thread does.
+    if (end === null) this.awaitPending()
+  }
+
+  /** Makes another attempt of the call that blocks, if there is one. */
+  private retry(): void {
+    const p = this.pending
+    if (p === null || p.answer !== null) return
+    p.answer = (p.attempt.again ?? p.attempt.first)()
+    const { timeoutUs } = p.attempt
+    if (p.answer === null && timeoutUs != null && this.nowUs - p.begunUs >= timeoutUs) p.answer = 0
+    if (p.answer !== null) p.returnedUs = this.nowUs
+  }
+
+  private awaitPending(): void {
+    const p = this.pending!
+    const { timeoutUs } = p.attempt
+    const limitUs = p.due === null ? this.nowUs + BLOCKED_US : Math.max(p.due.us, this.nowUs) + LATE_US
+    for (;;) {
+      this.retry()
+      if (p.answer !== null) break
+      const next = this.host.nextMs
+      const nextUs = next < 0 ? Number.POSITIVE_INFINITY : this.nowUs + next * 1000
+      const until = timeoutUs == null ? nextUs : Math.min(nextUs, p.begunUs + timeoutUs)
+      if (until > limitUs) fail(`${p.event.call.name} does not return`, `expected: ${p.event.text}`)
+      this.host.run(this.startMs + until / 1000)
+    }
+    this.pending = null
+    this.returned(p)
+  }
+
+  private returned(p: Pending): void {
+    const { event, attempt } = p
+    const { call } = event
+    const answer = p.answer!
+    const reason = this.resultFault(call, attempt, answer) ?? attempt.check?.() ?? this.lateness(p)
+    if (reason === null) return
+    const actual = typeof answer === 'string' ? `-1 ${answer}` : String(answer)
+    const diff = `expected: ${event.text}\n  actual: ${call.name}() = ${actual} at ${seconds(p.returnedUs)}`
+    if (!this.settings.syscallsMayDiffer) throw new Stop('failed', `line ${event.position.line}: ${reason}`, diff)
+    this.warnings.push(`${reason}\n${diff}`)
+  }
+
+  private lateness(p: Pending): string | null {
+    return p.due === null ? null : timingFault(p.due, null, p.returnedUs, 'system call return', this.settings)
+  }
+
+  private resultFault(call: Syscall, attempt: Attempt, answer: number | string): string | null {
+    if (call.result.kind === 'any') return null
+    const expected = int(call.result, this.profile.platform)
+    const value = typeof answer === 'string' ? -1 : answer
+    const got = typeof answer === 'string' ? `-1 ${answer}` : String(answer)
+    if (attempt.isDescriptor && expected >= 0) {
+      if (value < 0) return `${call.name}: expected a file descriptor, got ${got}`
+    } else if (value !== expected) return `${call.name}: expected result ${expected}, got ${got}`
+    if (call.errno !== null && call.errno !== answer && SAME_ERRORS[call.errno] !== answer)
+      return `${call.name}: expected errno ${call.errno}, got ${typeof answer === 'string' ? answer : 'none'}`
+    return null
+  }
+
+  // ------------------------------------------------------------------- code
+
+  private code(code: Code): void {
+    const socket = this.endpoint?.socket ?? null
+    const info = socket?.connection?.info() ?? null
+    const result = runCode(code, this.variables, (name) => infoValue(name, info))
+    if (result.kind === 'unsupported') skip(result.reason)
+    if (result.kind === 'failed') fail(result.reason)
+  }
+}
+
+/** Two names of one number. */
+const SAME_ERRORS: { readonly [name: string]: string } = { EWOULDBLOCK: 'EAGAIN' }
+
+/** When a call that blocks should return. */
+function endOf(call: Syscall, due: Due): Due | null {
+  if (call.endUs === null) return null
+  const us = due.kind === 'absolute' || due.kind === 'absolute-range' ? call.endUs : due.us + call.endUs
+  return { kind: 'absolute', us, endUs: us }
+}

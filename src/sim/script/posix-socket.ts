@@ -1,0 +1,326 @@
+/**
+ * A BSD socket over the raw API, as far as scripts ask for one.
+ *
+ * A call gives what the system call would return: a number, the name of an error, or null when it would block; whether that waits or becomes
+ * EAGAIN is the caller's to decide. Errors of a connection are kept until a call or SO_ERROR fetches them, once, as kernels do.
+ */
+import { NetError } from '../../base/errors.ts'
+import type { ConnectionHandler, ListenOptions, RawConnection, RawListener, RawTcp, SocketOptions } from '../../tcp/api.ts'
+import { isSocketOption } from '../../tcp/socket-options.ts'
+import type { SocketManners } from './profiles.ts'
+import { skip } from './stop.ts'
+import { ZerocopyQueue } from './zerocopy.ts'
+
+/** What a call returns, the name of its error, or null: it would block. */
+export type Answer = number | string | null
+
+export interface SocketPlace {
+  readonly tcp: RawTcp
+  readonly manners: SocketManners
+  readonly localAddress: string
+  readonly bindPort: number
+  readonly remoteAddress: string
+  readonly connectPort: number
+  /** SO_SNDBUF and SO_RCVBUF of a socket that has no connection yet. */
+  readonly sendBuffer: number
+  readonly receiveBuffer: number
+  /** The number of an error, as the system of the script counts. */
+  errnoOf(name: string): number
+}
+
+const ZEROS = new Uint8Array(0x10000)
+
+export class PosixSocket implements ConnectionHandler {
+  nonBlocking = false
+  connection: RawConnection | null = null
+  listener: RawListener | null = null
+  /** Waits to be fetched: SO_ERROR. */
+  error: string | null = null
+  /** Grows with everything that may wake who waits, for edge-triggered polling. */
+  wakes = 0
+  readonly zerocopy = new ZerocopyQueue()
+  /** Values that setsockopt left and only getsockopt asks for. */
+  readonly remembered = new Map<string, number | string>()
+  linger: { on: boolean; seconds: number } = { on: false, seconds: 0 }
+  /** MSG_MORE holds the last bytes back until a call without it. */
+  private more = false
+  private readonly options: SocketOptions & Partial<ListenOptions> = {}
+  private boundPort = 0
+  private state: 'new' | 'connecting' | 'connected' | 'failed' = 'new'
+  private connectTold = false
+  private closed = false
+  private sawEnd = false
+  private noReads = false
+  private noWrites = false
+
+  constructor(readonly place: SocketPlace) {}
+
+  /** The socket of a connection that was accepted. */
+  static of(place: SocketPlace, connection: RawConnection): PosixSocket {
+    const s = new PosixSocket(place)
+    s.connection = connection
+    s.state = 'connected'
+    s.connectTold = true
+    connection.handler = s
+    return s
+  }
+
+  // ---------------------------------------------------------------- handler
+
+  onConnect(): void {
+    this.state = 'connected'
+    this.wakes++
+  }
+
+  onReadable(c: RawConnection): void {
+    this.sawEnd = this.sawEnd || c.ended
+    this.wakes++
+  }
+
+  onWritable(): void {
+    this.wakes++
+  }
+
+  onClose(c: RawConnection, error: NetError | null): void {
+    if (this.connection !== c) return
+    this.closed = true
+    this.wakes++
+    if (this.state === 'connecting') this.state = 'failed'
+    if (error !== null) {
+      const afterFin = error.code === 'ECONNRESET' && (this.sawEnd || c.ended)
+      this.error = afterFin ? this.place.manners.resetAfterFin : error.code
+    }
+  }
+
+  // ---------------------------------------------------------------- options
+
+  /** Sets options of the stack, now and for what is opened later. What the stack does not know skips the script. */
+  apply(options: SocketOptions): Answer {
+    for (const name of Object.keys(options)) if (!isSocketOption(name)) skip(`the stack has no socket option ${name}`)
+    const before = { ...this.options }
+    try {
+      Object.assign(this.options, options)
+      this.connection?.set(options)
+      return 0
+    } catch (error) {
+      Object.assign(this.options, before)
+      if (error instanceof NetError && error.code.startsWith('ERR_')) return 'EINVAL'
+      throw error
+    }
+  }
+
+  option<K extends keyof SocketOptions>(name: K): SocketOptions[K] | undefined {
+    return this.options[name]
+  }
+
+  /** What an accepted socket has from its listener. */
+  inherit(listener: PosixSocket): void {
+    for (const [name, value] of listener.remembered) this.remembered.set(name, value)
+    const { port: _, backlog: __, ...options } = listener.options
+    Object.assign(this.options, options)
+    this.linger = listener.linger
+  }
+
+  takeError(): string | null {
+    const { error } = this
+    this.error = null
+    return error
+  }
+
+  get isConnected(): boolean {
+    return this.state === 'connected' && !this.closed
+  }
+
+  get isConnecting(): boolean {
+    return this.state === 'connecting'
+  }
+
+  // ------------------------------------------------------------------ calls
+
+  bind(): Answer {
+    if (this.boundPort !== 0 || this.connection !== null) return 'EINVAL'
+    this.boundPort = this.place.bindPort
+    return 0
+  }
+
+  listen(backlog: number): Answer {
+    if (this.connection !== null) return 'EINVAL'
+    if (this.listener !== null) return 0
+    const options = this.options as ListenOptions
+    options.port = this.boundPort
+    options.backlog = Math.max(0, backlog) + this.place.manners.backlogExtra
+    return this.guarded(() => {
+      this.listener = this.place.tcp.listen(options, {})
+      return 0
+    })
+  }
+
+  /** The connection that comes out is a socket of its own. */
+  accept(): PosixSocket | Answer {
+    if (this.listener === null) return 'EINVAL'
+    const connection = this.listener.accept()
+    return connection === null ? null : PosixSocket.of(this.place, connection)
+  }
+
+  /** Begins, or says how it stands. Null: under way. */
+  connect(options: SocketOptions = {}): Answer {
+    if (this.listener !== null) return 'EISCONN'
+    if (this.state === 'connecting') return 'EALREADY'
+    if (this.state === 'new') return this.open(options)
+    return this.connected()
+  }
+
+  private open(options: SocketOptions): Answer {
+    const { tcp, remoteAddress, connectPort } = this.place
+    return this.guarded(() => {
+      this.connection = tcp.open(
+        {
+          ...this.options,
+          ...options,
+          remoteAddress,
+          remotePort: connectPort,
+          ...(this.boundPort === 0 ? {} : { localPort: this.boundPort }),
+        },
+        this,
+      )
+      this.state = 'connecting'
+      return null
+    })
+  }
+
+  /** What a connect that was begun has come to; null: not yet anything. */
+  connected(): Answer {
+    if (this.state === 'connecting') return null
+    const error = this.takeError()
+    if (error !== null) return error
+    if (this.state === 'failed') return 'ECONNABORTED'
+    if (this.connectTold) return 'EISCONN'
+    this.connectTold = true
+    return 0
+  }
+
+  /** `connect` with AF_UNSPEC: the connection goes, the socket stays. */
+  disconnect(): Answer {
+    this.connection?.abort()
+    this.connection = null
+    this.state = 'new'
+    this.closed = false
+    this.connectTold = false
+    this.sawEnd = false
+    this.error = null
+    return 0
+  }
+
+  read(len: number, peek = false): Answer {
+    const c = this.connection
+    if (c === null) return 'ENOTCONN'
+    if (len === 0) return 0
+    const n = Math.min(len, c.readable)
+    if (n > 0) {
+      if (!peek) c.skip(n)
+      this.sawEnd = this.sawEnd || c.ended
+      return n
+    }
+    const error = this.takeError()
+    if (error !== null) return error
+    if (this.noReads || c.ended || (this.closed && this.state === 'connected')) return 0
+    return this.state === 'failed' ? 'ENOTCONN' : null
+  }
+
+  /** Bytes that `read` would give, and one for the end (TCP_INQ, FIONREAD). */
+  get inQueue(): number {
+    const c = this.connection
+    return c === null ? 0 : c.readable > 0 ? c.readable : c.ended ? 1 : 0
+  }
+
+  /** Queues zeros. Takes what fits: null when nothing does. */
+  write(len: number, flags: readonly string[] = []): Answer {
+    const c = this.connection
+    const error = this.takeError()
+    if (error !== null) return error
+    if (c === null) return this.place.manners.unconnectedWrite
+    if (this.noWrites || this.closed) return 'EPIPE'
+    if (this.state !== 'connected') return null
+    const more = flags.includes('MSG_MORE')
+    if (more && !this.more) this.hold(true)
+    const n = this.guarded(() => this.fill(c, len, flags.includes('MSG_OOB')))
+    if (!more && this.more) this.hold(false)
+    if (flags.includes('MSG_ZEROCOPY') && typeof n === 'number' && this.remembered.get('SO_ZEROCOPY') === 1)
+      this.zerocopy.sent(c.bytesWritten)
+    return n === 0 && len > 0 ? null : n
+  }
+
+  private hold(on: boolean): void {
+    this.more = on
+    if (!isSocketOption('cork')) skip('MSG_MORE: the stack has no socket option cork')
+    this.connection!.set({ cork: on || this.options.cork === true })
+  }
+
+  private fill(c: RawConnection, len: number, urgent: boolean): number {
+    let done = 0
+    while (done < len) {
+      const part = Math.min(len - done, ZEROS.length)
+      const last = done + part === len
+      const n = urgent && last ? c.writeUrgent(ZEROS, 0, part) : c.write(ZEROS, 0, part)
+      done += n
+      if (n < part) break
+    }
+    return done
+  }
+
+  shutdown(how: number): Answer {
+    const c = this.connection
+    if (how < 0 || how > 2) return 'EINVAL'
+    if (c === null || this.closed || this.state !== 'connected') return 'ENOTCONN'
+    if (how !== 1) this.noReads = true
+    if (how !== 0) {
+      this.noWrites = true
+      c.shutdown()
+    }
+    this.wakes++
+    return 0
+  }
+
+  close(): Answer {
+    this.listener?.close()
+    this.listener = null
+    if (this.linger.on && this.linger.seconds === 0) this.connection?.close(0)
+    else this.connection?.close()
+    return 0
+  }
+
+  // ---------------------------------------------------------------- polling
+
+  /** As poll(2) names what is ready, without `POLL`. */
+  ready(): string[] {
+    const out: string[] = []
+    const c = this.connection
+    const isOver = this.closed || (c === null && this.listener === null)
+    const peerEnded = c !== null && (this.sawEnd || c.ended)
+    if (this.listener !== null) return this.listener.waiting > 0 ? ['IN', 'RDNORM'] : []
+    if (this.state !== 'connecting') {
+      if (c !== null && (c.readable > 0 || peerEnded || this.noReads || isOver)) out.push('IN', 'RDNORM')
+      if (isOver || this.noWrites || (c !== null && c.writable > 0 && 2 * c.writable >= c.unsent)) out.push('OUT', 'WRNORM')
+      if (peerEnded || this.noReads || (isOver && c !== null)) out.push('RDHUP')
+      if (isOver || (this.noWrites && (peerEnded || this.noReads))) out.push('HUP')
+    }
+    if (this.error !== null || this.zerocopy.hasNews(this.ackedBytes)) out.push('ERR')
+    return out
+  }
+
+  /** Bytes that the peer has acknowledged; all of them once the connection is gone and its memory free. */
+  get ackedBytes(): number {
+    const c = this.connection
+    return c === null || this.closed ? Number.POSITIVE_INFINITY : c.bytesWritten - c.unsent
+  }
+
+  /** What a call of the stack gives, its errors as names. */
+  private guarded(call: () => Answer): Answer {
+    try {
+      return call()
+    } catch (error) {
+      if (error instanceof NetError) return error.code.startsWith('ERR_') ? 'EINVAL' : error.code
+      throw error
+    }
+  }
+}

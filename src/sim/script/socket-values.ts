@@ -1,0 +1,239 @@
+/**
+ * setsockopt and getsockopt of a script: one table by level and name.
+ *
+ * An entry gives the stack's option of the same meaning, or only remembers the value where it changes nothing that a script can see. What is
+ * in no table skips the script.
+ */
+import { NetError } from '../../base/errors.ts'
+import type { SocketOptions } from '../../tcp/api.ts'
+import type { Expression } from './ast.ts'
+import { type Attempt, type Call, type Files, socketOf } from './calls.ts'
+import type { Answer, PosixSocket } from './posix-socket.ts'
+import { fail, skip } from './stop.ts'
+import { boxed, field, int, isAny } from './values.ts'
+
+type Value = number | string
+
+interface Entry {
+  set?(s: PosixSocket, value: Value): Answer
+  /** The value, or the name of an error as `{ errno }`. */
+  get?(s: PosixSocket): Value
+}
+
+/** An option of the stack that is on or off. */
+function flag(name: 'noDelay' | 'cork' | 'quickAck' | 'keepAlive' | 'fastOpenNoCookie'): Entry {
+  return {
+    set: (s, v) => s.apply({ [name]: v !== 0 } as SocketOptions),
+    get: (s) => (s.option(name) === true ? 1 : 0),
+  }
+}
+
+/** A number of the stack, `unit` times as large as the script's. */
+function number(name: keyof SocketOptions, unit: number, min: number, max: number, otherwise: (s: PosixSocket) => number): Entry {
+  return {
+    set: (s, v) => (typeof v !== 'number' || v < min || v > max ? 'EINVAL' : s.apply({ [name]: v * unit } as SocketOptions)),
+    get: (s) => {
+      const own = s.option(name)
+      return typeof own === 'number' ? own / unit : otherwise(s)
+    },
+  }
+}
+
+/** Kept and given back; nothing else can be seen of it here. */
+function remembered(name: string, otherwise = 0): Entry {
+  return {
+    set: (s, v) => {
+      s.remembered.set(name, v)
+      return 0
+    },
+    get: (s) => s.remembered.get(name) ?? otherwise,
+  }
+}
+
+/** The system doubles what is asked for, and has a least. */
+function buffer(option: 'sendBufferBytes' | 'receiveBufferBytes'): Entry {
+  return {
+    set: (s, v) => {
+      if (typeof v !== 'number') return 'EINVAL'
+      const { manners } = s.place
+      const least = option === 'sendBufferBytes' ? manners.minSendBuffer : manners.minReceiveBuffer
+      const bytes = Math.max(v * manners.bufferFactor, least)
+      s.remembered.set(option, bytes)
+      return s.apply({ [option]: bytes })
+    },
+    get: (s) => {
+      const info = s.connection?.info()
+      return (
+        s.remembered.get(option) ??
+        (option === 'sendBufferBytes'
+          ? (info?.sendBufferBytes ?? s.place.sendBuffer)
+          : (info?.receiveBufferBytes ?? s.place.receiveBuffer))
+      )
+    },
+  }
+}
+
+const CONGESTION: { readonly [name: string]: string } = { reno: 'newreno', newreno: 'newreno', cubic: 'cubic', bbr: 'bbr' }
+
+const congestion: Entry = {
+  set: (s, v) => {
+    const name = CONGESTION[String(v).replaceAll('\0', '')]
+    if (name === undefined) return 'ENOENT'
+    s.remembered.set('TCP_CONGESTION', String(v))
+    return s.apply({ congestion: name })
+  },
+  get: (s) => s.remembered.get('TCP_CONGESTION') ?? s.connection?.info().congestion ?? 'cubic',
+}
+
+const SOCKET: { readonly [name: string]: Entry } = {
+  SO_REUSEADDR: remembered('SO_REUSEADDR'),
+  SO_REUSEPORT: remembered('SO_REUSEPORT'),
+  SO_ERROR: {
+    get: (s) => errnoNumber(s.takeError(), s),
+  },
+  SO_KEEPALIVE: flag('keepAlive'),
+  SO_SNDBUF: buffer('sendBufferBytes'),
+  SO_RCVBUF: buffer('receiveBufferBytes'),
+  SO_SNDBUFFORCE: buffer('sendBufferBytes'),
+  SO_RCVBUFFORCE: buffer('receiveBufferBytes'),
+  SO_PRIORITY: remembered('SO_PRIORITY'),
+  SO_MARK: remembered('SO_MARK'),
+  SO_ZEROCOPY: remembered('SO_ZEROCOPY'),
+  SO_OOBINLINE: remembered('SO_OOBINLINE'),
+  SO_RCVLOWAT: remembered('SO_RCVLOWAT', 1),
+  SO_SNDLOWAT: remembered('SO_SNDLOWAT', 1),
+  SO_INCOMING_CPU: remembered('SO_INCOMING_CPU'),
+  SO_BUSY_POLL: remembered('SO_BUSY_POLL'),
+  SO_NO_CHECK: remembered('SO_NO_CHECK'),
+  SO_DEBUG: remembered('SO_DEBUG'),
+  SO_ACCEPTCONN: { get: (s) => (s.listener === null ? 0 : 1) },
+  SO_MAX_PACING_RATE: number('maxPacingRate', 1, 0, 0xffffffff, () => 0xffffffff | 0),
+  SO_LINGER: {
+    set: () => 'EINVAL',
+  },
+}
+
+const TCP: { readonly [name: string]: Entry } = {
+  TCP_NODELAY: flag('noDelay'),
+  TCP_CORK: flag('cork'),
+  TCP_NOPUSH: flag('cork'),
+  TCP_QUICKACK: flag('quickAck'),
+  TCP_MAXSEG: number('maxSegmentBytes', 1, 88, 32767, (s) => {
+    const info = s.connection?.info()
+    return info === undefined ? 536 : info.mss
+  }),
+  TCP_KEEPIDLE: number('keepAliveIdleMs', 1000, 1, 32767, () => 7200),
+  TCP_KEEPINTVL: number('keepAliveIntervalMs', 1000, 1, 32767, () => 75),
+  TCP_KEEPCNT: number('keepAliveProbes', 1, 1, 127, () => 9),
+  TCP_SYNCNT: number('synRetries', 1, 1, 127, () => 6),
+  TCP_USER_TIMEOUT: number('userTimeoutMs', 1, 0, 0x7fffffff, () => 0),
+  TCP_NOTSENT_LOWAT: number('notSentLowatBytes', 1, 0, 0xffffffff, () => 0),
+  TCP_WINDOW_CLAMP: number('windowClampBytes', 1, 0, 0x3fffffff, () => 0),
+  TCP_FASTOPEN: {
+    set: (s, v) => s.apply({ fastOpen: typeof v === 'number' && v > 0 ? v : false }),
+    get: (s) => Number(s.option('fastOpen') ?? 0),
+  },
+  TCP_FASTOPEN_CONNECT: {
+    set: (s, v) => s.apply({ fastOpen: v !== 0 }),
+    get: (s) => (s.option('fastOpen') === true ? 1 : 0),
+  },
+  TCP_FASTOPEN_NO_COOKIE: flag('fastOpenNoCookie'),
+  TCP_CONGESTION: congestion,
+  TCP_INQ: remembered('TCP_INQ'),
+  TCP_CM_INQ: remembered('TCP_INQ'),
+  TCP_THIN_LINEAR_TIMEOUTS: remembered('TCP_THIN_LINEAR_TIMEOUTS'),
+  TCP_LOG: remembered('TCP_LOG'),
+  TCP_LOGID: remembered('TCP_LOGID'),
+}
+
+const IP: { readonly [name: string]: Entry } = {
+  IP_TOS: {
+    set: (s, v) => (typeof v === 'number' && v >= 0 && v <= 255 ? s.apply({ tos: v }) : 'EINVAL'),
+    get: (s) => Number(s.option('tos') ?? 0),
+  },
+  IP_TTL: number('ttl', 1, 1, 255, () => 64),
+  IP_RECVERR: remembered('IP_RECVERR'),
+  IP_MTU_DISCOVER: remembered('IP_MTU_DISCOVER', 1),
+  IP_MTU: { get: (s) => s.connection?.info().pathMtu ?? 0 },
+  IP_FREEBIND: remembered('IP_FREEBIND'),
+  IP_TRANSPARENT: remembered('IP_TRANSPARENT'),
+}
+
+const LEVELS: { readonly [level: string]: { readonly [name: string]: Entry } } = {
+  SOL_SOCKET: SOCKET,
+  SOL_TCP: TCP,
+  IPPROTO_TCP: TCP,
+  SOL_IP: IP,
+  IPPROTO_IP: IP,
+}
+
+/** The number of an error, as the system of the script counts. */
+function errnoNumber(name: string | null, s: PosixSocket): number {
+  if (name === null) return 0
+  return s.place.errnoOf(name)
+}
+
+function entryOf(level: Expression, name: Expression): { entry: Entry; text: string } {
+  const l = level.kind === 'word' ? level.name : ''
+  const n = name.kind === 'word' ? name.name : ''
+  const entry = LEVELS[l]?.[n]
+  return entry === undefined
+    ? skip(`socket option ${l || 'of a number'} ${n || 'of a number'} is not played`)
+    : { entry, text: n }
+}
+
+function setsockopt(args: readonly Expression[], files: Files): Attempt {
+  const s = socketOf(args[0], files)
+  const { entry, text } = entryOf(args[1], args[2])
+  const e = args[3]
+  return {
+    first: () => {
+      if (text === 'SO_LINGER') return setLinger(s, e, files)
+      if (entry.set === undefined) return 'ENOPROTOOPT'
+      const value = e.kind === 'string' ? e.value : boxed(e, files.platform)
+      return entry.set(s, value)
+    },
+    nonBlocking: true,
+  }
+}
+
+function setLinger(s: PosixSocket, e: Expression, files: Files): Answer {
+  const on = field(e, 'onoff')?.value ?? field(e, 'l_onoff')?.value
+  const seconds = field(e, 'linger')?.value ?? field(e, 'l_linger')?.value
+  if (on === undefined || seconds === undefined) return fail('SO_LINGER: {onoff=..., linger=...} is expected')
+  s.linger = { on: int(on, files.platform) !== 0, seconds: int(seconds, files.platform) }
+  return 0
+}
+
+function getsockopt(args: readonly Expression[], files: Files): Attempt {
+  const s = socketOf(args[0], files)
+  const { entry, text } = entryOf(args[1], args[2])
+  const expected = args[3]
+  let actual: Value = 0
+  return {
+    first: () => {
+      if (entry.get === undefined) return text === 'SO_LINGER' ? skip('getsockopt SO_LINGER is not played') : 'ENOPROTOOPT'
+      try {
+        actual = entry.get(s)
+        return 0
+      } catch (error) {
+        if (error instanceof NetError) return error.code
+        throw error
+      }
+    },
+    nonBlocking: true,
+    check: () => {
+      if (isAny(expected)) return null
+      if (expected.kind === 'string') {
+        const wanted = expected.value.replaceAll('\0', '')
+        return wanted === String(actual) ? null : `getsockopt ${text}: expected "${wanted}", got "${actual}"`
+      }
+      const item = expected.kind === 'list' && expected.items.length === 1 ? expected.items[0] : expected
+      if (isAny(item)) return null
+      const wanted = item.kind === 'word' && item.name.startsWith('E') ? s.place.errnoOf(item.name) : int(item, files.platform)
+      return wanted === actual ? null : `getsockopt ${text}: expected ${wanted}, got ${actual}`
+    },
+  }
+}
+
+export const OPTION_CALLS: { readonly [name: string]: Call } = { setsockopt, getsockopt }

@@ -378,7 +378,8 @@ export class Player {
       const next = this.host.nextMs
       const nextUs = next < 0 ? Number.POSITIVE_INFINITY : this.nowUs + next * 1000
       const until = timeoutUs == null ? nextUs : Math.min(nextUs, p.begunUs + timeoutUs)
-      if (until > limitUs) fail(`${p.event.call.name} does not return`, `expected: ${p.event.text}`)
+      if (until > limitUs)
+        fail(`line ${p.event.position.line}: ${p.event.call.name} does not return`, `expected: ${p.event.text}`)
       this.host.run(this.startMs + until / 1000)
     }
     this.pending = null

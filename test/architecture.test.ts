@@ -50,7 +50,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'host-web',
   ],
   services: ['base', 'ip', 'udp', 'tcp', 'stack'],
-  sim: ['base', 'netif', 'link', 'stack', 'trace'],
+  sim: ['base', 'netif', 'tcp', 'link', 'stack', 'trace'],
   backend: ['base', 'netif', 'ethernet', 'link'],
   node: ['*'],
   cli: ['*'],

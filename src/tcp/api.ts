@@ -268,7 +268,7 @@ export interface RawListener {
   readonly localAddress: Address
   readonly localPort: number
   /** Connections that wait to be accepted. */
-  readonly waiting: number
+  readonly queued: number
   /** Takes the next connection that waits, or null. */
   accept(): RawConnection | null
   /** Changes options at once. Throws ERR_INVALID_ARG_VALUE for unknown names and impossible values. */

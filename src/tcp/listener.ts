@@ -62,7 +62,7 @@ export class Listener implements RawListener, Tellable {
     this.deferredTimeouts = timeoutsWithin(deferAcceptMs ?? 0, config.rtoInitialMs, config.rtoMaxMs)
   }
 
-  get waiting(): number {
+  get queued(): number {
     return this.queue.length
   }
 

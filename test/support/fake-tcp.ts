@@ -182,6 +182,10 @@ class FakeListener implements RawListener {
     public handler: ListenerHandler,
   ) {}
 
+  get queued(): number {
+    return this.waiting.length
+  }
+
   accept(): RawConnection | null {
     return this.waiting.shift() ?? null
   }

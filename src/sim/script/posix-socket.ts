@@ -101,6 +101,7 @@ export class PosixSocket implements ConnectionHandler {
     try {
       Object.assign(this.options, options)
       this.connection?.set(options)
+      this.listener?.set(options)
       return 0
     } catch (error) {
       Object.assign(this.options, before)
@@ -297,7 +298,7 @@ export class PosixSocket implements ConnectionHandler {
     const c = this.connection
     const isOver = this.closed || (c === null && this.listener === null)
     const peerEnded = c !== null && (this.sawEnd || c.ended)
-    if (this.listener !== null) return this.listener.waiting > 0 ? ['IN', 'RDNORM'] : []
+    if (this.listener !== null) return this.listener.queued > 0 ? ['IN', 'RDNORM'] : []
     if (this.state !== 'connecting') {
       if (c !== null && (c.readable > 0 || peerEnded || this.noReads || isOver)) out.push('IN', 'RDNORM')
       if (isOver || this.noWrites || (c !== null && c.writable > 0 && 2 * c.writable >= c.unsent)) out.push('OUT', 'WRNORM')

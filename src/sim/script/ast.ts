@@ -17,7 +17,7 @@ export interface Position {
 
 export interface Script {
   file: string
-  /** `--name=value` and `--name`, in order, those of the caller first; defines are applied already and not among them. */
+  /** `--name=value` and `--name`, in order, those of the caller last; defines are applied already and not among them. */
   options: ScriptOption[]
   /** Commands in backticks before the first event that have no time: done before there is a stack. */
   init: Command[]

@@ -42,8 +42,12 @@ function tokens(text: string): Token[] {
     } else if (c === ' ' || c === '\t') {
       if (fresh) indent += c === '\t' ? 8 - (indent % 8) : 1
       at++
-    } else if (c === '\r' || (c === '\\' && text.charAt(at + 1) === '\n')) at += c === '\r' ? 1 : 2
-    else {
+    } else if (c === '\r') at++
+    else if (c === '\\' && /^\\[ \t\r]*(?:\n|$)/.test(text.slice(at))) {
+      // The line goes on in the next one.
+      const end = text.indexOf('\n', at)
+      at = end < 0 ? text.length : end + 1
+    } else {
       TOKEN.lastIndex = at
       const found = TOKEN.exec(text)
       if (found === null) throw new Unsupported(`code: ${text.slice(at, at + 20)}`)

@@ -10,8 +10,9 @@ export function parseSyscall(c: Cursor, endUs: number | null): Syscall {
   const args = list(c, ')')
   c.expect('=', "'=' and the result of the call")
   const result = parseExpression(c)
-  // The next event begins with a time, so that a word here is an error's name.
-  const errno = c.word()
+  // The next event begins with a time, so that a word here is an error's name, unless it stands for a command at the end.
+  const next = c.peekWord()
+  const errno = next === null || c.defines.get(next)?.startsWith('`') === true ? null : c.word()
   let note: string | null = null
   if (c.char === '(') {
     const opened = c.at++

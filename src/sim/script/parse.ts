@@ -22,6 +22,8 @@ export interface ParseOptions {
   file?: string
   /** What `-D name=value` gives; it wins over the script's own. A value may be `"text"`, a number, a word, or `` `a command` ``. */
   defines?: { readonly [name: string]: string }
+  /** Options as of `--name=value` that win over the script's own. */
+  options?: { readonly [name: string]: string }
   /** The text of a file that a command in backticks runs (`./defaults.sh`); null where there is none. */
   includes?: Includes
 }
@@ -52,6 +54,9 @@ export function parse(text: string, options: ParseOptions = {}): Script {
     if (c.text.startsWith('--', c.at)) option(c, script.options, defines, options.defines ?? {})
     else if (c.looksAt(/`/y)) script.init.push(...commands())
     else break
+  }
+  for (const [name, value] of Object.entries(options.options ?? {})) {
+    script.options.push({ name, value, position: { line: 0, column: 0 } })
   }
   while (!c.ended) {
     const untimed = commands()

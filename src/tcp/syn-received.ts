@@ -11,7 +11,7 @@ import type { Listener } from './listener.ts'
 import type { Path } from './path.ts'
 import { Rto } from './rto.ts'
 import type { Segment } from './segment.ts'
-import { lt } from './seq.ts'
+import { gt, lt } from './seq.ts'
 import { firstWindow, mostWindow, scaleFor } from './sizes.ts'
 import { applyOptions } from './socket-options.ts'
 import { C } from './tcp-counters.ts'
@@ -89,10 +89,12 @@ export class SynReceived extends Timed implements Flow {
       return
     }
     if ((seg.flags & RST) !== 0) {
-      // RFC 5961 section 3.2: only the exact number ends it.
+      // RFC 5961 section 3.2: only the exact number ends it; one inside the window is challenged.
       if (seg.seq === nxt) {
         n[C.tcpAttemptFails]++
         this.end(false)
+      } else if (gt(seg.seq, nxt) && lt(seg.seq, (nxt + this.window) | 0)) {
+        if (tcp.mayChallenge()) this.sendAck()
       } else n[C.dropUnacceptableReset]++
       return
     }

@@ -77,6 +77,10 @@ export class TimeWait implements Flow {
       const isNew = byTimestamp ? newerTimestamp : gt(seg.seq, this.rcvNxt)
       if (isNew && tcp.succeed(this, seg)) return
     }
+    if ((seg.flags & (SYN | ACK)) === 0) {
+      tcp.counters.values[C.dropNoAck]++ // fifth check
+      return
+    }
     if (newerTimestamp && leq(seg.seq, this.rcvNxt)) this.tsRecent = seg.tsVal
     // A retransmitted FIN: our ACK was lost. Acknowledge, and wait anew.
     const isFin = (seg.flags & FIN) !== 0 && ((seg.seq + seg.len + 1) | 0) === this.rcvNxt

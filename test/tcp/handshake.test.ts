@@ -257,7 +257,8 @@ describe('passive open (RFC 9293 section 3.5, figure 6)', () => {
 
   for (const [what, line, answer] of [
     ['RST at RCV.NXT ends it, the listener lives (MUST-11)', 'R 1:1(0)', []],
-    ['RST elsewhere does not', 'R 5:5(0)', []],
+    ['RST elsewhere in the window gets a challenge (RFC 5961 section 3.2)', 'R 5:5(0)', ['. 1:1(0) ack 1']],
+    ['RST outside it gets nothing', 'R 90000:90000(0)', []],
     ['a wrong ACK gets RST', '. 1:1(0) ack 99', ['R 99:99(0)']],
     ['outside the window gets ACK', '. 90000:90000(0) ack 1', ['. 1:1(0) ack 1']],
     ['another SYN gets a challenge', 'S 100:100(0)', ['. 1:1(0) ack 1']],

@@ -1,0 +1,55 @@
+/**
+ * Our own scripts in packetdrill's language: every one of them passes. Nothing may be skipped, for a script that is not played proves nothing.
+ *
+ * Whose stack a script is written for goes by its folder: `rfc` and `freebsd` name a profile, everything else is for `linux`.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { parse } from '../src/sim/script/parse.ts'
+import type { ProfileName } from '../src/sim/script/profiles.ts'
+import { run } from '../src/sim/script/run.ts'
+
+const ROOT = new URL('./scripts/', import.meta.url)
+
+const files = readdirSync(ROOT, { recursive: true, encoding: 'utf8' })
+  .map((name) => name.replaceAll('\\', '/'))
+  .filter((name) => name.endsWith('.pkt'))
+  .sort()
+
+function profileOf(name: string): ProfileName {
+  const folder = name.split('/')[0]
+  return folder === 'rfc' || folder === 'freebsd' ? folder : 'linux'
+}
+
+const textOf = (name: string): string => readFileSync(new URL(name, ROOT), 'utf8')
+
+describe('scripts', () => {
+  it('cover the whole of TCP', () => {
+    expect(files.length).toBeGreaterThanOrEqual(180)
+  })
+
+  it.each(files)('%s', (name) => {
+    const profile = profileOf(name)
+    const script = parse(textOf(name), { file: name })
+    expect(run(script, { profile })).toEqual({ result: 'passed' })
+  })
+
+  it('say at their head what they prove, and by which document', () => {
+    for (const name of files) {
+      const head = textOf(name).split('\n\n')[0]
+      expect(head, name).toMatch(/^\/\/ /)
+      expect(head, name).toMatch(/RFC \d+|packetdrill|Linux|FreeBSD|draft-/)
+    }
+  })
+
+  it('end with something that would notice a segment too many', () => {
+    // A script whose last event is injected would pass although the stack answered it wrongly.
+    const blind = files.filter((name) => {
+      const events = textOf(name)
+        .split('\n')
+        .filter((line) => /^\s*[\d+*.]/.test(line))
+      return /^\s*\S+\s*</.test(events.at(-1) ?? '')
+    })
+    expect(blind).toEqual([])
+  })
+})

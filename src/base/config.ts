@@ -171,8 +171,13 @@ export interface TcpConfig {
   invalidAckIntervalMs: number
   /** Sequence ranges remembered per connection while data is out of order. */
   maxOutOfOrderRanges: number
-  /** Out-of-order bytes and ring memory of all connections; beyond it out-of-order data is dropped. */
+  /**
+   * Memory of the buffers of all connections, in three marks as Linux tcp_mem: above `memoryBytes` nothing more is taken; above `memoryPressureBytes`
+   * (0: three quarters of it), until below `memoryLowBytes` (0: three quarters of that), buffers do not grow and windows shrink as they are used.
+   */
   memoryBytes: number
+  memoryPressureBytes: number
+  memoryLowBytes: number
   ephemeralFirst: number
   ephemeralLast: number
   /** RFC 1337: a RST does not end TIME-WAIT. */
@@ -292,6 +297,8 @@ export function defaults(): Config {
       invalidAckIntervalMs: 500,
       maxOutOfOrderRanges: 256,
       memoryBytes: 256 << 20,
+      memoryPressureBytes: 0,
+      memoryLowBytes: 0,
       ephemeralFirst: 32768,
       ephemeralLast: 60999,
       rfc1337: true,
@@ -365,6 +372,11 @@ function verify(config: Config): void {
   ordered(udp.ephemeralLast, 65535, 'udp.ephemeralLast')
   if (tcp.nagle !== 'minshall' && tcp.nagle !== 'rfc')
     throw invalidArgument(`option tcp.nagle is minshall or rfc, not ${tcp.nagle}`)
+  if (tcp.memoryPressureBytes > 0) {
+    ordered(tcp.memoryPressureBytes, tcp.memoryBytes, 'tcp.memoryPressureBytes')
+    ordered(tcp.memoryLowBytes, tcp.memoryPressureBytes, 'tcp.memoryLowBytes')
+  }
+  ordered(tcp.memoryLowBytes, tcp.memoryBytes, 'tcp.memoryLowBytes')
   ordered(tcp.delayedAckMs, tcp.delayedAckMaxMs, 'tcp.delayedAckMs')
   ordered(tcp.delayedAckMaxMs, 499, 'tcp.delayedAckMaxMs')
   ordered(tcp.receiveBufferInitialBytes, tcp.receiveBufferMaxBytes, 'tcp.receiveBufferInitialBytes')

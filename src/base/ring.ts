@@ -79,6 +79,25 @@ export class ByteRing {
     else this.head = (this.head + len) & (this.buf!.length - 1)
   }
 
+  /** Forgets what lies beyond the contiguous part, and returns the memory that only that needed. */
+  prune(): void {
+    const { buf, length } = this
+    if (buf === null) return
+    this.high = length
+    if (length === 0) {
+      this.release()
+      return
+    }
+    if (this.disowned || length > buf.length >> 1) return
+    const next = this.pool.take(length)
+    if (next.length < buf.length) {
+      this.copyOut(0, length, next, 0)
+      this.pool.give(buf)
+      this.buf = next
+      this.head = 0
+    } else this.pool.give(next)
+  }
+
   /** Forgets everything and returns the memory. */
   clear(): void {
     this.length = 0

@@ -11,18 +11,21 @@
  */
 import type { Connection } from './connection.ts'
 import type { Receiver } from './receiver.ts'
+import { RightSizing } from './right-sizing.ts'
+import type { Segment } from './segment.ts'
 import { FIN, PSH, SYN, URG } from './wire.ts'
 
 /** Below this a segment says nothing about the peer's segment size unless it has no reason to be small (Linux TCP_MSS_DEFAULT, TCP_MIN_MSS). */
 const SURE_SIZE = 536
 const LEAST_SIZE = 88
 
-/** In-order data arrived: segments of `size` bytes. */
-export function dataArrived(c: Connection, size: number, flags: number, hadHoles: boolean): void {
+/** In-order data arrived, in segments of `size` bytes. */
+export function dataArrived(c: Connection, seg: Segment, size: number, hadHoles: boolean): void {
   const { rcv, tcp } = c
   const { nowMs } = tcp.clock
   const { delayedAckMs } = tcp.config
-  measureSize(rcv, size, flags, c.announcedMss)
+  measureSize(rcv, size, seg.flags, c.announcedMss)
+  measureRtt(c, seg, size)
   if (rcv.ato === 0) {
     quicken(c)
     rcv.ato = delayedAckMs
@@ -96,4 +99,12 @@ function measureSize(rcv: Receiver, size: number, flags: number, most: number): 
     if (size === last) rcv.mss = size
     rcv.lastSize = size
   }
+}
+
+/** The round-trip time as the receiver sees it (right-sizing.ts). */
+function measureRtt(c: Connection, seg: Segment, size: number): void {
+  const { rcv } = c
+  rcv.sizing ??= new RightSizing(rcv, c.announcedMss)
+  if (!c.timestamps || !seg.hasTimestamps) rcv.sizing.sampleWindow(rcv.nxt, rcv.window, c.tcp.clock.nowUs)
+  else if (size >= rcv.mss && seg.tsEcr !== 0) rcv.sizing.sampleEcho(seg.tsEcr, (c.tsNow() - seg.tsEcr) | 0)
 }

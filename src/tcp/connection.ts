@@ -105,7 +105,7 @@ export class Connection implements RawConnection, Flow, Tellable {
     const config = tcp.config
     this.rto = rto ?? new Rto(config.rtoInitialMs, config.rtoMinMs, config.rtoMaxMs)
     this.snd = new Sender(
-      tcp.pool,
+      tcp.memory,
       tcp.flights,
       control,
       this.rto,
@@ -114,7 +114,12 @@ export class Connection implements RawConnection, Flow, Tellable {
       config.initialWindowSegments,
       config.slowStartAfterIdle,
     )
-    this.rcv = new Receiver(tcp.pool, config.receiveBufferInitialBytes, config.receiveBufferMaxBytes, config.maxOutOfOrderRanges)
+    this.rcv = new Receiver(
+      tcp.memory,
+      config.receiveBufferInitialBytes,
+      config.receiveBufferMaxBytes,
+      config.maxOutOfOrderRanges,
+    )
     this.deadlines = new Deadlines(this, config)
     this.snd.noDelay = config.noDelay
     this.snd.minshall = config.nagle === 'minshall'

@@ -310,8 +310,7 @@ function receiveText(c: Connection, seg: Segment): void {
       n[C.dropBeyondFin]++
       return
     }
-    if (seg.seq !== rcv.nxt && tcp.pool.inUse > tcp.config.memoryBytes) {
-      n[C.dropMemory]++
+    if (tcp.memory.isShort && !tcp.memory.admit(c, seg.seq, seg.len)) {
       rcv.ackNow = true
       tcp.markDirty(c)
       return
@@ -320,7 +319,7 @@ function receiveText(c: Connection, seg: Segment): void {
     const what = rcv.accept(seg.seq, seg.buf, seg.off, seg.len)
     if (what === Accepted.IN_ORDER) {
       const perSegment = seg.count > 1 ? Math.ceil(seg.len / seg.count) : seg.len
-      dataArrived(c, perSegment, seg.flags, hadHoles)
+      dataArrived(c, seg, perSegment, hadHoles)
       c.notify(News.READABLE)
     } else {
       if (what === Accepted.OUT_OF_ORDER) n[C.tcpOutOfOrder]++

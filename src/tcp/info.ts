@@ -71,7 +71,7 @@ export function describeConnection(c: Connection): ConnectionInfo {
     bufferLimitedMs: snd.chrono === null ? 0 : snd.chrono.bufferMs(nowMs),
     notSentBytes: c.state < State.ESTABLISHED ? snd.ring.length : snd.unsent,
     atoMs: rcv.ato === 0 ? 0 : ackDelay(c),
-    receiveRttUs: 0,
+    receiveRttUs: rcv.sizing === null ? 0 : rcv.sizing.rttUs,
     ecn: ecnName(c),
     fastOpen: 'none',
     retries: c.deadlines.rtx === Rtx.PERSIST ? 0 : c.deadlines.retries,

@@ -9,8 +9,9 @@
  */
 
 import { put16, put32 } from '../base/bytes.ts'
-import type { BufferPool } from '../base/pool.ts'
 import { ByteRing } from '../base/ring.ts'
+import { type Memory, PRESSED_SEGMENTS } from './memory.ts'
+import type { RightSizing } from './right-sizing.ts'
 import { geq, gt, later, leq, lt } from './seq.ts'
 import { Spans } from './spans.ts'
 import { OPT_NOP, OPT_SACK } from './wire.ts'
@@ -61,19 +62,18 @@ export class Receiver {
   dsackRight = 0
   hasDsack = false
 
-  /** Dynamic right-sizing: bytes read by the application since `drsUs`. */
-  private drsBytes = 0
-  private drsUs = 0
+  /** Made with the first data. */
+  sizing: RightSizing | null = null
 
   bytesReceived = 0
 
   constructor(
-    pool: BufferPool,
+    readonly memory: Memory,
     limit: number,
     private maxLimit: number,
     private readonly maxRanges: number,
   ) {
-    this.ring = new ByteRing(pool)
+    this.ring = new ByteRing(memory.pool)
     this.limit = limit
   }
 
@@ -154,7 +154,8 @@ export class Receiver {
 
   /** Where the edge may go: as far as the buffer allows, if that is a step worth telling. */
   private newEdge(): number {
-    const free = this.limit - this.ring.length
+    let free = this.limit - this.ring.length
+    if (this.memory.underPressure && free > PRESSED_SEGMENTS * this.mss) free = PRESSED_SEGMENTS * this.mss
     if (free <= 0) return this.edge
     let reach = (this.nxt + free) | 0
     const field = 0xffff << this.scale
@@ -186,14 +187,18 @@ export class Receiver {
 
   /** Accounts for bytes that the application took, and lets the buffer follow the rate at which it takes them. */
   consumed(bytes: number, nowUs: number, rttUs: number): void {
-    this.drsBytes += bytes
-    const elapsed = (nowUs - this.drsUs) | 0
-    if (elapsed >= 0 && elapsed < (rttUs > 0 ? rttUs : 1000)) return
-    // Dynamic right-sizing (Fisk and Feng): twice what was read in a round trip, so that a doubling sender is never held back.
-    const wish = 2 * this.drsBytes + 16 * this.mss
-    if (wish > this.limit && this.limit < this.maxLimit) this.limit = Math.min(wish, this.maxLimit)
-    this.drsBytes = 0
-    this.drsUs = nowUs
+    if (this.sizing === null) return
+    const { spans } = this
+    const ahead = spans === null || spans.count === 0 ? 0 : (spans.highest(this.nxt) - this.nxt) | 0
+    const wish = this.sizing.consumed(bytes, this.mss, ahead, nowUs, rttUs)
+    if (wish > this.limit && this.limit < this.maxLimit && !this.memory.underPressure)
+      this.limit = Math.min(wish, this.maxLimit) | 0
+  }
+
+  /** Memory is short: what is not in order is sent again (RFC 2018 section 8 permits to renege on it). */
+  forgetOutOfOrder(): void {
+    this.spans = null
+    this.ring.prune()
   }
 
   /** Bytes of the SACK option that the next ACK carries, padding included; 0 = none. */

@@ -9,13 +9,13 @@
  * ring.length + 1 (the FIN); the flight log ends at nxt.
  */
 import type { TcpConfig } from '../base/config.ts'
-import type { BufferPool } from '../base/pool.ts'
 import { ByteRing } from '../base/ring.ts'
 import { congestionControl } from './algorithms.ts'
 import { Chrono, Held } from './chrono.ts'
 import { type CongestionChoice, type CongestionControl, CongestionWindow } from './congestion.ts'
 import type { Connection } from './connection.ts'
 import { Flight, type FlightPool } from './flight.ts'
+import { LEAST_BYTES, type Memory } from './memory.ts'
 import { Rate } from './rate.ts'
 import { Recovery, RecoveryState } from './recovery.ts'
 import type { Rto } from './rto.ts'
@@ -93,7 +93,7 @@ export class Sender {
   readonly recovery: Recovery
 
   constructor(
-    pool: BufferPool,
+    private readonly memory: Memory,
     flights: FlightPool,
     public control: CongestionControl,
     readonly rto: Rto,
@@ -102,7 +102,7 @@ export class Sender {
     private readonly initialSegments: number,
     private readonly slowStartAfterIdle: boolean,
   ) {
-    this.ring = new ByteRing(pool)
+    this.ring = new ByteRing(memory.pool)
     this.flight = new Flight(flights, this.rate)
     this.recovery = new Recovery(this.flight, this.window, control)
     this.limit = initialLimit
@@ -159,8 +159,10 @@ export class Sender {
   /** Room for the application's bytes. The limit follows twice the congestion window (RFC 9293 leaves it to us; Linux does this). */
   get room(): number {
     const wish = this.window.cwnd * 2
-    if (wish > this.limit) this.limit = wish < this.maxLimit ? wish : this.maxLimit
-    let room = this.limit - this.ring.length
+    if (wish > this.limit && !this.memory.underPressure) this.limit = wish < this.maxLimit ? wish : this.maxLimit
+    const { length, capacity } = this.ring
+    let room = this.limit - length
+    if (this.memory.isShort) room = Math.min(room, Math.max(capacity, LEAST_BYTES) - length)
     if (this.notSentLowat > 0) {
       // At least a whole segment, so that a low mark makes no small ones.
       const most = this.unsent < this.notSentLowat ? Math.max(this.notSentLowat - this.unsent, this.mss) : 0

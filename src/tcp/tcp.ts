@@ -30,6 +30,7 @@ import { type Flow, FlowTable } from './flows.ts'
 import { receiveIcmpError } from './icmp-errors.ts'
 import type { Listener } from './listener.ts'
 import { Listeners } from './listeners.ts'
+import { Memory } from './memory.ts'
 import { openConnection, openListener } from './opening.ts'
 import { Output } from './output.ts'
 import { type Path, Paths } from './path.ts'
@@ -55,6 +56,7 @@ export class Tcp implements Protocol, RawTcp {
   readonly clock: TcpClock
   readonly tell: TellList
   readonly pool: BufferPool
+  readonly memory: Memory
   readonly flights = new FlightPool()
   readonly flowTable: FlowTable
   readonly secrets: Secrets
@@ -86,6 +88,7 @@ export class Tcp implements Protocol, RawTcp {
     this.clock = deps.clock
     this.tell = deps.tell
     this.pool = deps.pool ?? new BufferPool()
+    this.memory = new Memory(this.pool, deps.config, this.counters.values)
     this.defaultTtl = deps.ttl
     this.flowTable = new FlowTable(new HalfSipHash(deps.random))
     this.secrets = new Secrets(deps.random)
@@ -229,6 +232,7 @@ export class Tcp implements Protocol, RawTcp {
    * should follow at once (a full link calls back by itself).
    */
   speak(quantum: number): boolean {
+    this.memory.look()
     const round = this.dirty
     const n = this.dirtyCount
     if (n === 0) return false

@@ -215,7 +215,7 @@ describe('data out of order', () => {
       world.host.advance(10)
       expect(world.target.pool.inUse).toBeLessThanOrEqual(memoryBytes + (256 << 10))
     }
-    expect(world.target.tcp.counters.snapshot().dropMemory).toBeGreaterThan(1000)
+    expect(world.target.tcp.counters.snapshot().TCPOFODrop).toBeGreaterThan(1000)
     for (const c of all) checkInvariants(c)
     world.proveAlive()
     world.hush()

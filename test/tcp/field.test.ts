@@ -1,8 +1,11 @@
 /** Where other stacks have failed, each once by name: what their issue trackers tell. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { defaults } from '../../src/base/config.ts'
 import { BufferPool } from '../../src/base/pool.ts'
+import { Memory } from '../../src/tcp/memory.ts'
 import { Accepted, Receiver } from '../../src/tcp/receiver.ts'
+import { TCP_COUNTERS } from '../../src/tcp/tcp-counters.ts'
 import { patternAt, TcpLab } from '../support/tcp-lab.ts'
 
 const MSS = 1460
@@ -246,7 +249,8 @@ describe('the receiver beside an array', () => {
         fc.array(fc.tuple(fc.nat(6000), fc.integer({ min: 1, max: 900 }), fc.nat(1500)), { maxLength: 80 }),
         (irs, scale, ops) => {
           const pool = new BufferPool()
-          const r = new Receiver(pool, 4000, 4000, 64)
+          const memory = new Memory(pool, defaults().tcp, new Float64Array(TCP_COUNTERS.length))
+          const r = new Receiver(memory, 4000, 4000, 64)
           r.scale = scale
           r.mss = 500
           r.nxt = irs

@@ -193,6 +193,11 @@ export interface TcpConfig {
   abcLimit: number
   /** The window shrinks while it is not used: RFC 5681 section 4.1, RFC 2861. Linux tcp_slow_start_after_idle. */
   slowStartAfterIdle: boolean
+  /**
+   * Paces CUBIC and NewReno as well: at twice the window per round trip in slow start, 1.2 times after (Linux tcp_pacing_ss_ratio,
+   * tcp_pacing_ca_ratio). BBR always paces, and a `maxPacingRate` always counts.
+   */
+  pacing: boolean
 }
 
 export interface TurnConfig {
@@ -312,6 +317,7 @@ export function defaults(): Config {
       hystart: 'plusplus',
       abcLimit: 0,
       slowStartAfterIdle: true,
+      pacing: false,
     },
     turn: { receiveBudget: 64, sendQuantum: 8 },
   }

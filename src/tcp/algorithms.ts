@@ -1,12 +1,15 @@
 /** Congestion control by name. An algorithm is one file and one line here. */
 import type { TcpConfig } from '../base/config.ts'
 import { invalidArgument } from '../base/errors.ts'
+import type { Random } from '../base/random.ts'
+import { Bbr } from './bbr.ts'
 import type { CongestionChoice, CongestionControl } from './congestion.ts'
 import { Cubic } from './cubic.ts'
 import type { HystartKind } from './hystart.ts'
 import { NewReno } from './newreno.ts'
 
-const ALGORITHMS: Record<string, (config: TcpConfig) => CongestionControl> = {
+const ALGORITHMS: Record<string, (config: TcpConfig, random: Random) => CongestionControl> = {
+  bbr: (_config, random) => new Bbr(random),
   cubic: (config) => new Cubic(config.hystart as HystartKind, config.abcLimit),
   newreno: (config) => new NewReno(config.abcLimit),
   reno: (config) => new NewReno(config.abcLimit), // Linux's name for it
@@ -20,12 +23,12 @@ export function isCongestionChoice(value: unknown): value is CongestionChoice {
 }
 
 /** The algorithm object for one connection; ERR_INVALID_ARG_VALUE for a name that does not exist. */
-export function congestionControl(choice: CongestionChoice, config: TcpConfig): CongestionControl {
+export function congestionControl(choice: CongestionChoice, config: TcpConfig, random: Random): CongestionControl {
   if (typeof choice === 'object') return choice
   if (typeof choice === 'function') return choice()
   const make = Object.hasOwn(ALGORITHMS, choice) ? ALGORITHMS[choice] : undefined
   if (make === undefined) {
     throw invalidArgument(`unknown congestion control ${choice}, known: ${Object.keys(ALGORITHMS).join(', ')}`)
   }
-  return make(config)
+  return make(config, random)
 }

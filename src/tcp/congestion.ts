@@ -48,6 +48,8 @@ export class AckSample {
   nxt = 0
   /** The window was in use (RFC 7661): it may grow. */
   limited = false
+  /** The window itself was the limit at the end of the last burst, without what slow start forgives. */
+  windowFull = false
   /** Losses are being repaired. */
   inRecovery = false
   /** Delivery rate (rate.ts). Its `intervalUs` is 0 when this ACK gives none. */
@@ -74,7 +76,10 @@ export interface CongestionControl {
   recovered(w: CongestionWindow, inFlight: number, nowMs: number): void
   /** The last `loss` or `timeout` was none: cwnd and ssthresh are restored by the caller, the algorithm's own memory here. */
   undo?(w: CongestionWindow): void
-  /** Nothing was sent for longer than an RTO (RFC 5681 section 4.1). `idleMs`: for how long; `rtoMs`: the time-out. */
+  /**
+   * Nothing was sent for longer than an RTO (RFC 5681 section 4.1), or for those with a `model`: sending begins again with nothing in flight.
+   * `idleMs`: for how long; `rtoMs`: the time-out.
+   */
   idle(w: CongestionWindow, initialWindowSegments: number, idleMs: number, rtoMs: number): void
   /** Hears every ACK, in every state, after recovery has marked losses, and sets cwnd and pacingRate itself. */
   model?(w: CongestionWindow, s: AckSample): void

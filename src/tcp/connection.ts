@@ -113,6 +113,7 @@ export class Connection implements RawConnection, Flow, Tellable {
       config.sendBufferMaxBytes,
       config.initialWindowSegments,
       config.slowStartAfterIdle,
+      config.pacing,
     )
     this.rcv = new Receiver(
       tcp.memory,

@@ -23,6 +23,9 @@ export class Deadlines extends Timed {
   synRetries: number
   private rtxAt = 0
   private ackAt = 0
+  /** Data waits for its time (pacer.ts). */
+  isPacing = false
+  private paceAt = 0
   private keepAlive: boolean
   private keepAliveIdleMs: number
   private keepAliveIntervalMs: number
@@ -77,6 +80,12 @@ export class Deadlines extends Timed {
     this.schedule(this.keepAt)
   }
 
+  armPace(ms: number): void {
+    this.isPacing = true
+    this.paceAt = (this.c.tcp.clock.nowMs + ms) | 0
+    this.schedule(this.paceAt)
+  }
+
   armLife(ms: number): void {
     this.lifeArmed = true
     this.lifeAt = (this.c.tcp.clock.nowMs + ms) | 0
@@ -98,6 +107,10 @@ export class Deadlines extends Timed {
       this.c.tcp.counters.values[C.DelayedACKs]++
       this.c.tcp.markDirty(this.c)
     }
+    if (this.isPacing && ((now - this.paceAt) | 0) >= 0) {
+      this.isPacing = false
+      this.c.tcp.markDirty(this.c)
+    }
     if (this.rtx !== Rtx.OFF && ((now - this.rtxAt) | 0) >= 0) this.onRetransmitTimer(now)
     if (this.keepArmed && ((now - this.keepAt) | 0) >= 0) this.onKeepAlive(now)
     this.rearm()
@@ -115,6 +128,10 @@ export class Deadlines extends Timed {
     if (this.c.rcv.delayed && (!armed || ((this.ackAt - at) | 0) < 0)) {
       armed = true
       at = this.ackAt
+    }
+    if (this.isPacing && (!armed || ((this.paceAt - at) | 0) < 0)) {
+      armed = true
+      at = this.paceAt
     }
     if (this.keepArmed && (!armed || ((this.keepAt - at) | 0) < 0)) {
       armed = true
@@ -233,6 +250,7 @@ export class Deadlines extends Timed {
   /** The connection is gone. */
   stop(): void {
     this.rtx = Rtx.OFF
+    this.isPacing = false
     this.keepArmed = false
     this.lifeArmed = false
     this.c.tcp.timers.remove(this)

@@ -225,7 +225,7 @@ export class Flight {
       if (reached && (flags & LOST) === 0) {
         this.log![at + FLAGS] = flags | LOST
         this.lostBytes += bytes
-        this.rate.lost = (this.rate.lost + bytes) | 0
+        this.loseAt(at, bytes)
         marked += bytes
         if (i < this.hint) this.hint = i
       }
@@ -323,7 +323,13 @@ export class Flight {
     this.forget(flags, bytes)
     this.log![at + FLAGS] = (flags & KEPT) | LOST
     this.lostBytes += bytes
-    this.rate.lost = (this.rate.lost + bytes) | 0
+    this.loseAt(at, bytes)
+  }
+
+  /** Tells rate.ts that `bytes` of the record at `at` were marked lost. */
+  private loseAt(at: number, bytes: number): void {
+    const log = this.log!
+    this.rate.lose(bytes, log[at + IN_FLIGHT], log[at + WAS_LOST], (log[at + FLAGS] & APP_LIMITED) !== 0)
   }
 
   /** What rate.ts wants to know of a record that is sent now. */

@@ -9,6 +9,8 @@
 
 /** What one ACK gave. `intervalUs` 0: nothing. */
 export class RateSample {
+  /** Something was delivered. What follows means nothing otherwise. */
+  hasData = false
   /** Bytes delivered in `intervalUs`. */
   delivered = 0
   intervalUs = 0
@@ -20,12 +22,25 @@ export class RateSample {
   txInFlight = 0
   /** Bytes marked lost between the sending of the newest record and now. */
   lost = 0
+  /** `Rate.delivered` now. */
+  totalDelivered = 0
+  /**
+   * The first record that was marked lost since the ACK before and whose loss made what was lost since it was sent more than a fiftieth of
+   * what was in flight with it: that flight, what was lost since (both with the record), its size. 0: none.
+   */
+  heavyInFlight = 0
+  heavyLost = 0
+  heavyBytes = 0
+  heavyLimited = false
 
   /** Bytes per second; 0: no sample. */
   get bytesPerSecond(): number {
     return this.intervalUs > 0 ? (this.delivered * 1e6) / this.intervalUs : 0
   }
 }
+
+/** Loss that counts as heavy: one in so many bytes (draft-ietf-ccwg-bbr, BBR.LossThresh: 2 %). */
+export const HEAVY_LOSS = 50
 
 export class Rate {
   /** Bytes delivered, and marked lost, since the connection began. Wrap at 2^32. */
@@ -37,6 +52,11 @@ export class Rate {
   /** `delivered` at which the sender will no longer have been limited by the application; valid while `isAppLimited`. */
   private limitedUntil = 0
   isAppLimited = false
+
+  private heavyInFlight = 0
+  private heavyLost = 0
+  private heavyBytes = 0
+  private heavyLimited = false
 
   private nowUs = 0
   /** Of the ACK being processed: snapshot of the newest record that it delivers. */
@@ -97,11 +117,33 @@ export class Rate {
     this.firstSentUs = sentUs
   }
 
+  /** `bytes` of a record were marked lost; with its snapshot. The draft's HandleLostPacket, for those who want it (`losses`). */
+  lose(bytes: number, txInFlight: number, lostBefore: number, wasLimited: boolean): void {
+    this.lost = (this.lost + bytes) | 0
+    const lost = (this.lost - lostBefore) | 0
+    if (this.heavyInFlight !== 0 || lost * HEAVY_LOSS <= txInFlight) return
+    this.heavyInFlight = txInFlight
+    this.heavyLost = lost
+    this.heavyBytes = bytes
+    this.heavyLimited = wasLimited
+  }
+
+  /** Hands the losses noted since the last call over. */
+  losses(out: RateSample): void {
+    out.heavyInFlight = this.heavyInFlight
+    out.heavyLost = this.heavyLost
+    out.heavyBytes = this.heavyBytes
+    out.heavyLimited = this.heavyLimited
+    this.heavyInFlight = 0
+  }
+
   /** Fills `out` from this ACK. `minRttUs` 0: unknown. */
   sample(out: RateSample, minRttUs: number): void {
     if (this.isAppLimited && ((this.delivered - this.limitedUntil) | 0) > 0) this.isAppLimited = false
     out.intervalUs = 0
     out.delivered = 0
+    out.totalDelivered = this.delivered
+    out.hasData = this.hasRecord
     if (!this.hasRecord) return
     out.priorDelivered = this.priorDelivered
     out.isAppLimited = this.wasLimited

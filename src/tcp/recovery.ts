@@ -44,7 +44,6 @@ export class Recovery {
    */
   onAck(s: AckSample, sacked: number, duplicate: boolean, sackPermitted: boolean): void {
     const { acked, nxt, nowMs } = s
-    const lostBefore = this.flight.lostBytes
     if (acked > 0 && this.state >= RecoveryState.RECOVERY && geq(this.flight.una, this.point)) this.leave(nxt, nowMs)
     if (duplicate) {
       this.dupAcks++
@@ -77,12 +76,6 @@ export class Recovery {
     }
     if (acked > 0 && s.limited && (this.state === RecoveryState.OPEN || this.state === RecoveryState.LOSS)) {
       this.control.acked(this.window, s)
-    }
-    if (this.control.model !== undefined) {
-      s.inFlight = this.pipe(nxt)
-      s.lost = Math.max(0, this.flight.lostBytes - lostBefore)
-      s.inRecovery = this.state >= RecoveryState.RECOVERY
-      this.control.model(this.window, s)
     }
   }
 

@@ -8,14 +8,13 @@
  * Invariants: una <= nxt; offset 0 of the ring is una (from the handshake's end until our FIN is acknowledged); nxt - una never exceeds
  * ring.length + 1 (the FIN); the flight log ends at nxt.
  */
-import type { TcpConfig } from '../base/config.ts'
 import { ByteRing } from '../base/ring.ts'
-import { congestionControl } from './algorithms.ts'
 import { Chrono, Held } from './chrono.ts'
-import { type CongestionChoice, type CongestionControl, CongestionWindow } from './congestion.ts'
+import { type CongestionControl, CongestionWindow } from './congestion.ts'
 import type { Connection } from './connection.ts'
 import { Flight, type FlightPool } from './flight.ts'
 import { LEAST_BYTES, type Memory } from './memory.ts'
+import { charge, mustWait, type Pacer, pacingQuantum, windowPacingRate } from './pacer.ts'
 import { Rate } from './rate.ts'
 import { Recovery, RecoveryState } from './recovery.ts'
 import type { Rto } from './rto.ts'
@@ -75,8 +74,12 @@ export class Sender {
   private cwndLimited = false
   private readonly use = new WindowUse()
 
-  /** Bytes per second; 0 = as fast as the windows allow. */
+  /** Most bytes per second, whatever the algorithm says; 0 = as fast as it allows (Linux SO_MAX_PACING_RATE). */
   maxPacingRate = 0
+  /** Made when there is a rate for the first time. */
+  pacer: Pacer | null = null
+  /** Pacing ended the burst that is being sent. */
+  isPaced = false
 
   bytesSent = 0
   bytesAcked = 0
@@ -101,6 +104,7 @@ export class Sender {
     private maxLimit: number,
     private readonly initialSegments: number,
     private readonly slowStartAfterIdle: boolean,
+    private readonly pacing: boolean,
   ) {
     this.ring = new ByteRing(memory.pool)
     this.flight = new Flight(flights, this.rate)
@@ -109,10 +113,11 @@ export class Sender {
   }
 
   /** Another algorithm from now on; the window that was reached stays. */
-  useCongestion(choice: CongestionChoice, config: TcpConfig): void {
+  useCongestion(control: CongestionControl): void {
     const { cwnd, ssthresh } = this.window
-    this.control = congestionControl(choice, config)
-    this.recovery.control = this.control
+    this.control = control
+    this.recovery.control = control
+    this.window.pacingRate = 0
     if (cwnd === 0) return // not yet begun
     this.control.start(this.window, this.initialSegments)
     this.window.cwnd = cwnd
@@ -219,11 +224,13 @@ export class Sender {
     let n = Math.min(size, this.superLimitNow())
     if (n > room) n = Math.min(size, Math.max(mss, room - (room % mss)))
     if (forced) n = Math.min(n, mss)
+    else if (mustWait(c, nowUs)) return Sent.NOTHING
     const withFin = this.finSent && ((start + n) | 0) === end && end === this.nxt
     const payload = withFin ? n - 1 : n
     const flags = withFin ? ACK | PSH | FIN : ((start + n) | 0) === ((this.una + this.ring.length) | 0) ? ACK | PSH : ACK
     if (!c.tcp.output.segment(c, start, payload, flags)) return Sent.BLOCKED
     this.flight.retransmitted(i, n, nowUs, pipe + n)
+    if (this.pacingRate > 0) charge(this, n, nowUs)
     this.recovery.forced = false
     this.retransmits++
     c.tcp.counters.values[C.tcpRetransSegs]++
@@ -237,9 +244,7 @@ export class Sender {
     const mss = this.payloadLimit
     const unsent = this.unsent
     const outstanding = (this.nxt - this.una) | 0
-    if (this.slowStartAfterIdle && outstanding === 0 && this.lastSendMs !== 0 && ((nowMs - this.lastSendMs) | 0) > this.rto.ms) {
-      this.control.idle(this.window, this.initialSegments, (nowMs - this.lastSendMs) | 0, this.rto.ms)
-    }
+    if (outstanding === 0 && this.lastSendMs !== 0) this.restart(nowMs)
     const usable = (this.una + this.wnd - this.nxt) | 0
     const cwndRoom = this.window.cwnd - pipe
     let n = Math.min(unsent, this.superLimitNow())
@@ -263,11 +268,13 @@ export class Sender {
     const empties = n === unsent
     const withFin = empties && this.finQueued && usable > n
     if (n === 0 && !withFin) return Sent.NOTHING
+    if (n > 0 && mustWait(c, nowUs)) return Sent.NOTHING
     const flags = ACK | (empties ? PSH : 0) | (withFin ? FIN : 0)
     if (!c.tcp.output.segment(c, this.nxt, n, withFin && n === 0 ? ACK | FIN : flags)) return Sent.BLOCKED
     const end = (this.nxt + n + (withFin ? 1 : 0)) | 0
     this.nxt = end
     this.flight.add(end, nowUs, pipe + n)
+    if (this.pacingRate > 0) charge(this, n, nowUs)
     if (withFin) {
       this.finSent = true
       c.finSent()
@@ -292,7 +299,24 @@ export class Sender {
   private superLimitNow(): number {
     const mss = this.payloadLimit
     if (this.superLimit <= this.mss || this.single) return mss
-    return this.superLimit - (this.superLimit % mss)
+    const rate = this.pacingRate
+    const limit = rate > 0 ? Math.min(this.superLimit, pacingQuantum(rate, mss)) : this.superLimit
+    return limit - (limit % mss)
+  }
+
+  /** Sending begins again with nothing in flight. Algorithms that keep a model hear of every time, others of pauses longer than an RTO. */
+  private restart(nowMs: number): void {
+    const idleMs = (nowMs - this.lastSendMs) | 0
+    const { ms } = this.rto
+    if (this.control.model !== undefined || (this.slowStartAfterIdle && idleMs > ms))
+      this.control.idle(this.window, this.initialSegments, idleMs, ms)
+  }
+
+  /** Bytes per second at which data leaves now; 0 = no limit. */
+  get pacingRate(): number {
+    const rate = this.window.pacingRate
+    const most = this.maxPacingRate
+    return most > 0 && (rate === 0 || most < rate) ? most : rate
   }
 
   /** An acceptable ACK is about to be applied: its SACK blocks first, then `acknowledged`. */
@@ -343,9 +367,18 @@ export class Sender {
       s.una = flight.una
       s.nxt = this.nxt
       s.limited = this.use.isLimited(this.window)
+      s.windowFull = this.use.isFull
       this.rate.sample(s.rate, this.rto.minRttUs)
       if (c.ecn !== null) s.marked = c.ecn.acknowledged(c, s.delivered)
+      const lost = this.rate.lost
       this.recovery.onAck(s, sacked, duplicate, c.sackPermitted)
+      if (this.control.model !== undefined) {
+        s.inFlight = this.recovery.pipe(this.nxt)
+        s.lost = (this.rate.lost - lost) | 0
+        s.inRecovery = this.recovery.state >= RecoveryState.RECOVERY
+        this.rate.losses(s.rate)
+        this.control.model(this.window, s)
+      } else if (this.pacing) this.window.pacingRate = windowPacingRate(this.window, s.smoothedRttUs)
     }
   }
 
@@ -354,6 +387,8 @@ export class Sender {
     const { window } = this
     this.use.note(window, this.cwndLimited || this.recovery.pipe(this.nxt) >= window.cwnd, this.una, this.nxt, nowMs)
     this.cwndLimited = false
+    if (this.isPaced) this.isPaced = false
+    else this.pacer?.rest()
     if (
       this.slowStartAfterIdle &&
       this.control.model === undefined &&

@@ -102,7 +102,7 @@ export function applyOptions(c: Connection, o: SocketOptions): void {
   if (o.ttl !== undefined) c.ttl = o.ttl
   if (o.ecn !== undefined) c.ecnMode = o.ecn
   if (o.maxPacingRate !== undefined) c.snd.maxPacingRate = o.maxPacingRate
-  if (o.congestion !== undefined) c.snd.useCongestion(o.congestion, c.tcp.config)
+  if (o.congestion !== undefined) c.snd.useCongestion(c.tcp.newControl(o.congestion))
 }
 
 /** TCP_CORK: off lets go of what was held back, which Nagle may still delay. */

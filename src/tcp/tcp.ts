@@ -22,7 +22,7 @@ import { CSUM_MASK, CSUM_NONE } from '../netif/netif.ts'
 import { congestionControl } from './algorithms.ts'
 import type { ConnectionHandler, ListenerHandler, ListenOptions, OpenOptions, RawConnection, RawListener, RawTcp } from './api.ts'
 import { ChallengeLimit } from './challenge.ts'
-import { AckSample, type CongestionChoice } from './congestion.ts'
+import { AckSample, type CongestionChoice, type CongestionControl } from './congestion.ts'
 import { Connection } from './connection.ts'
 import type { TcpClock, TcpDeps } from './deps.ts'
 import { FlightPool } from './flight.ts'
@@ -97,7 +97,7 @@ export class Tcp implements Protocol, RawTcp {
     this.timeWaits = new TimeWaits(this)
     this.segment = new Segment(packet)
     this.challenges = new ChallengeLimit(deps.config.challengeAcksPerSecond, deps.random)
-    congestionControl(deps.config.congestion as CongestionChoice, deps.config) // a wrong name is said now, not at the first connection
+    this.newControl(deps.config.congestion as CongestionChoice) // a wrong name is said now, not at the first connection
   }
 
   // -------------------------------------------------------------------- in
@@ -305,8 +305,11 @@ export class Tcp implements Protocol, RawTcp {
   // --------------------------------------------------------- for connections
 
   newConnection(path: Path, localPort: number, remotePort: number, rto: Rto | null): Connection {
-    const control = congestionControl(this.config.congestion as CongestionChoice, this.config)
-    return new Connection(this, path, localPort, remotePort, control, rto)
+    return new Connection(this, path, localPort, remotePort, this.newControl(this.config.congestion as CongestionChoice), rto)
+  }
+
+  newControl(choice: CongestionChoice): CongestionControl {
+    return congestionControl(choice, this.config, this.deps.random)
   }
 
   /** A connection counts from now on. */

@@ -10,7 +10,7 @@ import { geq } from './seq.ts'
 
 export class WindowUse {
   /** The window, and nothing else, stopped the flight that ends at `mark`. */
-  private isFull = false
+  isFull = false
   /** Most bytes outstanding in that flight. */
   private most = 0
   private mark = 0

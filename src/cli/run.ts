@@ -3,9 +3,10 @@ import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { type Command, type Context, UsageError, type Values } from './command.ts'
 import { commandHelp, overview } from './help.ts'
 import { ping } from './ping.ts'
+import { script } from './script.ts'
 import { echo, inetd } from './serve.ts'
 
-export const COMMANDS: readonly Command[] = [echo, inetd, ping]
+export const COMMANDS: readonly Command[] = [echo, inetd, ping, script]
 
 /** Commands that are to come: to be told apart from what is only mistyped. */
 const PLANNED: readonly string[] = [

@@ -56,7 +56,7 @@ describe('help', () => {
     expect(await exec('--help')).toBe(0)
     const listed = out.filter((l) => /^ {2}[a-z]/.test(l)).map((l) => l.trim().split(' ')[0])
     expect(listed).toEqual(COMMANDS.map((c) => c.name))
-    expect(listed).toEqual(['echo', 'inetd', 'ping'])
+    expect(listed).toEqual(['echo', 'inetd', 'ping', 'script'])
   })
 
   for (const command of COMMANDS) {
@@ -94,7 +94,7 @@ describe('wrong command lines', () => {
   const cases: readonly (readonly [string, RegExp])[] = [
     ['nonsense', /^tapstack: unknown command "nonsense": tapstack --help/],
     ['--nonsense', /^tapstack: unknown option "--nonsense"/],
-    ['dhcp', /^tapstack: dhcp is not built yet: this version has echo, inetd, ping$/],
+    ['dhcp', /^tapstack: dhcp is not built yet: this version has echo, inetd, ping, script$/],
     ['help bench', /^tapstack: bench is not built yet/],
     ['echo --nonsense', /^tapstack echo: Unknown option '--nonsense' \(tapstack echo --help\)$/],
     ['echo --port', /^tapstack echo: Option '-p, --port <value>' argument missing/],

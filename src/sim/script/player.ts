@@ -137,10 +137,11 @@ export class Player {
 
   // ----------------------------------------------------------------- events
 
-  play(events: readonly ScriptEvent[]): void {
+  play(events: readonly ScriptEvent[], watch?: (line: string) => void): void {
     for (const event of events) {
       // Consecutive injected packets are counted from each other, not from when the machine got to them.
       const due = dueAt(event.time, this.nowUs)
+      watch?.(`${due.kind === 'any' ? '*' : seconds(due.us)} ${event.text}`)
       try {
         this.event(event, due)
       } catch (stop) {

@@ -24,6 +24,8 @@ export interface RunOptions {
   config?: ConfigOverrides
   /** 1 when left out; ports, initial sequence numbers and time of the host follow from it. */
   seed?: number
+  /** Hears of each event when its turn comes. */
+  watch?: (line: string) => void
 }
 
 /** Where the clock of the stack begins. */
@@ -69,7 +71,7 @@ function play(script: Script, options: RunOptions): void {
     () => skip('keys that a command sets are not played'),
   )
   surroundings.apply(begin.rest)
-  player.play(script.events)
+  player.play(script.events, options.watch)
   for (const c of script.cleanup) surroundings.apply(c.effects)
 }
 

@@ -1,0 +1,59 @@
+/** From the text of a script to what became of it: read (`parse.ts`), played (`run.ts`), told in one form. */
+import type { ConfigOverrides } from '../../base/config.ts'
+import type { Outcome } from './ast.ts'
+import type { Includes } from './commands.ts'
+import { parse } from './parse.ts'
+import { ScriptError, Unsupported } from './problem.ts'
+import type { ProfileName } from './profiles.ts'
+import { run } from './run.ts'
+
+export interface ScriptRunOptions {
+  /** Whose stack the script expects. Left out: FreeBSD's for a script that sets FreeBSD's variables, else Linux's. */
+  profile?: ProfileName
+  /** Name of the script in messages. */
+  file?: string
+  /** `-D name=value` of packetdrill: words that the script's text leaves open. They win over its own `--define`. */
+  defines?: { readonly [name: string]: string }
+  /** `--name=value` of packetdrill, over the script's own: `{ tolerance_usecs: '14000' }`. */
+  options?: { readonly [name: string]: string }
+  /** The text of a file that a command of the script runs (`./defaults.sh`), or null. Linux's `defaults.sh` is known without. */
+  includes?: Includes
+  /** Values of the stack's config over the profile's; the script's own commands are over both. */
+  config?: ConfigOverrides
+  /** 1 when left out; ports, initial sequence numbers and the host's time follow from it. */
+  seed?: number
+  /** Hears of each event when its turn comes: its time and what it says. */
+  watch?: (line: string) => void
+}
+
+/**
+ * Plays a script of packetdrill's language on a stack of its own, in virtual time. Does not throw.
+ *
+ * `failed`: the stack does not do what the script says, or the text is no script (the reason has line and column). `skipped`: it wants
+ * what the runner or the stack does not have, and `reason` says what; such a script never counts as passed. `diff` has what was
+ * expected and what came, a line each.
+ */
+export function runScript(text: string, options: ScriptRunOptions = {}): Outcome {
+  const file = options.file ?? 'script'
+  try {
+    const { profile = profileOf(text), defines, includes, config, seed, watch } = options
+    const script = parse(text, { file, defines, options: options.options, includes })
+    return run(script, { profile, config, seed, watch })
+  } catch (error) {
+    if (error instanceof ScriptError) {
+      const [reason, ...lines] = error.message.split('\n')
+      return { result: 'failed', reason, diff: lines.join('\n') }
+    }
+    if (error instanceof Unsupported) {
+      const where = error.position === null ? '' : `line ${error.position.line}: `
+      return { result: 'skipped', reason: `${file}: ${where}not supported: ${error.message}` }
+    }
+    // A stack that throws has not done what the script says.
+    return { result: 'failed', reason: `${file}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}` }
+  }
+}
+
+/** Whose variables the script sets. */
+function profileOf(text: string): ProfileName {
+  return /\bnet\.inet\.|\bkern\.ipc\.|\bkldload\b/.test(text) ? 'freebsd' : 'linux'
+}

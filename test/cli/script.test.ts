@@ -1,0 +1,118 @@
+/** `tapstack script`: lines, closing line, exit code, files and directories. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { run } from '../../src/cli/run.ts'
+import { createWorld } from '../../src/sim/world.ts'
+
+const CONNECT = `
+ 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0
++0 connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)
++0 > S 0:0(0) <...>
+`
+let dir = ''
+
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'tapstack-script-'))
+  mkdirSync(join(dir, 'more/deep'), { recursive: true })
+  mkdirSync(join(dir, 'common'))
+  const write = (name: string, text: string): void => writeFileSync(join(dir, name), text)
+  write('b.pkt', CONNECT)
+  write('more/deep/a.pkt', CONNECT.replace('<...>', 'win 5 <...>'))
+  write('more/c.pkt', `\`iptables -F\`\n${CONNECT}`)
+  write('more/no-script.txt', 'nothing')
+  write('wrong.pkt', `${CONNECT}+0 close(3 = 0\n`)
+  write('included.pkt', `\`../elsewhere/set.sh\`\n${CONNECT.replace('<...>', '<mss 1460,nop,nop,sackOK,nop,wscale 8>')}`)
+  write('defined.pkt', CONNECT.replace('F_SETFL', 'CALL'))
+  write('common/set.sh', 'sysctl -q net.ipv4.tcp_timestamps=0 net.ipv4.tcp_rmem="4096 131072 15728640"\n')
+})
+
+afterAll(() => rmSync(dir, { recursive: true, force: true }))
+
+async function script(...args: string[]): Promise<{ code: number; out: string[]; err: string[] }> {
+  const out: string[] = []
+  const err: string[] = []
+  const world = createWorld({ seed: 1 })
+  const code = await run(
+    ['script', ...args],
+    {
+      out: (line) => void out.push(line.replaceAll(`${dir}/`, '')),
+      err: (line) => void err.push(line),
+      openLink: async () => {
+        throw new Error('a script opens no link')
+      },
+      platform: { host: world.host, random: world.host.random },
+      stop: new AbortController().signal,
+    },
+    '1.2.3',
+  )
+  return { code, out, err }
+}
+
+describe('tapstack script', () => {
+  it('plays files and directories, sorted, and counts', async () => {
+    const { code, out, err } = await script(join(dir, 'b.pkt'), join(dir, 'more'))
+    expect(out.filter((l) => !l.startsWith(' '))).toEqual([
+      'ok b.pkt',
+      'skip more/c.pkt: line 1: not supported: command: iptables -F',
+      expect.stringMatching(/^not ok more\/deep\/a\.pkt: line 5: win: expected 5, got \d+/),
+      '1 passed, 1 failed, 1 skipped',
+    ])
+    expect(code).toBe(1)
+    expect(err).toEqual([])
+  })
+
+  it('shows what was expected and what came', async () => {
+    const { out } = await script(join(dir, 'more/deep/a.pkt'))
+    expect(out.slice(1, -1).join('\n')).toMatch(
+      /^ {4}expected: 0\.000000 > S 0:0\(0\) win 5 <\.\.\.>\n {6}actual: 0\.000000 > S 0:0\(0\) win \d+ <mss/,
+    )
+  })
+
+  it('ends with 0 when nothing failed', async () => {
+    expect(await script(join(dir, 'b.pkt'), join(dir, 'more/c.pkt'))).toMatchObject({ code: 0 })
+    expect((await script('--quiet', join(dir, 'b.pkt'))).out).toEqual(['1 passed, 0 failed, 0 skipped'])
+  })
+
+  it('shows where a text is no script', async () => {
+    const { code, out } = await script(join(dir, 'wrong.pkt'))
+    expect(out).toEqual([
+      "not ok wrong.pkt: 6:12: expected ',' or ')', found '= 0'",
+      '    +0 close(3 = 0',
+      '               ^',
+      '0 passed, 1 failed, 0 skipped',
+    ])
+    expect(code).toBe(1)
+  })
+
+  it('finds the files that scripts run', async () => {
+    expect((await script(join(dir, 'included.pkt'))).out).toEqual(['ok included.pkt', '1 passed, 0 failed, 0 skipped'])
+  })
+
+  it('takes definitions, options, a profile, and tells events when asked', async () => {
+    const { code, out } = await script('-D', 'CALL=F_SETFL', '-o', 'mtu=1400', '-p', 'freebsd', '-v', join(dir, 'defined.pkt'))
+    expect(out).toEqual([
+      '  0.000000 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3',
+      '  0.000000 fcntl(3, CALL, O_RDWR|O_NONBLOCK) = 0',
+      '  0.000000 connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)',
+      '  0.000000 > S 0:0(0) <...>',
+      'ok defined.pkt',
+      '1 passed, 0 failed, 0 skipped',
+    ])
+    expect(code).toBe(0)
+  })
+
+  it.each([
+    [[], 'a file or a directory is expected'],
+    [['/no/such/file'], '/no/such/file: there is no such file or directory'],
+    [['--profile', 'plan9', 'x'], '--profile plan9: one of linux, freebsd, rfc is expected'],
+    [['-D', '5=5', 'x'], '--define 5=5: NAME=VALUE is expected'],
+  ])('refuses %j', async (args, message) => {
+    const { code, out, err } = await script(...args)
+    expect(code).toBe(2)
+    expect(out).toEqual([])
+    expect(err).toEqual([`tapstack script: ${message} (tapstack script --help)`])
+  })
+})

@@ -124,8 +124,8 @@ export class AccurateEcn {
     const field = seg.packet.tos & 3
     this.ace = aceOf(seg.flags)
     this.isNewer = c.timestamps && seg.hasTimestamps && ((seg.tsVal - c.tsRecent) | 0) > 0
-    // The ACK of the handshake, and its copies, tell of the SYN-ACK and count nothing.
-    this.isReadable = len > 0 || seg.seq !== ((rcv.irs + 1) | 0) || seg.ack !== ((snd.iss + 1) | 0)
+    // While nothing has gone either way there are only the ACK of the handshake and its copies: they tell of the SYN-ACK.
+    this.isReadable = len > 0 || seg.seq !== ((rcv.irs + 1) | 0) || snd.nxt !== ((snd.iss + 1) | 0)
     if (this.first) {
       this.first = false
       // Section 3.2.2.4: nothing is in flight yet that could have made the counter wrap to zero.

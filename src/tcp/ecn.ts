@@ -17,7 +17,7 @@ import type { EcnMode } from './api.ts'
 import type { Connection } from './connection.ts'
 import { RecoveryState } from './recovery.ts'
 import type { Segment } from './segment.ts'
-import { geq } from './seq.ts'
+import { geq, gt } from './seq.ts'
 import { C } from './tcp-counters.ts'
 import { ACK, AE, CWR, ECE, SYN } from './wire.ts'
 
@@ -165,12 +165,15 @@ export class Ecn {
    * congestion control know.
    */
   acknowledged(c: Connection, delivered: number): number {
-    if (this.reduced && geq(c.snd.una, this.reducedAt)) this.reduced = false
+    // ECE goes on until CWR has arrived, which was sent at `reducedAt`: only what acknowledges more is about a later window.
+    if (this.reduced && gt(c.snd.una, this.reducedAt) && this.accurate === null) this.reduced = false
     const marked = this.accurate !== null ? this.accurate.acknowledged(c, delivered) : this.echo ? delivered : 0
     if (marked > 0 || (this.accurate === null && this.echo)) {
       this.deliveredCe += marked
       this.reduce(c)
     }
+    // Accurate marks belong to what an ACK delivers: the one that reaches `reducedAt` is still about what was sent before.
+    if (this.reduced && geq(c.snd.una, this.reducedAt) && this.accurate !== null) this.reduced = false
     return marked
   }
 

@@ -202,6 +202,37 @@ describe('fault', () => {
     expect(bench.sentAt.slice(10)).toEqual([now + 4, now + 5])
   })
 
+  it.each([
+    ['ethernet', 4],
+    ['ethernet', 6],
+    ['ip', 4],
+    ['ip', 6],
+  ] as const)('marks what says ECT and nothing else (%s, IPv%i); the lent frame is as before', (medium, family) => {
+    const bench = new Bench({ mark: 1 }, { medium, queueFrames: 100, queueBytes: 1 << 20 })
+    for (const tos of [0xb8, 0xb9, 0xba, 0xbb]) {
+      const { bytes } = tcpFrame({ medium, family, tos, seq: tos, payload: noise(100, tos) })
+      const before = bytes.slice()
+      bench.send(bytes)
+      expect(bytes).toEqual(before)
+    }
+    bench.send(plainFrame(medium, 200, 1))
+    bench.host.run()
+    const want = [0xb8, 0xbb, 0xbb, 0xbb].map(
+      (tos, i) => tcpFrame({ medium, family, tos, seq: 0xb8 + i, payload: noise(100, 0xb8 + i) }).bytes,
+    )
+    expectFrames(bench.sent.frames.slice(0, 4), want)
+    expect(bench.link.counters!()).toMatchObject({ sendFrames: 5, sendMarked: 3 })
+  })
+
+  it('marks beyond a length of its queue', () => {
+    // 1 Mbit/s, packets of 125 bytes: those that find more than 500 waiting.
+    const bench = new Bench({ rate: 1e6, queue: 1250, markQueue: 500 }, { medium: 'ip', queueFrames: 100, queueBytes: 1 << 20 })
+    for (let i = 0; i < 12; i++) bench.send(tcpFrame({ medium: 'ip', tos: 2, payload: noise(85, i) }))
+    bench.host.run()
+    expect(bench.sent.frames.map((f) => f[1])).toEqual([2, 2, 2, 2, 2, 3, 3, 3, 3, 3])
+    expect(bench.link.counters!()).toMatchObject({ sendMarked: 5, sendQueueDropped: 2 })
+  })
+
   it('carries one frame at a time even when its queue is smaller', () => {
     const bench = new Bench({ rate: 1e6, queue: 10 })
     for (let i = 0; i < 3; i++) bench.send(plainFrame('ethernet', 1000, i))

@@ -47,6 +47,8 @@ export interface IpOptions {
   /** Flags and offset word of IPv4. Don't fragment when left out. */
   fragment?: number
   ttl?: number
+  /** DSCP and ECN. */
+  tos?: number
 }
 
 /** An IP packet in a link frame. The transport is whole, its checksum included. */
@@ -61,13 +63,14 @@ export function ipFrame(protocol: number, transport: ArrayLike<number>, o: IpOpt
     ipOptions = [],
     fragment = 0x4000,
     ttl = 64,
+    tos = 0,
   } = o
   const body = Array.from(transport)
   let ip: number[]
   if (family === 4) {
     const head = [
       0x40 | (5 + ipOptions.length / 4),
-      0,
+      tos,
       ...be16(20 + ipOptions.length + body.length),
       ...be16(id),
       ...be16(fragment),
@@ -78,7 +81,18 @@ export function ipFrame(protocol: number, transport: ArrayLike<number>, o: IpOpt
     ip[11] = sum & 255
   } else {
     const next = ipOptions.length > 0 ? 60 : protocol // destination options
-    ip = [0x60, 0, 0, 0, ...be16(body.length + ipOptions.length), next, ttl, ...v6(from), ...v6(to), ...ipOptions]
+    ip = [
+      0x60 | (tos >> 4),
+      (tos & 15) << 4,
+      0,
+      0,
+      ...be16(body.length + ipOptions.length),
+      next,
+      ttl,
+      ...v6(from),
+      ...v6(to),
+      ...ipOptions,
+    ]
   }
   const out =
     medium === 'ip'
@@ -116,7 +130,19 @@ export function tcpFrame(o: TcpOptions = {}): BuiltFrame {
   const { sport = 40000, dport = 7, seq = 1, ack = 1, flags = 0x10, window = 65535, options = [], payload = [], gso = 0 } = o
   const { family = 4, from = 1, to = 2 } = o
   const words = 5 + options.length / 4
-  const head = [...be16(sport), ...be16(dport), ...be32(seq), ...be32(ack), words << 4, flags, ...be16(window), 0, 0, 0, 0]
+  const head = [
+    ...be16(sport),
+    ...be16(dport),
+    ...be32(seq),
+    ...be32(ack),
+    (words << 4) | (flags >> 8),
+    flags & 0xff,
+    ...be16(window),
+    0,
+    0,
+    0,
+    0,
+  ]
   const tcp = head.concat(options, Array.from(payload))
   const pseudo = pseudoSum(family, 6, tcp.length, from, to)
   const isPartial = o.partial === true || gso > 0

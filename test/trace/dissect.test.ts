@@ -90,6 +90,12 @@ describe('dissect', () => {
     expect(line(tcpFrame({ flags: 0, options: [254, 4, 1, 1] }))).toContain(
       'Flags [none], seq 1, win 65535, options [option 254 length 4]',
     )
+    expect(line(tcpFrame({ flags: 0x1d0, options: [174, 11, 0, 0, 1, 1, 2, 3, 0, 0, 9, 1] }))).toContain('Flags [.EWe]')
+    expect(line(tcpFrame({ options: [174, 11, 0, 0, 1, 1, 2, 3, 0, 0, 9, 1] }))).toContain(
+      'options [accecn e1b 1 ceb 66051 e0b 9,nop]',
+    )
+    expect(line(tcpFrame({ options: [172, 5, 255, 255, 255, 1, 1, 1] }))).toContain('options [accecn e0b 16777215,nop,nop,nop]')
+    expect(line(tcpFrame({ options: [172, 2, 174, 4, 1, 1, 1, 1] }))).toContain('options [accecn,option 174 length 4,nop,nop]')
     expect(line(tcpFrame({ options: [2, 9, 0, 0] }))).toContain('options [malformed option 2]')
     expect(line(tcpFrame({ options: [1, 1, 1, 8] }))).toContain('options [nop,nop,nop,malformed option 8]')
   })

@@ -4,7 +4,7 @@
  * comparison puts them together.
  */
 import type { NetIf, NetIfSink } from '../../netif/netif.ts'
-import { HEADROOM } from '../../netif/netif.ts'
+import { CSUM_VALID, frameMeta, GSO_TCP4, HEADROOM } from '../../netif/netif.ts'
 import type { VirtualHost } from '../virtual-host.ts'
 
 /** A packet that the stack has sent, as it was. */
@@ -13,6 +13,8 @@ export interface Sent {
   /** Virtual microseconds since the host began. */
   atUs: number
 }
+
+const IP_HEADER = 20
 
 export class ScriptLink implements NetIf {
   readonly name = 'tun0'
@@ -23,7 +25,7 @@ export class ScriptLink implements NetIf {
   /** What was sent and nobody has looked at yet. */
   readonly sent: Sent[] = []
   private sink: NetIfSink | null = null
-  private readonly waiting: Uint8Array[] = []
+  private readonly waiting: { packet: Uint8Array; meta: number }[] = []
 
   constructor(
     private readonly host: VirtualHost,
@@ -34,18 +36,19 @@ export class ScriptLink implements NetIf {
     this.sink = sink
   }
 
-  /** Hands a packet to the stack in its next turn. */
-  inject(packet: Uint8Array): void {
-    this.waiting.push(packet)
+  /** Hands a packet to the stack in its next turn; `mss`: as a super-segment if its payload is longer. */
+  inject(packet: Uint8Array, mss = 0): void {
+    const isLong = mss > 0 && packet.length - IP_HEADER - ((packet[IP_HEADER + 12] >> 4) << 2) > mss
+    this.waiting.push({ packet, meta: isLong ? frameMeta(CSUM_VALID, GSO_TCP4, mss) : 0 })
     this.sink!.readable()
   }
 
   receive(budget: number): boolean {
     for (let n = 0; n < budget && this.waiting.length > 0; n++) {
-      const packet = this.waiting.shift()!
+      const { packet, meta } = this.waiting.shift()!
       const lent = new Uint8Array(packet.length + HEADROOM)
       lent.set(packet, HEADROOM)
-      this.sink!.input(lent, HEADROOM, lent.length, 0)
+      this.sink!.input(lent, HEADROOM, lent.length, meta)
     }
     return this.waiting.length > 0
   }

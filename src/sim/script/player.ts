@@ -55,6 +55,8 @@ export class Player {
   private readonly endpoints: Endpoint[] = []
   private readonly packets: LivePacket[] = []
   private pending: Pending | null = null
+  /** What relative times of the event count from. */
+  private baseUs = 0
   private nextPort = 50_000
   private readonly variables = new Map<string, CodeValue>()
   private readonly files: Files
@@ -142,6 +144,7 @@ export class Player {
       // Consecutive injected packets are counted from each other, not from when the machine got to them.
       const due = dueAt(event.time, this.nowUs)
       watch?.(`${due.kind === 'any' ? '*' : seconds(due.us)} ${event.text}`)
+      this.baseUs = this.nowUs
       try {
         this.event(event, due)
       } catch (stop) {
@@ -165,7 +168,7 @@ export class Player {
         this.inject(event)
         break
       case 'syscall':
-        this.call(event, due)
+        this.call(event)
         break
       case 'command':
         this.surroundings().apply(event.command.effects)
@@ -235,7 +238,7 @@ export class Player {
       }
     }
     this.learnPorts(e)
-    this.link.inject(injected(event.packet, e, this.settings))
+    this.link.inject(injected(event.packet, e, this.settings), isTcp ? this.settings.mss : 0)
   }
 
   /** The SYN of a connection may have left without the script having shown it. */
@@ -336,7 +339,7 @@ export class Player {
 
   // ------------------------------------------------------------------ calls
 
-  private call(event: SyscallEvent, due: Due): void {
+  private call(event: SyscallEvent): void {
     if (this.pending !== null) this.awaitPending()
     const { call } = event
     const make = CALLS[call.name] ?? POLL_CALLS[call.name] ?? MESSAGE_CALLS[call.name] ?? OPTION_CALLS[call.name]
@@ -345,7 +348,7 @@ export class Player {
     const begunUs = this.nowUs
     const answer = attempt.first()
     // What the call made the stack do happens before it is looked at again.
-    const end = endOf(call, due)
+    const end = endOf(event, this.baseUs)
     const pending: Pending = { event, attempt, due: end, answer, begunUs, returnedUs: begunUs }
     if (answer === null && (attempt.nonBlocking || attempt.timeoutUs === 0)) pending.answer = attempt.wouldBlock ?? 'EAGAIN'
     if (pending.answer !== null) {
@@ -430,9 +433,10 @@ export class Player {
 /** Two names of one number. */
 const SAME_ERRORS: { readonly [name: string]: string } = { EWOULDBLOCK: 'EAGAIN' }
 
-/** When a call that blocks should return. */
-function endOf(call: Syscall, due: Due): Due | null {
-  if (call.endUs === null) return null
-  const us = due.kind === 'absolute' || due.kind === 'absolute-range' ? call.endUs : due.us + call.endUs
+/** When a call that blocks should return. Both its times count from the same event. */
+function endOf(event: SyscallEvent, baseUs: number): Due | null {
+  const { endUs } = event.call
+  if (endUs === null) return null
+  const us = event.time.kind === 'relative' || event.time.kind === 'relative-range' ? baseUs + endUs : endUs
   return { kind: 'absolute', us, endUs: us }
 }

@@ -5,7 +5,15 @@
  * EAGAIN is the caller's to decide. Errors of a connection are kept until a call or SO_ERROR fetches them, once, as kernels do.
  */
 import { NetError } from '../../base/errors.ts'
-import type { ConnectionHandler, ListenOptions, RawConnection, RawListener, RawTcp, SocketOptions } from '../../tcp/api.ts'
+import type {
+  ConnectionHandler,
+  ListenerOptions,
+  ListenOptions,
+  RawConnection,
+  RawListener,
+  RawTcp,
+  SocketOptions,
+} from '../../tcp/api.ts'
 import { isSocketOption } from '../../tcp/socket-options.ts'
 import type { SocketManners } from './profiles.ts'
 import { skip } from './stop.ts'
@@ -95,12 +103,13 @@ export class PosixSocket implements ConnectionHandler {
   // ---------------------------------------------------------------- options
 
   /** Sets options of the stack, now and for what is opened later. What the stack does not know skips the script. */
-  apply(options: SocketOptions): Answer {
-    for (const name of Object.keys(options)) if (!isSocketOption(name)) skip(`the stack has no socket option ${name}`)
+  apply(options: ListenerOptions): Answer {
+    const { deferAcceptMs, ...own } = options
+    for (const name of Object.keys(own)) if (!isSocketOption(name)) skip(`the stack has no socket option ${name}`)
     const before = { ...this.options }
     try {
       Object.assign(this.options, options)
-      this.connection?.set(options)
+      this.connection?.set(own)
       this.listener?.set(options)
       return 0
     } catch (error) {
@@ -110,16 +119,21 @@ export class PosixSocket implements ConnectionHandler {
     }
   }
 
-  option<K extends keyof SocketOptions>(name: K): SocketOptions[K] | undefined {
+  option<K extends keyof ListenerOptions>(name: K): ListenerOptions[K] | undefined {
     return this.options[name]
   }
 
   /** What an accepted socket has from its listener. */
   inherit(listener: PosixSocket): void {
     for (const [name, value] of listener.remembered) this.remembered.set(name, value)
-    const { port: _, backlog: __, ...options } = listener.options
-    Object.assign(this.options, options)
+    Object.assign(this.options, listener.ofConnections())
     this.linger = listener.linger
+  }
+
+  /** Options that are not a listener's own. */
+  private ofConnections(): SocketOptions {
+    const { port, backlog, deferAcceptMs, fastOpenKeys, ...options } = this.options
+    return options
   }
 
   takeError(): string | null {
@@ -176,7 +190,7 @@ export class PosixSocket implements ConnectionHandler {
     return this.guarded(() => {
       this.connection = tcp.open(
         {
-          ...this.options,
+          ...this.ofConnections(),
           ...options,
           remoteAddress,
           remotePort: connectPort,

@@ -74,7 +74,9 @@ const FREEBSD: Profile = {
     tcp: {
       initialWindowSegments: 10,
       delayedAckMs: 40,
+      delayedAckMaxMs: 40,
       quickAcks: 0,
+      synOptions: 'mss | nop wscale | sackOK TS | nop nop TS | sackOK | FO | eol*',
       rtoInitialMs: 1000,
       rtoMinMs: 230,
       rtoMaxMs: 64_000,

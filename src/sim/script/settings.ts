@@ -16,6 +16,8 @@ export interface Settings {
   /** One packet of the script is one packet of the stack, never several. */
   strictSegments: boolean
   mtu: number
+  /** Injected packets that are longer are super-segments of so many bytes each; 0: every packet is one segment. */
+  mss: number
   bindPort: number
   connectPort: number
   /** IPv4 words. */
@@ -40,7 +42,7 @@ const address =
   }
 
 const count =
-  (name: 'toleranceUs' | 'tolerancePercent' | 'tsTickUs' | 'mtu' | 'bindPort' | 'connectPort', max: number): Read =>
+  (name: 'toleranceUs' | 'tolerancePercent' | 'tsTickUs' | 'mtu' | 'mss' | 'bindPort' | 'connectPort', max: number): Read =>
   (s, value) => {
     const n = Number(value)
     if (value === '' || !(n >= 0 && n <= max)) skip(`option value ${value} is not between 0 and ${max}`)
@@ -64,6 +66,7 @@ const OPTIONS: { readonly [name: string]: Read } = {
     s.strictSegments = true
   },
   mtu: count('mtu', 65535),
+  mss: count('mss', 65535),
   bind_port: count('bindPort', 65535),
   connect_port: count('connectPort', 65535),
   local_ip: address('localAddress'),
@@ -99,6 +102,7 @@ export function readSettings(options: readonly ScriptOption[], profile: Profile)
     tsEcrScaled: false,
     strictSegments: false,
     mtu: 1500,
+    mss: 0,
     bindPort: 8080,
     connectPort: 8080,
     localAddress: WORD('192.168.0.2'),

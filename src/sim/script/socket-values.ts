@@ -5,7 +5,7 @@
  * in no table skips the script.
  */
 import { NetError } from '../../base/errors.ts'
-import type { SocketOptions } from '../../tcp/api.ts'
+import type { ListenerOptions, SocketOptions } from '../../tcp/api.ts'
 import type { Expression } from './ast.ts'
 import { type Attempt, type Call, type Files, socketOf } from './calls.ts'
 import type { Answer, PosixSocket } from './posix-socket.ts'
@@ -29,9 +29,15 @@ function flag(name: 'noDelay' | 'cork' | 'quickAck' | 'keepAlive' | 'fastOpenNoC
 }
 
 /** A number of the stack, `unit` times as large as the script's. */
-function number(name: keyof SocketOptions, unit: number, min: number, max: number, otherwise: (s: PosixSocket) => number): Entry {
+function number(
+  name: keyof ListenerOptions,
+  unit: number,
+  min: number,
+  max: number,
+  otherwise: (s: PosixSocket) => number,
+): Entry {
   return {
-    set: (s, v) => (typeof v !== 'number' || v < min || v > max ? 'EINVAL' : s.apply({ [name]: v * unit } as SocketOptions)),
+    set: (s, v) => (typeof v !== 'number' || v < min || v > max ? 'EINVAL' : s.apply({ [name]: v * unit } as ListenerOptions)),
     get: (s) => {
       const own = s.option(name)
       return typeof own === 'number' ? own / unit : otherwise(s)
@@ -139,6 +145,7 @@ const TCP: { readonly [name: string]: Entry } = {
   },
   TCP_FASTOPEN_NO_COOKIE: flag('fastOpenNoCookie'),
   TCP_CONGESTION: congestion,
+  TCP_DEFER_ACCEPT: number('deferAcceptMs', 1000, 0, 0x7fffff, () => 0),
   TCP_INQ: remembered('TCP_INQ'),
   TCP_CM_INQ: remembered('TCP_INQ'),
   TCP_THIN_LINEAR_TIMEOUTS: remembered('TCP_THIN_LINEAR_TIMEOUTS'),
@@ -155,6 +162,7 @@ const IP: { readonly [name: string]: Entry } = {
   IP_RECVERR: remembered('IP_RECVERR'),
   IP_MTU_DISCOVER: remembered('IP_MTU_DISCOVER', 1),
   IP_MTU: { get: (s) => s.connection?.info().pathMtu ?? 0 },
+  IP_BIND_ADDRESS_NO_PORT: remembered('IP_BIND_ADDRESS_NO_PORT'),
   IP_FREEBIND: remembered('IP_FREEBIND'),
   IP_TRANSPARENT: remembered('IP_TRANSPARENT'),
 }

@@ -90,6 +90,13 @@ export interface TcpConfig {
   /** Receive window: starts here, grows with what the application reads (DRS). Linux tcp_rmem. */
   receiveBufferInitialBytes: number
   receiveBufferMaxBytes: number
+  /** The receive buffer is made a multiple of the MSS once that is known. FreeBSD tcp_mss(). */
+  receiveBufferWholeSegments: boolean
+  /**
+   * When the right edge of the window moves (RFC 9293 section 3.8.6.2.2). `large`: by a segment or half the buffer at least, as the RFC has it.
+   * `any`: with every segment that is sent, unless little is left; that is what BSD and Linux do.
+   */
+  windowSteps: 'large' | 'any'
   /** Initial window in segments. RFC 6928. */
   initialWindowSegments: number
   /** Delayed ACK. RFC 9293 MUST-40: < 500 ms. Linux TCP_DELACK_MIN. */
@@ -266,6 +273,8 @@ export function defaults(): Config {
       sendBufferMaxBytes: 4 << 20,
       receiveBufferInitialBytes: 128 << 10,
       receiveBufferMaxBytes: 6 << 20,
+      receiveBufferWholeSegments: false,
+      windowSteps: 'large',
       initialWindowSegments: 10,
       delayedAckMs: 40,
       delayedAckMaxMs: 200,

@@ -28,7 +28,7 @@ import { Receiver } from './receiver.ts'
 import { Rto } from './rto.ts'
 import type { Segment } from './segment.ts'
 import { Sender } from './sender.ts'
-import { applySizes, scaleFor } from './sizes.ts'
+import { applySizes, roundReceiveBuffer, scaleFor } from './sizes.ts'
 import { applyOptions, checkOptions } from './socket-options.ts'
 import { speakConnection } from './speaking.ts'
 import { STATE_NAMES, State } from './state.ts'
@@ -121,6 +121,7 @@ export class Connection implements RawConnection, Flow, Tellable {
       config.receiveBufferMaxBytes,
       config.maxOutOfOrderRanges,
     )
+    this.rcv.anyStep = config.windowSteps === 'any'
     this.deadlines = new Deadlines(this, config)
     this.snd.noDelay = config.noDelay
     this.snd.minshall = config.nagle === 'minshall'
@@ -162,6 +163,7 @@ export class Connection implements RawConnection, Flow, Tellable {
   established(): void {
     this.prepare()
     applySizes(this)
+    if (this.tcp.config.receiveBufferWholeSegments) roundReceiveBuffer(this)
     this.snd.begin(this.tcp.clock.nowMs)
     this.everConnected = true
     this.setState(State.ESTABLISHED)
@@ -207,6 +209,7 @@ export class Connection implements RawConnection, Flow, Tellable {
     this.deadlines.retries = 0
     this.rto.backoff = 0
     applySizes(this)
+    if (this.tcp.config.receiveBufferWholeSegments) roundReceiveBuffer(this)
     this.snd.begin(this.tcp.clock.nowMs)
     if (retries > 1) this.snd.window.cwnd = this.snd.mss // RFC 5681 section 3.1, after more than one loss as RFC 6928 has it
     this.everConnected = true
@@ -239,6 +242,7 @@ export class Connection implements RawConnection, Flow, Tellable {
   receiveFin(): void {
     const { rcv } = this
     rcv.nxt = (rcv.nxt + 1) | 0
+    rcv.edge = (rcv.edge + 1) | 0 // a number, but no room
     rcv.finSeen = false
     rcv.ackNow = true
     this.tcp.markDirty(this)

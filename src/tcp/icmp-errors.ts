@@ -7,7 +7,7 @@
  */
 import { ErrorKind, type ErrorReport } from '../ip/ip.ts'
 import type { Connection } from './connection.ts'
-import { gt, lt } from './seq.ts'
+import { geq, lt } from './seq.ts'
 import { State } from './state.ts'
 import { C } from './tcp-counters.ts'
 
@@ -15,7 +15,7 @@ import { C } from './tcp-counters.ts'
 export function receiveIcmpError(c: Connection, report: ErrorReport, seq: number): void {
   const { snd, tcp } = c
   const n = tcp.counters.values
-  if (!report.local && (lt(seq, snd.una) || gt(seq, snd.nxt))) {
+  if (!report.local && (lt(seq, snd.una) || geq(seq, snd.nxt))) {
     n[C.dropIcmpOutOfWindow]++ // not about anything in flight: forged, or very late
     return
   }

@@ -39,6 +39,8 @@ export class Receiver {
   mss = 536
   /** The buffer the window is made from. */
   limit: number
+  /** The edge may move by any step while there is room for a segment or a quarter of the buffer. */
+  anyStep = false
   /** TCP_WINDOW_CLAMP: most that is advertised. */
   clamp = 0x3fffffff
   readonly ring: ByteRing
@@ -162,6 +164,7 @@ export class Receiver {
     const most = field < this.clamp ? field : this.clamp
     if (((reach - this.nxt) | 0) > most) reach = (this.nxt + most) | 0
     const step = (reach - this.edge) | 0
+    if (this.anyStep && (free >= this.mss || free >= this.limit >> 2)) return step > 0 ? reach : this.edge
     return step >= Math.min(this.limit >> 1, this.mss) ? reach : this.edge
   }
 

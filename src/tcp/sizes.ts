@@ -20,6 +20,13 @@ export function applySizes(c: Connection): void {
   c.rcv.mss = Math.min(c.rcv.mss, Math.max(88, c.announcedMss - options))
 }
 
+/** A receive buffer of whole segments, options not counted. */
+export function roundReceiveBuffer(c: Connection): void {
+  const { rcv } = c
+  const mss = Math.min(c.snd.peerMss, c.route.mtu - (c.remoteAddress.isV4 ? 20 : 40) - TCP_HEADER)
+  if (rcv.limit > mss) rcv.limit = Math.ceil(rcv.limit / mss) * mss
+}
+
 /** The window that a SYN-ACK offers: never scaled (RFC 7323 section 2.2). */
 export function firstWindow(config: TcpConfig, o: SocketOptions): number {
   return Math.min(o.receiveBufferBytes ?? config.receiveBufferInitialBytes, o.windowClampBytes ?? 0xffff, 0xffff)

@@ -51,6 +51,7 @@ const LINUX: Profile = {
     tcp: {
       initialWindowSegments: 10,
       delayedAckMs: 40,
+      windowSteps: 'any',
       rtoInitialMs: 1000,
       rtoMinMs: 200,
       rtoMaxMs: 120_000,
@@ -75,6 +76,8 @@ const FREEBSD: Profile = {
       initialWindowSegments: 10,
       delayedAckMs: 40,
       delayedAckMaxMs: 40,
+      windowSteps: 'any',
+      receiveBufferWholeSegments: true,
       quickAcks: 0,
       synOptions: 'mss | nop wscale | sackOK TS | nop nop TS | sackOK | FO | eol*',
       rtoInitialMs: 1000,

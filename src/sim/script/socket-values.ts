@@ -65,7 +65,8 @@ function buffer(option: 'sendBufferBytes' | 'receiveBufferBytes'): Entry {
       const least = option === 'sendBufferBytes' ? manners.minSendBuffer : manners.minReceiveBuffer
       const bytes = Math.max(v * manners.bufferFactor, least)
       s.remembered.set(option, bytes)
-      return s.apply({ [option]: bytes })
+      // What Linux adds is for its own bookkeeping: the window is made of what was asked for.
+      return s.apply({ [option]: option === 'receiveBufferBytes' ? Math.max(v, least / manners.bufferFactor) : bytes })
     },
     get: (s) => {
       const info = s.connection?.info()

@@ -29,8 +29,24 @@ const STATE_NUMBERS: { readonly [state: string]: number } = {
   CLOSING: 11,
 }
 
+/** nplab's names of them. */
+const FREEBSD_STATES: { readonly [name: string]: number } = {
+  TCPI_CLOSED: 7,
+  TCPI_LISTEN: 10,
+  TCPI_SYN_SENT: 2,
+  TCPI_SYN_RECEIVED: 3,
+  TCPI_ESTABLISHED: 1,
+  TCPI_CLOSE_WAIT: 8,
+  TCPI_FIN_WAIT_1: 4,
+  TCPI_CLOSING: 11,
+  TCPI_LAST_ACK: 9,
+  TCPI_FIN_WAIT_2: 5,
+  TCPI_TIME_WAIT: 6,
+}
+
 const CONSTANTS: { readonly [name: string]: number } = {
   ...STATES,
+  ...FREEBSD_STATES,
   TCP_CA_Open: 0,
   TCP_CA_Disorder: 1,
   TCP_CA_CWR: 2,

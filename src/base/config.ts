@@ -168,6 +168,17 @@ export interface TcpConfig {
    * dropped then.
    */
   synCookies: string
+  /**
+   * TCP Fast Open (RFC 7413), the bits of Linux tcp_fastopen: 1 client, 2 server, 4 client without cookie, 0x200 server without cookie, 0x400 all
+   * listeners. Linux has 1; 3 here, for only who asks for it by an option gets it.
+   */
+  fastOpen: number
+  /** Keys of its cookies, 32 hexadecimal digits each (Linux tcp_fastopen_key): the first makes them, all are accepted. None: by chance. */
+  fastOpenKeys: string[]
+  /** Servers that a client remembers. */
+  fastOpenCacheEntries: number
+  /** After two SYNs in a row that got lost with their data or cookie: none for this long; doubles. Linux, until 4.12. */
+  fastOpenPauseMs: number
   /** A handshake that ends while the accept queue is full is reset, not left to try again. Linux tcp_abort_on_overflow. */
   abortOnOverflow: boolean
   /** Connections not yet accepted per listener. Node's default backlog. */
@@ -306,6 +317,10 @@ export function defaults(): Config {
       synBacklog: 1024,
       synCookies: 'auto',
       abortOnOverflow: false,
+      fastOpen: 3,
+      fastOpenKeys: [],
+      fastOpenCacheEntries: 1024,
+      fastOpenPauseMs: 60_000,
       backlog: 511,
       challengeAcksPerSecond: 1000,
       invalidAckIntervalMs: 500,

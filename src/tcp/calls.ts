@@ -23,7 +23,7 @@ export function writeUrgentTo(c: Connection, buf: Uint8Array, off: number, len: 
   const { snd } = c
   const n = writeTo(c, buf, off, len)
   if (n > 0 && n === len) {
-    snd.up = (snd.una + snd.ring.length + (c.state < State.ESTABLISHED ? 1 : 0)) | 0
+    snd.up = (snd.una + snd.ring.length + (c.everConnected ? 0 : 1)) | 0
     snd.urgent = true
   }
   return n

@@ -20,6 +20,8 @@ import { abortConnection, closeConnection } from './closing.ts'
 import type { CongestionControl } from './congestion.ts'
 import { Deadlines, Rtx } from './deadlines.ts'
 import { type Ecn, requestEcn } from './ecn.ts'
+import type { FastOpen } from './fast-open.ts'
+import { endFastOpen } from './fast-open-passive.ts'
 import type { Flow } from './flows.ts'
 import { receiveInSynSent, receiveSynchronized } from './incoming.ts'
 import { describeConnection } from './info.ts'
@@ -63,6 +65,8 @@ export class Connection implements RawConnection, Flow, Tellable {
   routeGeneration = 0
   tsRecent = 0
   tsRecentMs = 0
+  /** What the SYN carried besides (RFC 7413). */
+  fastOpen: FastOpen | null = null
   tos = 0
   ttl: number
   /** What OPEN asks for; null unless ECN is asked for or agreed on. */
@@ -159,14 +163,14 @@ export class Connection implements RawConnection, Flow, Tellable {
     this.tcp.markDirty(this)
   }
 
-  /** Passive OPEN: the three-way handshake is over; SND and RCV variables and options are set by the listener. */
-  established(): void {
+  /** Passive OPEN: the handshake is over, or goes on by Fast Open; SND and RCV variables and options are set by the listener. */
+  established(state: number = State.ESTABLISHED): void {
     this.prepare()
     applySizes(this)
     if (this.tcp.config.receiveBufferWholeSegments) roundReceiveBuffer(this)
     this.snd.begin(this.tcp.clock.nowMs)
     this.everConnected = true
-    this.setState(State.ESTABLISHED)
+    this.setState(state)
     this.deadlines.armKeepAlive()
   }
 
@@ -184,7 +188,7 @@ export class Connection implements RawConnection, Flow, Tellable {
     this.routeGeneration = this.tcp.ip.generation
     // Without a way the old one stays: retransmissions and their time-out decide (RFC 9293 MUST-56).
     if (problem !== null) this.softError = problem
-    else if (this.state >= State.ESTABLISHED) applySizes(this)
+    else if (this.everConnected) applySizes(this)
   }
 
   /** R1 (RFC 9293 section 3.8.3): the way may have died; it is looked up again with the next segment. */
@@ -199,26 +203,6 @@ export class Connection implements RawConnection, Flow, Tellable {
     this.segmentsIn += seg.count
     if (this.state === State.SYN_SENT) receiveInSynSent(this, seg)
     else if (this.state !== State.CLOSED) receiveSynchronized(this, seg)
-  }
-
-  completeOpen(): void {
-    this.synDue = false
-    const { retries } = this.deadlines
-    if (retries > 0) this.rto.handshakeTimedOut()
-    this.deadlines.stopRetransmit()
-    this.deadlines.retries = 0
-    this.rto.backoff = 0
-    applySizes(this)
-    if (this.tcp.config.receiveBufferWholeSegments) roundReceiveBuffer(this)
-    this.snd.begin(this.tcp.clock.nowMs)
-    if (retries > 1) this.snd.window.cwnd = this.snd.mss // RFC 5681 section 3.1, after more than one loss as RFC 6928 has it
-    this.everConnected = true
-    this.setState(State.ESTABLISHED)
-    this.deadlines.armKeepAlive()
-    this.tcp.counters.values[C.tcpConnectionsOpened]++
-    this.notify(News.CONNECT)
-    if (this.snd.room > 0) this.notify(News.WRITABLE)
-    this.tcp.markDirty(this)
   }
 
   /** Our FIN is acknowledged. False when the connection is gone. */
@@ -264,7 +248,9 @@ export class Connection implements RawConnection, Flow, Tellable {
   /** A valid RST. */
   reset(): void {
     this.tcp.counters.values[C.tcpEstabResets]++
-    if (this.state === State.SYN_RECEIVED) this.finish('ECONNREFUSED')
+    const refused = this.state === State.SYN_RECEIVED && this.fastOpen?.handshaking !== true
+    if (this.fastOpen !== null) endFastOpen(this, this.fastOpen, true)
+    if (refused) this.finish('ECONNREFUSED')
     else if (this.state === State.CLOSING || this.state === State.LAST_ACK) this.finish(null)
     else this.finish('ECONNRESET')
   }
@@ -345,12 +331,18 @@ export class Connection implements RawConnection, Flow, Tellable {
     this.rcv.ackNow = false
     this.rcv.delayed = false
     this.deadlines.stop()
+    if (this.fastOpen !== null) endFastOpen(this, this.fastOpen, false)
     this.snd.release(this.tcp.clock.nowMs)
     // What arrived before the end is still to be read; after an error until onClose, then until the application lets go.
     if (this.orphan) this.rcv.release()
     else if (code === null) this.rcv.ring.disown()
     this.tcp.removeFlow(this)
     this.notify(News.CLOSE)
+  }
+
+  /** Our SYN is not acknowledged yet. */
+  get isOpening(): boolean {
+    return this.state < State.ESTABLISHED || this.fastOpen?.handshaking === true
   }
 
   get isClosed(): boolean {

@@ -7,6 +7,7 @@ import type { TcpConfig } from '../base/config.ts'
 import { Timed } from '../base/timers.ts'
 import { ackDelayed } from './ack-policy.ts'
 import type { Connection } from './connection.ts'
+import { fastOpenTimedOut } from './fast-open.ts'
 import { State } from './state.ts'
 import { C } from './tcp-counters.ts'
 
@@ -150,7 +151,8 @@ export class Deadlines extends Timed {
     if (this.retries === 0) this.firstRetryMs = this.rtx === Rtx.RETRANSMIT ? (now - this.c.rto.ms) | 0 : now
     this.retries++
     if (this.gaveUp(now)) return
-    if (this.c.state < State.ESTABLISHED) {
+    if (this.c.fastOpen !== null && this.rtx === Rtx.RETRANSMIT) fastOpenTimedOut(this.c, this.c.fastOpen)
+    if (this.c.isOpening) {
       this.c.synDue = true
     } else if (this.rtx === Rtx.PERSIST) {
       // A small window is used after all (RFC 9293 3.8.6.2.1, the override time-out), and cork has its end; a closed one is probed (3.8.6.1).
@@ -172,7 +174,7 @@ export class Deadlines extends Timed {
   /** R2 (RFC 9293 section 3.8.3): the connection is given up when true. */
   private gaveUp(now: number): boolean {
     const { config } = this.c.tcp
-    const most = this.c.state < State.ESTABLISHED ? this.synRetries : this.c.orphan ? config.orphanRetries : config.retries
+    const most = this.c.isOpening ? this.synRetries : this.c.orphan ? config.orphanRetries : config.retries
     if (this.userTimeoutMs > 0) {
       // The user timeout takes the place of R2 (RFC 5482 section 3).
       if (((now - this.firstRetryMs) | 0) < this.userTimeoutMs) return false

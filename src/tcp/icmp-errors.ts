@@ -15,7 +15,8 @@ import { C } from './tcp-counters.ts'
 export function receiveIcmpError(c: Connection, report: ErrorReport, seq: number): void {
   const { snd, tcp } = c
   const n = tcp.counters.values
-  if (!report.local && (lt(seq, snd.una) || geq(seq, snd.nxt))) {
+  const first = c.fastOpen?.handshaking ? snd.iss : snd.una
+  if (!report.local && (lt(seq, first) || geq(seq, snd.nxt))) {
     n[C.dropIcmpOutOfWindow]++ // not about anything in flight: forged, or very late
     return
   }
@@ -34,7 +35,8 @@ function tooBig(c: Connection, report: ErrorReport): void {
   const old = c.snd.mss
   if (c.tcp.ip.pathMtu === null || !c.tcp.ip.pathMtu.learn(report)) return
   c.refreshRoute()
-  if (c.state < State.ESTABLISHED) {
+  if (!c.everConnected) {
+    if (c.fastOpen !== null) c.fastOpen.plain = true // at once, and small
     c.synDue = true
     c.tcp.markDirty(c)
   } else if (c.snd.mss < old && c.snd.flight.count > 0) {

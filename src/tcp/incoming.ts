@@ -4,8 +4,10 @@
  * the resets of SYN-SENT and SYN-RECEIVED leave at once, as if there were no connection, and the one to data that nobody will read.
  */
 import { dataArrived } from './ack-policy.ts'
+import { completeOpen } from './completing.ts'
 import type { Connection } from './connection.ts'
 import { Rtx } from './deadlines.ts'
+import { completeFastOpen, repeatSynAck } from './fast-open-passive.ts'
 import { Accepted } from './receiver.ts'
 import type { Segment } from './segment.ts'
 import { geq, gt, later, leq, lt } from './seq.ts'
@@ -55,7 +57,7 @@ export function receiveInSynSent(c: Connection, seg: Segment): void {
     return
   }
   if (c.deadlines.retries === 0) c.rto.sample((tcp.clock.nowUs - c.synSentUs) | 0)
-  c.completeOpen()
+  completeOpen(c, seg)
   rcv.ackNow = true
   // Data or FIN that came with the SYN (RFC 9293 3.10.7.3: "continue processing at the sixth step").
   if (seg.len > 0 || (seg.flags & FIN) !== 0) {
@@ -98,6 +100,7 @@ export function receiveSynchronized(c: Connection, seg: Segment): void {
       return
     }
   }
+  if (c.fastOpen !== null && repeatSynAck(c, c.fastOpen, seg)) return
   // RFC 5961 section 4.2: a SYN is answered with a challenge, irrespective of its sequence number.
   if ((seg.flags & SYN) !== 0) {
     if (seg.seq === ((rcv.nxt - 1) | 0)) n[C.tcpDuplicateSegments]++
@@ -188,13 +191,15 @@ function receiveAck(c: Connection, seg: Segment): boolean {
   const { snd, tcp } = c
   const n = tcp.counters.values
   const ack = seg.ack
-  if (c.state === State.SYN_RECEIVED) {
+  if (c.fastOpen?.handshaking) {
+    if (!completeFastOpen(c, c.fastOpen, seg)) return false
+  } else if (c.state === State.SYN_RECEIVED) {
     if (leq(ack, snd.una) || gt(ack, snd.nxt)) {
       tcp.resetFor(seg)
       return false
     }
     if (c.deadlines.retries === 0) c.rto.sample((tcp.clock.nowUs - c.synSentUs) | 0)
-    c.completeOpen()
+    completeOpen(c, seg)
   }
   if (gt(ack, snd.nxt) || lt(ack, (snd.una - snd.maxWnd) | 0)) {
     // RFC 5961 section 5.2.

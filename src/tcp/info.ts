@@ -73,7 +73,7 @@ export function describeConnection(c: Connection): ConnectionInfo {
     atoMs: rcv.ato === 0 ? 0 : ackDelay(c),
     receiveRttUs: rcv.sizing === null ? 0 : rcv.sizing.rttUs,
     ecn: ecnName(c),
-    fastOpen: 'none',
+    fastOpen: c.fastOpen === null ? 'none' : c.fastOpen.state,
     retries: c.deadlines.rtx === Rtx.PERSIST ? 0 : c.deadlines.retries,
     probes: c.deadlines.probes,
     signed: 'none',

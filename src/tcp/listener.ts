@@ -9,6 +9,7 @@ import type { Address } from '../base/address.ts'
 import type { Tellable } from '../base/tell.ts'
 import type { ListenerHandler, ListenerOptions, RawConnection, RawListener } from './api.ts'
 import type { Connection } from './connection.ts'
+import { FastOpened, type FastOpenQueue, fastOpenQueue, tryFastOpen } from './fast-open-passive.ts'
 import type { Segment } from './segment.ts'
 import { checkListenerOptions } from './socket-options.ts'
 import { receiveCookie, sendCookie } from './syn-cookies.ts'
@@ -30,6 +31,8 @@ export class Listener implements RawListener, Tellable {
   /** Expiries of the SYN-ACK's timer for which an ACK without data completes nothing (TCP_DEFER_ACCEPT); 0: it does at once. */
   deferredTimeouts = 0
   synAckRetries: number
+  /** Null: TCP Fast Open is off. */
+  fastOpen: FastOpenQueue | null = null
   private readonly queue: Connection[] = []
   readonly pending = new Set<SynReceived>()
   private cookieMs = 0
@@ -59,11 +62,24 @@ export class Listener implements RawListener, Tellable {
     const { config } = this.tcp
     const { deferAcceptMs, synRetries } = this.options
     this.synAckRetries = synRetries ?? config.synAckRetries
+    this.adoptFastOpen()
     this.deferredTimeouts = timeoutsWithin(deferAcceptMs ?? 0, config.rtoInitialMs, config.rtoMaxMs)
   }
 
   get queued(): number {
     return this.queue.length
+  }
+
+  /** What is pending stays counted. */
+  private adoptFastOpen(): void {
+    const queue = fastOpenQueue(this)
+    const old = this.fastOpen
+    if (queue === null || old === null) this.fastOpen = queue
+    else {
+      old.most = queue.most
+      old.keys = queue.keys
+      old.noCookie = queue.noCookie
+    }
   }
 
   get isFull(): boolean {
@@ -112,9 +128,11 @@ export class Listener implements RawListener, Tellable {
       }
       return
     }
+    const opened = this.fastOpen === null ? FastOpened.COMMON : tryFastOpen(this, this.fastOpen, seg, isn)
+    if (opened === FastOpened.TAKEN) return
     const { packet } = seg
     const half = new SynReceived(this, tcp.paths.get(packet.destination, packet.source), seg, seg.seq, isn)
-    if (!half.begin()) {
+    if (!half.begin(opened === FastOpened.WITH_COOKIE ? this.fastOpen!.keys : null, seg.cookieExperimental)) {
       n[C.dropNoRoute]++
       return
     }

@@ -3,6 +3,7 @@ import { Address, ANY, address as parse } from '../base/address.ts'
 import { invalidArgument, NetError, stackClosed, wordsOf } from '../base/errors.ts'
 import { RouteKind } from '../ip/route.ts'
 import type { ConnectionHandler, ListenerHandler, ListenOptions, OpenOptions, RawConnection, RawListener } from './api.ts'
+import { beginFastOpen } from './fast-open.ts'
 import { Listener } from './listener.ts'
 import { applyOptions, checkListenerOptions, checkOptions } from './socket-options.ts'
 import type { Tcp } from './tcp.ts'
@@ -46,6 +47,7 @@ export function openConnection(tcp: Tcp, options: OpenOptions, handler: Connecti
   c.handler = handler
   c.snd.iss = tcp.secrets.isn(local, localPort, remote, options.remotePort, tcp.clock)
   applyOptions(c, options)
+  beginFastOpen(c, options)
   tcp.flowTable.add(c)
   tcp.opened(c, options.ref !== false)
   tcp.counters.values[C.tcpActiveOpens]++

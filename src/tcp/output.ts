@@ -15,6 +15,7 @@ import type { Frame } from '../netif/frame.ts'
 import { PAYLOAD_AT } from '../netif/frame.ts'
 import { CSUM_NONE, CSUM_PARTIAL, frameMeta, GSO_NONE, GSO_TCP4, GSO_TCP6 } from '../netif/netif.ts'
 import type { Connection } from './connection.ts'
+import { addToSyn } from './fast-open.ts'
 import type { SynOptions } from './syn-options.ts'
 import { C } from './tcp-counters.ts'
 import { ACK, ALIGNED_TIMESTAMPS, COOKIE_MAX, RST, SYN, TCP, TCP_HEADER, TIMESTAMPS_SPACE, URG } from './wire.ts'
@@ -142,6 +143,7 @@ export class Output {
     b.hasTimestamps = c.timestamps
     b.tsVal = c.tsNow()
     b.tsEcr = (flags & ACK) !== 0 ? c.tsRecent : 0
+    if (c.fastOpen !== null) addToSyn(c, c.fastOpen, b)
     return this.bare(c.route, c.localAddress, c.remoteAddress, c.ecn === null ? c.tos : c.tos & 0xfc, c.ttl)
   }
 

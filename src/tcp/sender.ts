@@ -128,9 +128,9 @@ export class Sender {
     return this.flight.una
   }
 
-  /** Sets una = nxt = the first byte after the SYN: the handshake is over. */
-  begin(nowMs: number): void {
-    this.flight.una = (this.iss + 1) | 0
+  /** Sets una = nxt = the first byte after the SYN and the `acked` bytes that came with it: the handshake is over. */
+  begin(nowMs: number, acked = 0): void {
+    this.flight.una = (this.iss + 1 + acked) | 0
     this.nxt = this.flight.una
     this.recovery.point = this.iss
     this.smallEnd = this.nxt

@@ -8,6 +8,7 @@ import { isCongestionChoice } from './algorithms.ts'
 import type { ListenerOptions, SocketOptions } from './api.ts'
 import type { Connection } from './connection.ts'
 import { isEcnMode } from './ecn.ts'
+import { checkKeys } from './fast-open-keys.ts'
 import { applySizes } from './sizes.ts'
 import { State } from './state.ts'
 import { News } from './telling.ts'
@@ -32,6 +33,8 @@ const CHECKS: { readonly [K in keyof Required<SocketOptions>]?: Check } = {
   keepAliveProbes: [1, 127],
   userTimeoutMs: [0, MAX_MS],
   synRetries: [1, 127],
+  fastOpen: (v) => typeof v === 'boolean' || (Number.isInteger(v) && (v as number) >= 0 && (v as number) <= 0xffff),
+  fastOpenNoCookie: 'boolean',
   tos: [0, 255],
   ttl: [1, 255],
   maxSegmentBytes: [88, 65535],
@@ -70,7 +73,8 @@ const LISTENER_OPTIONS = ['deferAcceptMs', 'fastOpenKeys']
 /** Throws ERR_INVALID_ARG_VALUE for what a listener cannot be told. */
 export function checkListenerOptions(options: ListenerOptions, others: readonly string[] = []): void {
   checkOptions(options, [...others, ...LISTENER_OPTIONS])
-  const { deferAcceptMs } = options
+  const { deferAcceptMs, fastOpenKeys } = options
+  if (fastOpenKeys !== undefined) checkKeys(fastOpenKeys)
   if (deferAcceptMs !== undefined && !(Number.isInteger(deferAcceptMs) && deferAcceptMs >= 0 && deferAcceptMs <= MAX_MS))
     throw invalidArgument(`option deferAcceptMs cannot be ${deferAcceptMs}`)
 }

@@ -1,6 +1,7 @@
 /** What a connection emits at the end of a turn, in order of urgency: SYN, retransmissions, new data, a probe, a pure ACK. */
 import type { Connection } from './connection.ts'
 import { Rtx } from './deadlines.ts'
+import { synLeft } from './fast-open.ts'
 import { Sent } from './sender.ts'
 import { State } from './state.ts'
 import { News } from './telling.ts'
@@ -15,14 +16,15 @@ export function speakConnection(c: Connection, quantum: number): number {
   const { snd, rcv, tcp } = c
   if (c.routeGeneration !== tcp.ip.generation) c.refreshRoute()
   if (c.synDue) {
-    const flags = c.state === State.SYN_RECEIVED ? SYN | ACK : SYN
+    const flags = c.state === State.SYN_SENT ? SYN : SYN | ACK
     if (!tcp.output.syn(c, flags)) return Spoken.BLOCKED
     c.synDue = false
+    if (c.fastOpen !== null) synLeft(c, c.fastOpen)
     c.segmentsOut++
     c.synSentUs = tcp.clock.nowUs
     if (c.deadlines.rtx === Rtx.OFF) c.deadlines.armRetransmit()
   }
-  if (c.state < State.ESTABLISHED) return Spoken.DONE
+  if (c.state < State.ESTABLISHED && !c.fastOpen?.handshaking) return Spoken.DONE
   let left = quantum
   for (;;) {
     const sent = snd.next(c, tcp.clock.nowUs, tcp.clock.nowMs)
@@ -35,7 +37,7 @@ export function speakConnection(c: Connection, quantum: number): number {
     c.probeDue = false
     c.segmentsOut++
   }
-  if (rcv.ackNow || rcv.updateDue) {
+  if (rcv.ackNow || (rcv.updateDue && !c.isOpening)) {
     if (!tcp.output.segment(c, snd.nxt, 0, ACK)) return Spoken.BLOCKED
     c.segmentsOut++
   }

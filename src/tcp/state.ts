@@ -30,11 +30,11 @@ export const STATE_NAMES = [
 ] as const
 
 /**
- * Legal next states. Every state may fall to CLOSED (ABORT, a reset, a time-out). SYN-RECEIVED comes from a simultaneous open, or,
- * with the handshake kept in a SynReceived record, never exists as a full connection.
+ * Legal next states. Every state may fall to CLOSED (ABORT, a reset, a time-out). SYN-RECEIVED comes from a simultaneous open,
+ * or at once by Fast Open (RFC 7413); a common passive open is in it as a SynReceived record, never as a full connection.
  */
 const NEXT: readonly (readonly number[])[] = [
-  /* CLOSED       */ [State.SYN_SENT, State.ESTABLISHED],
+  /* CLOSED       */ [State.SYN_SENT, State.SYN_RECEIVED, State.ESTABLISHED],
   /* LISTEN       */ [State.CLOSED],
   /* SYN-SENT     */ [State.SYN_RECEIVED, State.ESTABLISHED, State.CLOSED],
   /* SYN-RECEIVED */ [State.ESTABLISHED, State.FIN_WAIT_1, State.CLOSE_WAIT, State.CLOSED],

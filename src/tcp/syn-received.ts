@@ -6,6 +6,8 @@ import type { Address } from '../base/address.ts'
 import { Timed } from '../base/timers.ts'
 import type { Connection } from './connection.ts'
 import { acceptEcn, type EcnHandshake } from './ecn.ts'
+import type { FastOpen } from './fast-open.ts'
+import type { FastOpenKeys } from './fast-open-keys.ts'
 import type { Flow } from './flows.ts'
 import type { Listener } from './listener.ts'
 import type { Path } from './path.ts'
@@ -14,6 +16,7 @@ import type { Segment } from './segment.ts'
 import { gt, lt } from './seq.ts'
 import { firstWindow, mostWindow, scaleFor } from './sizes.ts'
 import { applyOptions } from './socket-options.ts'
+import { State } from './state.ts'
 import { C } from './tcp-counters.ts'
 import { ACK, MAX_WINDOW_SCALE, RST, SYN } from './wire.ts'
 
@@ -69,10 +72,16 @@ export class SynReceived extends Timed implements Flow {
     return this.path.remote
   }
 
-  /** Sends the SYN-ACK; false when there is no way back. */
-  begin(): boolean {
+  /** Sends the SYN-ACK, with the cookie in `keys` if there is one (RFC 7413); false when there is no way back. */
+  begin(keys: FastOpenKeys | null, experimental: boolean): boolean {
     const { tcp } = this.listener
     if (this.path.resolve(tcp.ip) !== null) return false
+    if (keys !== null) {
+      const b = tcp.output.bareSegment
+      b.cookieLength = keys.cookie.length
+      b.cookieExperimental = experimental
+      b.cookie.set(keys.cookie)
+    }
     this.sendSynAck()
     this.sentUs = tcp.clock.nowUs
     tcp.timers.arm(this, (tcp.clock.nowMs + this.rto.ms) | 0)
@@ -144,8 +153,18 @@ export class SynReceived extends Timed implements Flow {
     this.hand(c, seg)
   }
 
+  /** A SYN with a good Fast Open cookie (RFC 7413): the connection begins before the handshake is complete. */
+  openFast(seg: Segment, fo: FastOpen): Connection {
+    this.resent = true // there is no round trip yet
+    const c = this.connection(seg, fo)
+    this.listener.tcp.flowTable.add(c)
+    this.enqueue(c)
+    c.segmentsIn += seg.count
+    return c
+  }
+
   /** The connection that the handshake has made. */
-  private connection(seg: Segment): Connection {
+  private connection(seg: Segment, fo: FastOpen | null = null): Connection {
     const { listener } = this
     const { tcp } = listener
     const c = tcp.newConnection(this.path, this.localPort, this.remotePort, this.rto)
@@ -162,7 +181,7 @@ export class SynReceived extends Timed implements Flow {
     c.snd.iss = this.iss
     c.snd.scale = this.peerScale
     c.snd.peerMss = this.peerMss
-    c.snd.wnd = seg.wnd << this.peerScale
+    c.snd.wnd = fo === null ? seg.wnd << this.peerScale : seg.wnd // that of a SYN is never scaled (RFC 7323 section 2.2)
     c.snd.maxWnd = c.snd.wnd
     c.snd.wl1 = seg.seq
     c.snd.wl2 = seg.ack
@@ -170,18 +189,24 @@ export class SynReceived extends Timed implements Flow {
     else if (!this.resent) c.rto.sample((tcp.clock.nowUs - this.sentUs) | 0)
     if (this.ecn !== null) c.ecn = this.ecn.connection(this.iss, seg, tcp.config.ecnFallback)
     applyOptions(c, listener.options)
-    c.established()
+    c.fastOpen = fo
+    c.established(fo === null ? State.ESTABLISHED : State.SYN_RECEIVED)
+    if (fo !== null) c.deadlines.synRetries = listener.synAckRetries + 1 // one more than without, as Linux
     if (this.retries > 1) c.snd.window.cwnd = c.snd.mss // RFC 5681 section 3.1, after more than one loss as RFC 6928 has it
     return c
   }
 
   private hand(c: Connection, seg: Segment): void {
+    this.enqueue(c)
+    c.receive(seg) // it may carry data, or FIN
+  }
+
+  private enqueue(c: Connection): void {
     const { listener } = this
     const { tcp } = listener
     tcp.counters.values[C.tcpPassiveOpens]++
     tcp.opened(c, listener.ref)
     listener.enqueue(c)
-    c.receive(seg) // it may carry data, or FIN
   }
 
   onTimer(now: number): void {

@@ -11,6 +11,7 @@ import { sumBytes } from '../base/checksum.ts'
 import type { TcpConfig } from '../base/config.ts'
 import { Counters } from '../base/counters.ts'
 import { BufferPool } from '../base/pool.ts'
+import type { Random } from '../base/random.ts'
 import { HalfSipHash } from '../base/siphash.ts'
 import type { TellList } from '../base/tell.ts'
 import type { Timers } from '../base/timers.ts'
@@ -25,6 +26,8 @@ import { ChallengeLimit } from './challenge.ts'
 import { AckSample, type CongestionChoice, type CongestionControl } from './congestion.ts'
 import { Connection } from './connection.ts'
 import type { TcpClock, TcpDeps } from './deps.ts'
+import { FastOpenCache } from './fast-open-cache.ts'
+import { checkKeys, FastOpenKeys } from './fast-open-keys.ts'
 import { FlightPool } from './flight.ts'
 import { type Flow, FlowTable } from './flows.ts'
 import { receiveIcmpError } from './icmp-errors.ts'
@@ -79,6 +82,8 @@ export class Tcp implements Protocol, RawTcp {
   private readonly challenges: ChallengeLimit
   readonly scratchRoute = new Route()
   private cookies: SynCookies | null = null
+  private foKeys: FastOpenKeys | null = null
+  private foCache: FastOpenCache | null = null
 
   constructor(deps: TcpDeps, packet: Packet) {
     this.deps = deps
@@ -97,6 +102,7 @@ export class Tcp implements Protocol, RawTcp {
     this.timeWaits = new TimeWaits(this)
     this.segment = new Segment(packet)
     this.challenges = new ChallengeLimit(deps.config.challengeAcksPerSecond, deps.random)
+    checkKeys(deps.config.fastOpenKeys)
     this.newControl(deps.config.congestion as CongestionChoice) // a wrong name is said now, not at the first connection
   }
 
@@ -214,8 +220,23 @@ export class Tcp implements Protocol, RawTcp {
 
   /** Made when the first is needed. */
   get synCookies(): SynCookies {
-    this.cookies ??= new SynCookies(this.deps.random)
+    this.cookies ??= new SynCookies(this.random)
     return this.cookies
+  }
+
+  /** The same for Fast Open: keys of the server, memory of the client. */
+  get fastOpenKeys(): FastOpenKeys {
+    this.foKeys ??= new FastOpenKeys(this.config.fastOpenKeys, this.random)
+    return this.foKeys
+  }
+
+  get fastOpenCache(): FastOpenCache {
+    this.foCache ??= new FastOpenCache(this.config.fastOpenCacheEntries)
+    return this.foCache
+  }
+
+  get random(): Random {
+    return this.deps.random
   }
 
   wake(): void {

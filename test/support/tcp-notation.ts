@@ -62,6 +62,13 @@ export function optionBytes(text: string, iss: number): number[] {
       case 'eol':
         out.push(0)
         break
+      case 'FO':
+      case 'FOEXP': {
+        const cookie = [...Buffer.from(word[1] ?? '', 'hex')]
+        if (word[0] === 'FO') out.push(34, 2 + cookie.length, ...cookie)
+        else out.push(254, 4 + cookie.length, 0xf9, 0x89, ...cookie)
+        break
+      }
       case 'TS':
         out.push(8, 10, ...b32(Number(word[2])), ...b32(Number(word[4])))
         break
@@ -130,6 +137,9 @@ export function readOptions(bytes: Uint8Array, from: number, to: number): { list
       const names = kind === 172 ? ['e0b', 'ceb', 'e1b'] : ['e1b', 'ceb', 'e0b']
       const values = names.slice(0, (length - 2) / 3).map((name, j) => `${name} ${word(i + 1 + 3 * j) & 0xffffff}`)
       list.push(['ECN', ...values].join(' '))
+    } else if (kind === 34 || (kind === 254 && length >= 4 && bytes[i + 2] === 0xf9 && bytes[i + 3] === 0x89)) {
+      const cookie = Buffer.from(bytes.slice(i + (kind === 34 ? 2 : 4), i + length)).toString('hex')
+      list.push(`${kind === 34 ? 'FO' : 'FOEXP'} ${cookie}`.trim())
     } else law(false, `option ${kind} of length ${length}`)
     i += length
   }

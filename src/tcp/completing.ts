@@ -1,0 +1,33 @@
+/** The end of a handshake that we began, or of two that crossed: what the SYN-ACK means for us (RFC 9293 section 3.10.7.3). */
+import type { Connection } from './connection.ts'
+import { learnFromSynAck, resendSynData, synAcknowledged } from './fast-open.ts'
+import type { Segment } from './segment.ts'
+import { applySizes, roundReceiveBuffer } from './sizes.ts'
+import { State } from './state.ts'
+import { C } from './tcp-counters.ts'
+import { News } from './telling.ts'
+
+/** Our SYN is acknowledged, and the peer's is here: to ESTABLISHED. */
+export function completeOpen(c: Connection, seg: Segment): void {
+  const { snd, deadlines, rto, tcp } = c
+  c.synDue = false
+  const bytes = synAcknowledged(c, seg.ack)
+  const resend = c.fastOpen === null ? 0 : learnFromSynAck(c, c.fastOpen, seg, bytes)
+  const { retries } = deadlines
+  if (retries > 0) rto.handshakeTimedOut()
+  deadlines.stopRetransmit()
+  deadlines.retries = 0
+  rto.backoff = 0
+  applySizes(c)
+  if (tcp.config.receiveBufferWholeSegments) roundReceiveBuffer(c)
+  snd.begin(tcp.clock.nowMs, bytes)
+  if (resend > 0) resendSynData(c, resend)
+  if (retries > 1) snd.window.cwnd = snd.mss // RFC 5681 section 3.1, after more than one loss as RFC 6928 has it
+  c.everConnected = true
+  c.setState(State.ESTABLISHED)
+  deadlines.armKeepAlive()
+  tcp.counters.values[C.tcpConnectionsOpened]++
+  c.notify(News.CONNECT)
+  if (snd.room > 0) c.notify(News.WRITABLE)
+  tcp.markDirty(c)
+}

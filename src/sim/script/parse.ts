@@ -8,7 +8,7 @@
  *
  * Two errors come out: `ScriptError` for what is not in the language, with line and caret; `Unsupported` for what is, and cannot be played.
  */
-import type { Command, Script, ScriptEvent, ScriptOption, ScriptTime } from './ast.ts'
+import type { Command, Platform, Script, ScriptEvent, ScriptOption, ScriptTime } from './ast.ts'
 import { parseCode } from './code.ts'
 import { effectsOf, type Includes } from './commands.ts'
 import { Cursor } from './cursor.ts'
@@ -22,6 +22,8 @@ export interface ParseOptions {
   file?: string
   /** What `-D name=value` gives; it wins over the script's own. A value may be `"text"`, a number, a word, or `` `a command` ``. */
   defines?: { readonly [name: string]: string }
+  /** Whose `#ifdef Linux` or `#ifdef FreeBSD` holds; `linux` when left out. */
+  platform?: Platform
   /** Options as of `--name=value` that win over the script's own. */
   options?: { readonly [name: string]: string }
   /** The text of a file that a command in backticks runs (`./defaults.sh`); null where there is none. */
@@ -41,7 +43,7 @@ const DEFAULT_DEFINES: { readonly [name: string]: string } = {
 export function parse(text: string, options: ParseOptions = {}): Script {
   const file = options.file ?? 'script'
   const defines = new Map(Object.entries({ ...DEFAULT_DEFINES, ...options.defines }))
-  const source = preprocess(file, text, defines)
+  const source = preprocess(file, text, defines, options.platform ?? 'linux')
   for (const [name, value] of Object.entries(options.defines ?? {})) defines.set(name, value)
   const c = new Cursor(file, source, defines)
   const script: Script = { file, options: [], init: [], events: [], cleanup: [] }

@@ -2,10 +2,17 @@
  * `#define`, `#undef`, `#ifdef`, `#ifndef`, `#else`, `#endif` at the beginning of a line, and `#` as a comment there. What is left out becomes
  * empty lines, so that positions stay true.
  */
+import type { Platform } from './ast.ts'
 import { ScriptError } from './problem.ts'
 
+/** Names that conditions may ask for: what `uname` says, and what compilers define. */
+const PLATFORMS: { readonly [K in Platform]: readonly string[] } = {
+  linux: ['Linux', 'linux', '__linux__'],
+  freebsd: ['FreeBSD', '__FreeBSD__'],
+}
+
 /** Adds the script's definitions to `defines`. Throws ScriptError. */
-export function preprocess(file: string, text: string, defines: Map<string, string>): string {
+export function preprocess(file: string, text: string, defines: Map<string, string>, platform: Platform): string {
   /** Of each open condition: whether it holds and whether those around it do. */
   const open: { line: number; holds: boolean; outside: boolean; hadElse: boolean }[] = []
   let active = true
@@ -31,7 +38,12 @@ export function preprocess(file: string, text: string, defines: Map<string, stri
         break
       case 'ifdef':
       case 'ifndef':
-        open.push({ line: i + 1, holds: defines.has(named()) === (directive === 'ifdef'), outside: active, hadElse: false })
+        open.push({
+          line: i + 1,
+          holds: (defines.has(named()) || PLATFORMS[platform].includes(name)) === (directive === 'ifdef'),
+          outside: active,
+          hadElse: false,
+        })
         break
       case 'else': {
         const last = open.at(-1) ?? wrong('#else without #ifdef')

@@ -4,11 +4,11 @@ import type { Outcome } from './ast.ts'
 import type { Includes } from './commands.ts'
 import { parse } from './parse.ts'
 import { ScriptError, Unsupported } from './problem.ts'
-import type { ProfileName } from './profiles.ts'
+import { PROFILES, type ProfileName } from './profiles.ts'
 import { run } from './run.ts'
 
 export interface ScriptRunOptions {
-  /** Whose stack the script expects. Left out: FreeBSD's for a script that sets FreeBSD's variables, else Linux's. */
+  /** Whose stack the script expects. Left out: FreeBSD's for a script that sets FreeBSD's variables or expects its order of options, else Linux's. */
   profile?: ProfileName
   /** Name of the script in messages. */
   file?: string
@@ -37,7 +37,7 @@ export function runScript(text: string, options: ScriptRunOptions = {}): Outcome
   const file = options.file ?? 'script'
   try {
     const { profile = profileOf(text), defines, includes, config, seed, watch } = options
-    const script = parse(text, { file, defines, options: options.options, includes })
+    const script = parse(text, { file, defines, options: options.options, includes, platform: PROFILES[profile].platform })
     return run(script, { profile, config, seed, watch })
   } catch (error) {
     if (error instanceof ScriptError) {
@@ -53,7 +53,8 @@ export function runScript(text: string, options: ScriptRunOptions = {}): Outcome
   }
 }
 
-/** Whose variables the script sets. */
+/** Whose variables the script sets, or whose order of options it expects in a SYN. */
 function profileOf(text: string): ProfileName {
-  return /\bnet\.inet\.|\bkern\.ipc\.|\bkldload\b/.test(text) ? 'freebsd' : 'linux'
+  const isFreebsd = /\bnet\.inet\.|\bkern\.ipc\.|\bkldload\b|> *S[EW]*\.? .*<mss \d+, *nop, *wscale \d+, *sackOK/.test(text)
+  return isFreebsd ? 'freebsd' : 'linux'
 }

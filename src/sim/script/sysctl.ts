@@ -12,7 +12,7 @@ export type Section = 'tcp' | 'ipv4' | 'icmp' | 'udp'
  * - `ignored`: cannot matter to a stack that is alone with a script.
  * - `only`: the stack has no such choice, and does what these values ask for.
  * - `flag`: 0 or 1, a boolean of the config (`not`: the other way round).
- * - `number`: a number of the config, times `times`, at most `max`.
+ * - `number`: a number of the config (or several that are the same), times `times`, plus `plus`, at most `max`.
  * - `choice`: values of the config by value of the variable.
  * - `list`: several numbers in one value, each its own value of the config; null passes one over.
  * - `effect`: not a matter of the config.
@@ -24,9 +24,9 @@ export type Sysctl = 'ignored' | (Line & { otherwise?: readonly string[] })
 type Line =
   | { only: readonly string[] }
   | { flag: string; section?: Section; not?: boolean }
-  | { number: string; section?: Section; times?: number; max?: number }
+  | { number: string | readonly string[]; section?: Section; times?: number; plus?: number; max?: number }
   | { choice: { readonly [value: string]: { readonly [name: string]: number | boolean | string } }; section?: Section }
-  | { list: readonly (string | null)[]; section?: Section; max?: number }
+  | { list: readonly (string | null)[]; section?: Section; times?: number; max?: number }
   | { text: string; section?: Section }
   | { effect: Effect }
 
@@ -79,13 +79,16 @@ function apply(line: Exclude<Sysctl, 'ignored'>, key: string, value: string): Ef
     const numbers = value.split(/\s+/).map(integer)
     if (numbers.length < line.list.length || numbers.includes(Number.NaN)) refuse()
     const values: { [name: string]: number } = {}
-    for (const [i, name] of line.list.entries()) if (name !== null) values[name] = Math.min(numbers[i], line.max ?? MAX_BYTES)
+    for (const [i, name] of line.list.entries())
+      if (name !== null) values[name] = Math.min(numbers[i] * (line.times ?? 1), line.max ?? MAX_BYTES)
     return config(values)
   }
   const n = integer(value)
   if (Number.isNaN(n)) refuse()
   if ('flag' in line) return config({ [line.flag]: (n !== 0) !== (line.not ?? false) })
-  return n < 0 ? refuse() : config({ [line.number]: Math.min(Math.round(n * (line.times ?? 1)), line.max ?? 0x7fffffff) })
+  if (n < 0) refuse()
+  const meant = Math.min(Math.round(n * (line.times ?? 1)) + (line.plus ?? 0), line.max ?? 0x7fffffff)
+  return config(Object.fromEntries([line.number].flat().map((name) => [name, meant])))
 }
 
 function integer(text: string): number {

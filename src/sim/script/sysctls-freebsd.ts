@@ -25,7 +25,8 @@ const tcp: SysctlTable = {
   // Buffers.
   recvspace: { number: 'receiveBufferInitialBytes', max: 0x3fffffff },
   sendspace: { number: 'sendBufferInitialBytes', max: 0x3fffffff },
-  recvbuf_max: { number: 'receiveBufferMaxBytes', max: 0x3fffffff },
+  // The window scale follows from kern.ipc.maxsockbuf.
+  recvbuf_max: 'ignored',
   sendbuf_max: { number: 'sendBufferMaxBytes', max: 0x3fffffff },
   recvbuf_auto: 'ignored',
   sendbuf_auto: 'ignored',
@@ -51,7 +52,7 @@ const tcp: SysctlTable = {
   rfc3042: { only: ['1'] },
   rfc3390: 'ignored',
   rfc3465: { only: ['1'] },
-  abc_l_var: { number: 'abcLimit', otherwise: ['2'] },
+  abc_l_var: { number: 'abcLimit' },
   rfc6675_pipe: 'ignored',
   do_prr: { only: ['1'] },
   do_prr_conservative: 'ignored',
@@ -61,16 +62,23 @@ const tcp: SysctlTable = {
   do_rfc6675_pipe: 'ignored',
   rexmit_drop_options: 'ignored',
   // ECN.
+  // FreeBSD has no option of Accurate ECN.
   'ecn.enable': {
-    choice: { 0: { ecn: 'off' }, 1: { ecn: 'on' }, 2: { ecn: 'accept' }, 3: { ecn: 'accurate' } },
-    otherwise: ['0', '2'],
+    choice: {
+      0: { ecn: 'off' },
+      1: { ecn: 'on' },
+      2: { ecn: 'accept' },
+      3: { ecn: 'accurate', ecnOption: 'never' },
+      4: { ecn: 'accept', ecnAcceptAccurate: true, ecnOption: 'never' },
+    },
   },
   'ecn.maxretries': 'ignored',
-  'ecn.generalized': { only: ['0'] },
+  'ecn.generalized': { flag: 'ecnControlPackets' },
   // Time: milliseconds, where Linux has seconds.
   rexmit_initial: { number: 'rtoInitialMs' },
-  rexmit_min: { number: 'rtoMinMs' },
-  rexmit_slop: 'ignored',
+  // The least RTO is the sum of two, 30 and 200 ms when nobody says otherwise.
+  rexmit_min: { number: 'rtoMinMs', plus: 200 },
+  rexmit_slop: { number: 'rtoMinMs', plus: 30 },
   rexmit_max: { number: 'rtoMaxMs' },
   keepidle: { number: 'keepAliveIdleMs' },
   keepintvl: { number: 'keepAliveIntervalMs' },
@@ -84,11 +92,11 @@ const tcp: SysctlTable = {
   fast_finwait2_recycle: { only: ['0'] },
   maxunacktime: { only: ['0'] },
   delayed_ack: 'ignored',
-  delacktime: { number: 'delayedAckMs', max: 499 },
+  delacktime: { number: ['delayedAckMs', 'delayedAckMaxMs'], max: 499 },
   ack_war_timewindow: { number: 'invalidAckIntervalMs' },
   ack_war_cnt: 'ignored',
   // Handshakes.
-  syncookies: { choice: { 0: { synCookies: 'off' }, 1: { synCookies: 'auto' } }, otherwise: ['0', '1'] },
+  syncookies: { choice: { 0: { synCookies: 'off' }, 1: { synCookies: 'auto' } } },
   syncookies_only: { choice: { 0: {}, 1: { synCookies: 'always' } } },
   'syncache.rexmtlimit': { number: 'synAckRetries' },
   'syncache.rst_on_sock_fail': 'ignored',
@@ -153,8 +161,7 @@ export const FREEBSD: SysctlTable = {
   'net.inet.icmp.icmplim_jitter': 'ignored',
   'net.inet.icmp.icmplim_output': 'ignored',
   'net.inet.udp.blackhole': 'ignored',
-  // Most that a socket may ask for: the config's own limits stand.
-  'kern.ipc.maxsockbuf': 'ignored',
+  'kern.ipc.maxsockbuf': { number: 'receiveBufferMaxBytes', max: 0x3fffffff },
   'kern.ipc.somaxconn': 'ignored',
   'kern.ipc.soacceptqueue': 'ignored',
 }

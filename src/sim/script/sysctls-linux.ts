@@ -14,7 +14,8 @@ const tcp: SysctlTable = {
   // Buffers and windows: least (no such thing here), first, most.
   tcp_rmem: { list: [null, 'receiveBufferInitialBytes', 'receiveBufferMaxBytes'] },
   tcp_wmem: { list: [null, 'sendBufferInitialBytes', 'sendBufferMaxBytes'] },
-  tcp_mem: 'ignored',
+  // Three marks, in pages.
+  tcp_mem: { list: ['memoryLowBytes', 'memoryPressureBytes', 'memoryBytes'], times: 4096, max: 0x7fffffff },
   tcp_adv_win_scale: 'ignored',
   tcp_app_win: 'ignored',
   tcp_moderate_rcvbuf: { only: ['1'] },
@@ -49,7 +50,7 @@ const tcp: SysctlTable = {
     },
   },
   tcp_allowed_congestion_control: 'ignored',
-  tcp_slow_start_after_idle: { flag: 'slowStartAfterIdle', otherwise: ['0', '1'] },
+  tcp_slow_start_after_idle: { flag: 'slowStartAfterIdle' },
   tcp_pacing_ss_ratio: 'ignored',
   tcp_pacing_ca_ratio: 'ignored',
   tcp_tso_win_divisor: 'ignored',
@@ -61,19 +62,26 @@ const tcp: SysctlTable = {
   tcp_no_ssthresh_metrics_save: 'ignored',
   tcp_plb_enabled: { only: ['0'] },
   // ECN.
-  tcp_ecn: { choice: { 0: { ecn: 'off' }, 1: { ecn: 'on' }, 2: { ecn: 'accept' }, 3: { ecn: 'accurate' } }, otherwise: ['0'] },
-  tcp_ecn_fallback: { flag: 'ecnFallback', otherwise: ['1'] },
-  tcp_ecn_option: 'ignored',
-  tcp_ecn_option_beacon: 'ignored',
+  // With Accurate ECN Linux sends ECT in pure ACKs and retransmissions, too.
+  tcp_ecn: {
+    choice: {
+      0: { ecn: 'off' },
+      1: { ecn: 'on' },
+      2: { ecn: 'accept' },
+      3: { ecn: 'accurate', ecnControlPackets: true },
+      4: { ecn: 'on', ecnAcceptAccurate: true, ecnControlPackets: true },
+      5: { ecn: 'accept', ecnAcceptAccurate: true, ecnControlPackets: true },
+    },
+  },
+  tcp_ecn_fallback: { flag: 'ecnFallback' },
+  tcp_ecn_option: { choice: { 0: { ecnOption: 'never' }, 1: { ecnOption: 'changes' }, 2: { ecnOption: 'always' } } },
+  tcp_ecn_option_beacon: { number: 'ecnOptionBeacon' },
   // Handshakes.
   tcp_syn_retries: { number: 'synRetries' },
   tcp_synack_retries: { number: 'synAckRetries' },
-  tcp_syncookies: {
-    choice: { 0: { synCookies: 'off' }, 1: { synCookies: 'auto' }, 2: { synCookies: 'always' } },
-    otherwise: ['0', '1'],
-  },
+  tcp_syncookies: { choice: { 0: { synCookies: 'off' }, 1: { synCookies: 'auto' }, 2: { synCookies: 'always' } } },
   tcp_max_syn_backlog: { number: 'synBacklog' },
-  tcp_abort_on_overflow: { flag: 'abortOnOverflow', otherwise: ['0'] },
+  tcp_abort_on_overflow: { flag: 'abortOnOverflow' },
   tcp_fastopen: { number: 'fastOpen', otherwise: ['0', String(0x70403)] },
   tcp_fastopen_key: 'ignored',
   tcp_fastopen_blackhole_timeout_sec: 'ignored',
@@ -90,7 +98,6 @@ const tcp: SysctlTable = {
   tcp_fin_timeout: { number: 'finWait2Ms', times: 1000 },
   tcp_rto_min_us: { number: 'rtoMinMs', times: 0.001 },
   tcp_rto_max_ms: { number: 'rtoMaxMs' },
-  tcp_delack_min: { number: 'delayedAckMs' },
   tcp_pingpong_thresh: 'ignored',
   // TIME-WAIT, resets, attacks.
   tcp_max_tw_buckets: { number: 'maxTimeWait' },
@@ -149,7 +156,6 @@ export const LINUX: SysctlTable = {
       fq_codel: { pacing: false },
       mq: { pacing: false },
     },
-    otherwise: ['pfifo', 'pfifo_fast', 'bfifo', 'noqueue', 'fq_codel', 'mq'],
   },
   // Parameters of modules, /sys/module/NAME/parameters.
   'module.tcp_cubic.hystart': { choice: { 0: { hystart: 'off' }, 1: { hystart: 'delay' } } },

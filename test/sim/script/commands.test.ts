@@ -58,9 +58,17 @@ describe('effects', () => {
     ],
     ['sysctl -w net.inet.tcp.rfc1323=0', [tcp({ windowScale: false, timestamps: false })]],
     ['sysctl net.inet.tcp.rexmit_initial=3000', [tcp({ rtoInitialMs: 3000 })]],
+    ['sysctl -w net.inet.tcp.rexmit_min=30', [tcp({ rtoMinMs: 230 })]],
+    ['sysctl -w net.inet.tcp.delacktime=100', [tcp({ delayedAckMs: 100, delayedAckMaxMs: 100 })]],
+    ['sysctl -q net.ipv4.tcp_mem="1 2 3"', [tcp({ memoryLowBytes: 4096, memoryPressureBytes: 8192, memoryBytes: 12288 })]],
+    [
+      'sysctl -q net.ipv4.tcp_ecn=3 net.ipv4.tcp_ecn_option=0',
+      [tcp({ ecn: 'accurate', ecnControlPackets: true }), tcp({ ecnOption: 'never' })],
+    ],
+    ['tc qdisc replace dev tun0 root fq', [tcp({ pacing: true })]],
     ['sysctl -w net.inet.tcp.msl=30000', [tcp({ timeWaitMs: 60_000 })]],
     ['sysctl -w net.inet.tcp.hostcache.purgenow=1', [{ kind: 'flush-metrics' }]],
-    ['sysctl -w kern.ipc.maxsockbuf=2097152; kldload cc_dctcp', []],
+    ['sysctl -w kern.ipc.maxsockbuf=2097152; kldload cc_dctcp', [tcp({ receiveBufferMaxBytes: 2097152 })]],
     ['ip tcp_metrics flush all > /dev/null 2>&1', [{ kind: 'flush-metrics' }]],
     ['ip link set dev tun0 mtu 1400', [{ kind: 'link-mtu', mtu: 1400 }]],
     ['ip link set tun0 down', [{ kind: 'link-state', up: false }]],
@@ -156,7 +164,7 @@ describe('the tables', () => {
         'flag' in line
           ? [line.flag]
           : 'number' in line
-            ? [line.number]
+            ? [line.number].flat()
             : 'text' in line
               ? [line.text]
               : 'list' in line

@@ -380,6 +380,9 @@ describe('definitions', () => {
       ['b', 7],
       ['c', 10],
     ])
+    const platforms = '#ifdef Linux\n0 a() = 0\n#endif\n#ifdef FreeBSD\n0 b() = 0\n#endif'
+    const of = (platform: 'linux' | 'freebsd'): number[] => parse(platforms, { platform }).events.map((e) => e.position.line)
+    expect([of('linux'), of('freebsd')]).toEqual([[2], [5]])
     expect(names({ A: '1' })).toEqual([['a', 2]])
     expect(names({ A: '1', B: '1' })).toEqual([
       ['a', 2],

@@ -1,0 +1,67 @@
+/** runScript: one form for whatever became of a script. */
+import { describe, expect, it } from 'vitest'
+import { runScript } from '../../../src/sim.ts'
+
+const CONNECT = `
+ 0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
++0 fcntl(3, F_SETFL, O_RDWR|O_NONBLOCK) = 0
++0 connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)
+`
+
+describe('runScript', () => {
+  it('passes, and has nothing more to say', () => {
+    expect(runScript(`${CONNECT}+0 > S 0:0(0) <...>`)).toEqual({ result: 'passed' })
+  })
+
+  it('fails with the line, what was expected and what came', () => {
+    const { result, reason, diff } = runScript(`${CONNECT}+0 > S 0:0(0) win 1 <...>`, { file: 'a.pkt' })
+    expect([result, reason]).toEqual(['failed', 'a.pkt: line 5: win: expected 1, got 65535'])
+    expect(diff).toMatch(/^expected: .*\n {2}actual: /)
+  })
+
+  it('fails what is no script, with the place', () => {
+    expect(runScript('0 close(3', { file: 'a.pkt' })).toEqual({
+      result: 'failed',
+      reason: "a.pkt:1:10: expected ',' or ')', found the end of the script",
+      diff: '0 close(3\n         ^',
+    })
+  })
+
+  it('skips what cannot be played, with the reason', () => {
+    expect(runScript(`\`iptables -F\`\n${CONNECT}`, { file: 'a.pkt' })).toEqual({
+      result: 'skipped',
+      reason: 'a.pkt: line 1: not supported: command: iptables -F',
+    })
+    expect(runScript(`--ip_version=ipv6\n${CONNECT}`).result).toBe('skipped')
+  })
+
+  it('finds the profile in the script, unless it is given', () => {
+    const freebsd = '+0 > S 0:0(0) win 65535 <mss 1460,nop,wscale 6,sackOK,TS val 100 ecr 0>'
+    const linux = '+0 > S 0:0(0) win 65535 <mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 8>'
+    expect(runScript(CONNECT + freebsd)).toEqual({ result: 'passed' })
+    expect(runScript(CONNECT + linux)).toEqual({ result: 'passed' })
+    expect(runScript(`0 \`sysctl -w net.inet.tcp.rfc1323=1\`\n${CONNECT}${linux}`).result).toBe('failed')
+    expect(runScript(CONNECT + freebsd, { profile: 'linux' }).result).toBe('failed')
+    expect(runScript(CONNECT + linux, { profile: 'freebsd' }).result).toBe('failed')
+  })
+
+  it('takes definitions, options, files, config and a watcher', () => {
+    const seen: string[] = []
+    const text = `\`./set.sh\`\n${CONNECT}+0 > S 0:0(0) <mss SIZE,nop,nop,sackOK,nop,wscale 2>`
+    const outcome = runScript(text, {
+      defines: { SIZE: '960' },
+      options: { mtu: '1000' },
+      includes: (path) => (path === './set.sh' ? 'sysctl net.ipv4.tcp_timestamps=0' : null),
+      config: { tcp: { receiveBufferInitialBytes: 200_000, receiveBufferMaxBytes: 200_000 } },
+      watch: (line) => seen.push(line),
+    })
+    expect(outcome).toEqual({ result: 'passed' })
+    expect(seen.at(-1)).toBe('0.000000 > S 0:0(0) <mss SIZE,nop,nop,sackOK,nop,wscale 2>')
+  })
+
+  it('ends the same way each time', () => {
+    const text = `${CONNECT}+0 > S 0:0(0) <...>\n+1 > S 0:0(0) <...>\n+2.2 > S 0:0(0) <...>`
+    expect(runScript(text)).toEqual(runScript(text))
+    expect(runScript(text, { seed: 5 })).toEqual(runScript(text, { seed: 6 }))
+  })
+})

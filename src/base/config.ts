@@ -142,8 +142,10 @@ export interface TcpConfig {
    */
   ecn: 'off' | 'accept' | 'on' | 'accurate'
   ecnAcceptAccurate: boolean
-  /** Handshakes that do not get through are tried without ECN; codepoints that arrive changed end its use. Linux tcp_ecn_fallback. */
+  /** Handshakes that do not get through are tried without ECN (RFC 3168 section 6.1.1.1, RFC 9768 section 3.1.4). Linux tcp_ecn_fallback. */
   ecnFallback: boolean
+  /** A path that writes into the IP-ECN field or wipes flags ends ECT (RFC 9768 section 3.2.2.3, 3.2.2.4). Part of Linux tcp_ecn_fallback. */
+  ecnValidate: boolean
   /** With RFC 9768, pure ACKs and retransmissions are ECN-capable too: ECN++, draft-ietf-tcpm-generalized-ecn. Linux does so. */
   ecnControlPackets: boolean
   /** The option of RFC 9768: `never`, in what tells of `changes` and as beacon, or `always`. Linux tcp_ecn_option 0, 1, 2. */
@@ -334,6 +336,7 @@ export function defaults(): Config {
       ecn: 'accept',
       ecnAcceptAccurate: false,
       ecnFallback: true,
+      ecnValidate: true,
       ecnControlPackets: false,
       ecnOption: 'always',
       ecnOptionBeacon: 3,

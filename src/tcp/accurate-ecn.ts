@@ -129,7 +129,7 @@ export class AccurateEcn {
     if (this.first) {
       this.first = false
       // Section 3.2.2.4: nothing is in flight yet that could have made the counter wrap to zero.
-      if (this.ace === 0 && this.isReadable) ecn.capable = false
+      if (this.ace === 0 && this.isReadable && c.tcp.config.ecnValidate) ecn.capable = false
     }
     this.look(seg)
     this.noticeLostOption(c, seg, len)

@@ -85,7 +85,7 @@ export class Ecn {
   }
 
   /** The SYN-ACK to our SYN (RFC 9768 table 2). False: no ECN on this connection. */
-  answered(seg: Segment, fallback: boolean): boolean {
+  answered(seg: Segment, validate: boolean): boolean {
     const ace = aceOf(seg.flags)
     if (this.level === EcnLevel.CLASSIC) return (ace & SYN_CLASSIC) === 1 // CWR too is our own SYN, reflected
     if (ace === 0 || ace === SYN_ACCURATE) return false
@@ -97,7 +97,7 @@ export class Ecn {
     this.accurate = a
     a.reflectDue = true
     // Our SYN said Not-ECT; that it arrived as something else means that the path writes into the field (RFC 9768 section 3.2.2.3).
-    if (fallback && ace !== CAME_NOT_ECT) this.capable = false
+    if (validate && ace !== CAME_NOT_ECT) this.capable = false
     if (ace === CAME_MARKED) a.deliveredCe = 1
     a.heardSynAck(seg)
     return true
@@ -260,7 +260,7 @@ export class EcnHandshake {
   }
 
   /** The handshake is complete by `seg`. */
-  connection(iss: number, seg: Segment, fallback: boolean): Ecn {
+  connection(iss: number, seg: Segment, validate: boolean): Ecn {
     const ecn = new Ecn(this.level, iss)
     if (this.level === EcnLevel.CLASSIC) return ecn
     const a = new AccurateEcn(this.synField)
@@ -271,7 +271,7 @@ export class EcnHandshake {
     // A pure ACK says how our SYN-ACK arrived (RFC 9768 table 4). We sent it Not-ECT; 1, 5 and 7 have no meaning yet.
     const ace = aceOf(seg.flags)
     if (ace === 1 || ace === 5 || ace === 7) return ecn
-    if (ace === 0 || (fallback && ace !== CAME_NOT_ECT)) ecn.capable = false
+    if (validate && ace !== CAME_NOT_ECT) ecn.capable = false
     else if (ace === CAME_MARKED) a.deliveredCe = 1
     return ecn
   }

@@ -43,7 +43,7 @@ export function receiveInSynSent(c: Connection, seg: Segment): void {
   rcv.edge = (rcv.nxt + Math.min(rcv.limit, 0xffff)) | 0
   rcv.lastAckSent = rcv.nxt
   takeOptions(c, seg)
-  if (c.ecn !== null && !(hasAck ? c.ecn.answered(seg, tcp.config.ecnFallback) : c.ecn.crossed(seg))) c.ecn = null
+  if (c.ecn !== null && !(hasAck ? c.ecn.answered(seg, tcp.config.ecnValidate) : c.ecn.crossed(seg))) c.ecn = null
   snd.wnd = seg.wnd // the window of a SYN is never scaled (RFC 7323 section 2.2)
   snd.maxWnd = Math.max(snd.maxWnd, snd.wnd)
   snd.wl1 = seg.seq

@@ -235,8 +235,8 @@ describe('negotiation as server (section 3.1.2)', () => {
     expect(report(l).deliveredCePackets).toBe(marked)
   })
 
-  it('without fallback a SYN-ACK reported as marked counts as one', () => {
-    const l = lab({}, { ecnFallback: false })
+  it('without validation a SYN-ACK reported as marked counts as one', () => {
+    const l = lab({}, { ecnValidate: false })
     l.listen()
     l.inject('SEWA 0:0(0) win 65535 <mss 1460>')
     l.inject('WA. 1:1(0) ack 1', { ecn: ECT0 })

@@ -62,14 +62,14 @@ const tcp: SysctlTable = {
   do_rfc6675_pipe: 'ignored',
   rexmit_drop_options: 'ignored',
   // ECN.
-  // FreeBSD has no option of Accurate ECN.
+  // FreeBSD has no option of Accurate ECN, and takes codepoints as they come.
   'ecn.enable': {
     choice: {
-      0: { ecn: 'off' },
-      1: { ecn: 'on' },
-      2: { ecn: 'accept' },
-      3: { ecn: 'accurate', ecnOption: 'never' },
-      4: { ecn: 'accept', ecnAcceptAccurate: true, ecnOption: 'never' },
+      0: { ecn: 'off', ecnAcceptAccurate: false },
+      1: { ecn: 'on', ecnAcceptAccurate: false },
+      2: { ecn: 'accept', ecnAcceptAccurate: false },
+      3: { ecn: 'accurate', ecnAcceptAccurate: true, ecnOption: 'never', ecnValidate: false },
+      4: { ecn: 'accept', ecnAcceptAccurate: true, ecnOption: 'never', ecnValidate: false },
     },
   },
   'ecn.maxretries': 'ignored',

@@ -61,20 +61,23 @@ const tcp: SysctlTable = {
   tcp_no_metrics_save: 'ignored',
   tcp_no_ssthresh_metrics_save: 'ignored',
   tcp_plb_enabled: { only: ['0'] },
-  // ECN.
-  // With Accurate ECN Linux sends ECT in pure ACKs and retransmissions, too.
+  // ECN. With Accurate ECN Linux sends ECT in pure ACKs and retransmissions, too.
   tcp_ecn: {
     choice: {
-      0: { ecn: 'off' },
-      1: { ecn: 'on' },
-      2: { ecn: 'accept' },
-      3: { ecn: 'accurate', ecnControlPackets: true },
+      0: { ecn: 'off', ecnAcceptAccurate: false },
+      1: { ecn: 'on', ecnAcceptAccurate: false },
+      2: { ecn: 'accept', ecnAcceptAccurate: false },
+      3: { ecn: 'accurate', ecnAcceptAccurate: true, ecnControlPackets: true },
       4: { ecn: 'on', ecnAcceptAccurate: true, ecnControlPackets: true },
       5: { ecn: 'accept', ecnAcceptAccurate: true, ecnControlPackets: true },
     },
   },
-  tcp_ecn_fallback: { flag: 'ecnFallback' },
-  tcp_ecn_option: { choice: { 0: { ecnOption: 'never' }, 1: { ecnOption: 'changes' }, 2: { ecnOption: 'always' } } },
+  tcp_ecn_fallback: {
+    choice: { 0: { ecnFallback: false, ecnValidate: false }, 1: { ecnFallback: true, ecnValidate: true } },
+  },
+  tcp_ecn_option: {
+    choice: { 0: { ecnOption: 'never' }, 1: { ecnOption: 'changes' }, 2: { ecnOption: 'always' }, 3: { ecnOption: 'always' } },
+  },
   tcp_ecn_option_beacon: { number: 'ecnOptionBeacon' },
   // Handshakes.
   tcp_syn_retries: { number: 'synRetries' },

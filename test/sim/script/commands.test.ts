@@ -63,7 +63,7 @@ describe('effects', () => {
     ['sysctl -q net.ipv4.tcp_mem="1 2 3"', [tcp({ memoryLowBytes: 4096, memoryPressureBytes: 8192, memoryBytes: 12288 })]],
     [
       'sysctl -q net.ipv4.tcp_ecn=3 net.ipv4.tcp_ecn_option=0',
-      [tcp({ ecn: 'accurate', ecnControlPackets: true }), tcp({ ecnOption: 'never' })],
+      [tcp({ ecn: 'accurate', ecnAcceptAccurate: true, ecnControlPackets: true }), tcp({ ecnOption: 'never' })],
     ],
     ['tc qdisc replace dev tun0 root fq', [tcp({ pacing: true })]],
     ['sysctl -w net.inet.tcp.msl=30000', [tcp({ timeWaitMs: 60_000 })]],

@@ -215,7 +215,9 @@ export interface Command {
 /** What a command does to the stack or asks of it. The table (`commands.ts`) has only these; a command that is none of them skips the script. */
 export type Effect =
   /** Values of `base/config.ts`: of the stack from now on. */
-  | { kind: 'config'; section: 'tcp' | 'ipv4' | 'icmp' | 'udp'; values: { [name: string]: number | boolean | string } }
+  | { kind: 'config'; section: 'tcp' | 'ipv4' | 'icmp' | 'udp'; values: ConfigValues }
+  /** A bit of such a value. */
+  | { kind: 'config-bit'; section: 'tcp'; name: string; bit: number; on: boolean }
   /** Of the routes to the peer. Null: as before; `mtuLocked`: no path MTU discovery below it. */
   | {
       kind: 'route'
@@ -240,6 +242,10 @@ export type Effect =
   /** RFC 2385: the key of what goes from one address to the other. `md5-keys-flushed`: none any more. */
   | { kind: 'md5-key'; source: string; destination: string; key: string }
   | { kind: 'md5-keys-flushed' }
+
+export interface ConfigValues {
+  [name: string]: number | boolean | string | string[]
+}
 
 /** A `%{ }%` block, parsed by `code.ts`. */
 export interface Code {

@@ -52,6 +52,11 @@ export class Surroundings {
         }
         return
       }
+      case 'config-bit': {
+        const section = stack.config[e.section] as unknown as { [name: string]: number }
+        section[e.name] = e.on ? section[e.name] | e.bit : section[e.name] & ~e.bit
+        return
+      }
       case 'route':
         if (e.mtuLocked || e.advertisedMss !== null) skip('routes with a locked MTU or an MSS of their own are not played')
         if (e.mtu !== null) this.setMtu(e.mtu)

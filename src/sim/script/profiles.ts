@@ -93,7 +93,7 @@ const FREEBSD: Profile = {
       receiveBufferMaxBytes: 2 << 20,
     },
   },
-  settings: { localAddress: 0xc0a80002 | 0 },
+  settings: {},
   sockets: {
     backlogExtra: 0,
     bufferFactor: 1,

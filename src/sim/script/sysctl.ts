@@ -1,6 +1,6 @@
 /** Kernel variables by name. The tables are data; this file has the forms of their lines. */
 import { defaults } from '../../base/config.ts'
-import type { Effect } from './ast.ts'
+import type { ConfigValues, Effect } from './ast.ts'
 import { Unsupported } from './problem.ts'
 import { FREEBSD } from './sysctls-freebsd.ts'
 import { LINUX } from './sysctls-linux.ts'
@@ -15,6 +15,8 @@ export type Section = 'tcp' | 'ipv4' | 'icmp' | 'udp'
  * - `number`: a number of the config (or several that are the same), times `times`, plus `plus`, at most `max`.
  * - `choice`: values of the config by value of the variable.
  * - `list`: several numbers in one value, each its own value of the config; null passes one over.
+ * - `bit`: 0 or 1, one bit of a number of the config.
+ * - `text`: as it is; `texts`: several with commas between them.
  * - `effect`: not a matter of the config.
  *
  * `otherwise`: values that say what is done anyhow, for a line whose value of the config does not exist.
@@ -27,7 +29,9 @@ type Line =
   | { number: string | readonly string[]; section?: Section; times?: number; plus?: number; max?: number }
   | { choice: { readonly [value: string]: { readonly [name: string]: number | boolean | string } }; section?: Section }
   | { list: readonly (string | null)[]; section?: Section; times?: number; max?: number }
+  | { bit: number; of: string }
   | { text: string; section?: Section }
+  | { texts: string; section?: Section }
   | { effect: Effect }
 
 export type SysctlTable = { readonly [name: string]: Sysctl }
@@ -62,8 +66,8 @@ function apply(line: Exclude<Sysctl, 'ignored'>, key: string, value: string): Ef
   }
   if ('effect' in line) return [line.effect]
   if ('only' in line) return line.only.includes(normal(value)) ? [] : refuse()
-  const section = line.section ?? 'tcp'
-  const config = (values: { [name: string]: number | boolean | string }): Effect[] => {
+  const section = 'section' in line ? (line.section ?? 'tcp') : 'tcp'
+  const config = (values: ConfigValues): Effect[] => {
     const known = defaults()[section] as unknown as { [name: string]: unknown }
     for (const [name, v] of Object.entries(values)) {
       if (typeof known[name] !== typeof v) return line.otherwise?.includes(normal(value)) ? [] : refuse()
@@ -75,6 +79,7 @@ function apply(line: Exclude<Sysctl, 'ignored'>, key: string, value: string): Ef
     return values === undefined ? refuse() : config(values)
   }
   if ('text' in line) return config({ [line.text]: value })
+  if ('texts' in line) return config({ [line.texts]: value.split(',') })
   if ('list' in line) {
     const numbers = value.split(/\s+/).map(integer)
     if (numbers.length < line.list.length || numbers.includes(Number.NaN)) refuse()
@@ -85,6 +90,7 @@ function apply(line: Exclude<Sysctl, 'ignored'>, key: string, value: string): Ef
   }
   const n = integer(value)
   if (Number.isNaN(n)) refuse()
+  if ('bit' in line) return [{ kind: 'config-bit', section: 'tcp', name: line.of, bit: line.bit, on: n !== 0 }]
   if ('flag' in line) return config({ [line.flag]: (n !== 0) !== (line.not ?? false) })
   if (n < 0) refuse()
   const meant = Math.min(Math.round(n * (line.times ?? 1)) + (line.plus ?? 0), line.max ?? 0x7fffffff)

@@ -101,9 +101,10 @@ const tcp: SysctlTable = {
   'syncache.rexmtlimit': { number: 'synAckRetries' },
   'syncache.rst_on_sock_fail': 'ignored',
   'syncache.see_other': 'ignored',
-  'fastopen.enabled': { only: ['0'] },
-  'fastopen.client_enable': { only: ['0', '1'] },
-  'fastopen.server_enable': { only: ['0'] },
+  'fastopen.enabled': { choice: { 0: { fastOpen: 0 }, 1: { fastOpen: 3 } } },
+  // Bits of Linux's variable, which the config has.
+  'fastopen.client_enable': { bit: 1, of: 'fastOpen' },
+  'fastopen.server_enable': { bit: 2, of: 'fastOpen' },
   'fastopen.psk_enable': { only: ['0'] },
   'fastopen.acceptany': { only: ['0'] },
   'fastopen.autokey': 'ignored',

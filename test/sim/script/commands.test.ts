@@ -1,13 +1,13 @@
 /** Commands in backticks: what each comes to, and that what is not known is said. */
 import { describe, expect, it } from 'vitest'
 import { configure, defaults } from '../../../src/base/config.ts'
-import type { Effect } from '../../../src/sim/script/ast.ts'
+import type { ConfigValues, Effect } from '../../../src/sim/script/ast.ts'
 import { effectsOf } from '../../../src/sim/script/commands.ts'
 import { Unsupported } from '../../../src/sim/script/problem.ts'
 import { splitCommands } from '../../../src/sim/script/shell.ts'
 import { sysctlTables } from '../../../src/sim/script/sysctl.ts'
 
-const tcp = (values: { [name: string]: number | boolean | string }): Effect => ({ kind: 'config', section: 'tcp', values })
+const tcp = (values: ConfigValues): Effect => ({ kind: 'config', section: 'tcp', values })
 const route = (values: Partial<Effect & { kind: 'route' }>): Effect => ({
   kind: 'route',
   mtu: null,
@@ -64,6 +64,15 @@ describe('effects', () => {
     [
       'sysctl -q net.ipv4.tcp_ecn=3 net.ipv4.tcp_ecn_option=0',
       [tcp({ ecn: 'accurate', ecnAcceptAccurate: true, ecnControlPackets: true }), tcp({ ecnOption: 'never' })],
+    ],
+    ['sysctl -q net.ipv4.tcp_fastopen=0x602', [tcp({ fastOpen: 0x602 })]],
+    [
+      'sysctl -q net.ipv4.tcp_fastopen_key=a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4,0-0-0-0',
+      [tcp({ fastOpenKeys: ['a1a1a1a1-b2b2b2b2-c3c3c3c3-d4d4d4d4', '0-0-0-0'] })],
+    ],
+    [
+      'sysctl net.inet.tcp.fastopen.client_enable=0',
+      [{ kind: 'config-bit', section: 'tcp', name: 'fastOpen', bit: 1, on: false }],
     ],
     ['tc qdisc replace dev tun0 root fq', [tcp({ pacing: true })]],
     ['sysctl -w net.inet.tcp.msl=30000', [tcp({ timeWaitMs: 60_000 })]],
@@ -159,6 +168,7 @@ describe('the tables', () => {
     const config = defaults() as unknown as { [section: string]: { [name: string]: unknown } }
     const missing = lines.flatMap(([name, line]) => {
       if (line === 'ignored' || 'only' in line || 'effect' in line || line.otherwise !== undefined) return []
+      if ('bit' in line) return typeof config.tcp[line.of] === 'number' ? [] : [name]
       const of = config[line.section ?? 'tcp']
       const keys =
         'flag' in line
@@ -167,9 +177,11 @@ describe('the tables', () => {
             ? [line.number].flat()
             : 'text' in line
               ? [line.text]
-              : 'list' in line
-                ? line.list.filter((k) => k !== null)
-                : Object.values(line.choice).flatMap((values) => Object.keys(values))
+              : 'texts' in line
+                ? [line.texts]
+                : 'list' in line
+                  ? line.list.filter((k) => k !== null)
+                  : Object.values(line.choice).flatMap((values) => Object.keys(values))
       return keys.filter((k) => !(k in of)).map((k) => `${name}: ${k}`)
     })
     expect(missing).toEqual([])

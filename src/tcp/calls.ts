@@ -48,5 +48,8 @@ function consumed(c: Connection, n: number): void {
   c.bytesRead += n
   rcv.consumed(n, c.tcp.clock.nowUs, c.rto.srttUs)
   if (rcv.urgent && c.urgentBytes <= 0) rcv.urgent = false
-  if (rcv.updateDue && c.state >= State.ESTABLISHED && c.state <= State.FIN_WAIT_2) c.tcp.markDirty(c)
+  if (rcv.updateDue && !c.isOpening && c.state >= State.ESTABLISHED && c.state <= State.FIN_WAIT_2) {
+    rcv.ackNow = true
+    c.tcp.markDirty(c)
+  }
 }

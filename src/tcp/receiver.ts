@@ -172,9 +172,12 @@ export class Receiver {
   get updateDue(): boolean {
     const step = (this.newEdge() - this.edge) | 0
     if (step <= 0) return false
-    const left = this.window
-    if (left < this.mss) return true // the peer may be stuck
-    return step >= left && step >= 2 * this.mss
+    return this.isTight || (step >= this.window && step >= 2 * this.mss)
+  }
+
+  /** No full segment fits the window: the peer may be stuck. */
+  get isTight(): boolean {
+    return ((this.edge - this.nxt) | 0) < this.mss
   }
 
   /** The largest window there can ever be: what the scale is chosen by. */

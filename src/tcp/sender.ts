@@ -227,7 +227,13 @@ export class Sender {
     else if (mustWait(c, nowUs)) return Sent.NOTHING
     const withFin = this.finSent && ((start + n) | 0) === end && end === this.nxt
     const payload = withFin ? n - 1 : n
-    const flags = withFin ? ACK | PSH | FIN : ((start + n) | 0) === ((this.una + this.ring.length) | 0) ? ACK | PSH : ACK
+    const flags = withFin
+      ? payload > 0
+        ? ACK | PSH | FIN
+        : ACK | FIN
+      : ((start + n) | 0) === ((this.una + this.ring.length) | 0)
+        ? ACK | PSH
+        : ACK
     if (!c.tcp.output.segment(c, start, payload, flags)) return Sent.BLOCKED
     this.flight.retransmitted(i, n, nowUs, pipe + n)
     if (this.pacingRate > 0) charge(this, n, nowUs)

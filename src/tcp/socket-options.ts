@@ -97,7 +97,10 @@ export function applyOptions(c: Connection, o: SocketOptions): void {
   if (o.sendBufferBytes !== undefined || o.notSentLowatBytes !== undefined) setSendBuffer(c, o.sendBufferBytes)
   if (o.receiveBufferBytes !== undefined) c.rcv.fixLimit(o.receiveBufferBytes)
   if (o.windowClampBytes !== undefined) c.rcv.clamp = o.windowClampBytes
-  if ((o.receiveBufferBytes !== undefined || o.windowClampBytes !== undefined) && c.state >= State.ESTABLISHED) c.tcp.markDirty(c)
+  if ((o.receiveBufferBytes !== undefined || o.windowClampBytes !== undefined) && c.state >= State.ESTABLISHED) {
+    c.rcv.ackNow ||= c.rcv.updateDue && !c.isOpening
+    c.tcp.markDirty(c)
+  }
   if (o.maxSegmentBytes !== undefined) {
     c.maxSegment = o.maxSegmentBytes
     if (c.state >= State.ESTABLISHED) applySizes(c)

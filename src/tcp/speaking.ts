@@ -37,7 +37,8 @@ export function speakConnection(c: Connection, quantum: number): number {
     c.probeDue = false
     c.segmentsOut++
   }
-  if (rcv.ackNow || (rcv.updateDue && !c.isOpening)) {
+  // A buffer that only grew waits for the next ACK, as what was read does not (calls.ts); unless the peer may be stuck.
+  if (rcv.ackNow || (rcv.isTight && rcv.updateDue && !c.isOpening)) {
     if (!tcp.output.segment(c, snd.nxt, 0, ACK)) return Spoken.BLOCKED
     c.segmentsOut++
   }

@@ -185,6 +185,14 @@ export interface TcpConfig {
   abortOnOverflow: boolean
   /** Connections not yet accepted per listener. Node's default backlog. */
   backlog: number
+  /** Packetization-layer path MTU discovery (RFC 4821): 0 never, 1 when a black hole is suspected, 2 always. Linux tcp_mtu_probing. */
+  mtuProbing: number
+  /** MSS to begin with, and the least that time-outs halve it to. Linux tcp_base_mss, tcp_mtu_probe_floor. */
+  mtuProbeBaseBytes: number
+  mtuProbeFloorBytes: number
+  /** The search rests when what is left to be found is less than this, for so long. Linux tcp_probe_threshold, tcp_probe_interval. */
+  mtuProbeThresholdBytes: number
+  mtuProbeIntervalMs: number
   /** Challenge ACKs per second, for the stack; RFC 5961 section 7. Linux 1000. */
   challengeAcksPerSecond: number
   /** Out-of-sequence and challenge ACKs per connection: one per this time. Linux tcp_invalid_ratelimit. */
@@ -324,6 +332,11 @@ export function defaults(): Config {
       fastOpenCacheEntries: 1024,
       fastOpenPauseMs: 60_000,
       backlog: 511,
+      mtuProbing: 1,
+      mtuProbeBaseBytes: 1024,
+      mtuProbeFloorBytes: 48,
+      mtuProbeThresholdBytes: 8,
+      mtuProbeIntervalMs: 600_000,
       challengeAcksPerSecond: 1000,
       invalidAckIntervalMs: 500,
       maxOutOfOrderRanges: 256,
@@ -405,6 +418,9 @@ function verify(config: Config): void {
   ordered(udp.ephemeralLast, 65535, 'udp.ephemeralLast')
   if (tcp.nagle !== 'minshall' && tcp.nagle !== 'rfc')
     throw invalidArgument(`option tcp.nagle is minshall or rfc, not ${tcp.nagle}`)
+  ordered(tcp.mtuProbing, 2, 'tcp.mtuProbing')
+  ordered(48, tcp.mtuProbeFloorBytes, 'tcp.mtuProbeFloorBytes')
+  ordered(tcp.mtuProbeFloorBytes, tcp.mtuProbeBaseBytes, 'tcp.mtuProbeFloorBytes')
   if (tcp.memoryPressureBytes > 0) {
     ordered(tcp.memoryPressureBytes, tcp.memoryBytes, 'tcp.memoryPressureBytes')
     ordered(tcp.memoryLowBytes, tcp.memoryPressureBytes, 'tcp.memoryLowBytes')

@@ -15,10 +15,6 @@ export class Chrono {
   /** `sinceMs`: when it last turned. */
   constructor(private sinceMs: number) {}
 
-  get isRunning(): boolean {
-    return this.held !== Held.NOT
-  }
-
   /** From now on it is `held`. */
   turn(held: number, nowMs: number): void {
     if (held === this.held) return

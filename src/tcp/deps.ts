@@ -11,6 +11,8 @@ import type { Frame } from '../netif/frame.ts'
 /** The time of the turn, in both units. */
 export interface TcpClock extends Clock {
   readonly nowUs: number
+  /** Outside a turn the time may be old: looks again. */
+  readClock(): void
 }
 
 /** What the layer needs from the stack. */

@@ -10,7 +10,7 @@ import { State } from './state.ts'
 
 export function describeConnection(c: Connection): ConnectionInfo {
   const { snd, rcv, rto } = c
-  if (snd.chrono?.isRunning) c.tcp.wake() // outside a turn: sets the clock
+  c.tcp.clock.readClock() // the last turn may be long ago; asking for one would make a loop of whoever waits for what is told here
   const { nowMs } = c.tcp.clock
   return {
     state: c.stateName,

@@ -7,6 +7,7 @@
  */
 import type { AckSample, CongestionControl, CongestionWindow } from './congestion.ts'
 import type { Flight } from './flight.ts'
+import type { MtuSearch } from './mtu-probe.ts'
 import { geq } from './seq.ts'
 
 export const RecoveryState = { OPEN: 0, DISORDER: 1, RECOVERY: 2, LOSS: 3 } as const
@@ -24,6 +25,8 @@ export class Recovery {
   renoSacked = 0
   /** The next retransmission goes out whatever the window says (RFC 6675 section 5, step 4.3). */
   forced = false
+  /** Once a search for the path MTU was begun (mtu-probe.ts). */
+  search: MtuSearch | null = null
 
   constructor(
     private readonly flight: Flight,
@@ -80,6 +83,7 @@ export class Recovery {
   }
 
   private enter(nxt: number, nowMs: number): void {
+    if (this.search?.explains(this.flight)) return
     this.control.loss(this.window, (nxt - this.flight.una) | 0, nowMs)
     this.state = RecoveryState.RECOVERY
     this.point = nxt

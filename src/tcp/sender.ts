@@ -14,6 +14,7 @@ import { type CongestionControl, CongestionWindow } from './congestion.ts'
 import type { Connection } from './connection.ts'
 import { Flight, type FlightPool } from './flight.ts'
 import { LEAST_BYTES, type Memory } from './memory.ts'
+import { WAIT } from './mtu-probe.ts'
 import { charge, mustWait, type Pacer, pacingQuantum, windowPacingRate } from './pacer.ts'
 import { Rate } from './rate.ts'
 import { Recovery, RecoveryState } from './recovery.ts'
@@ -235,6 +236,7 @@ export class Sender {
         ? ACK | PSH
         : ACK
     if (!c.tcp.output.segment(c, start, payload, flags)) return Sent.BLOCKED
+    this.recovery.search?.resent(start)
     this.flight.retransmitted(i, n, nowUs, pipe + n)
     if (this.pacingRate > 0) charge(this, n, nowUs)
     this.recovery.forced = false
@@ -247,12 +249,20 @@ export class Sender {
   }
 
   private fresh(c: Connection, pipe: number, nowUs: number, nowMs: number): number {
-    const mss = this.payloadLimit
+    let mss = this.payloadLimit
     const unsent = this.unsent
     const outstanding = (this.nxt - this.una) | 0
     if (outstanding === 0 && this.lastSendMs !== 0) this.restart(nowMs)
     const usable = (this.una + this.wnd - this.nxt) | 0
     const cwndRoom = this.window.cwnd - pipe
+    const { search } = this.recovery
+    const probe = search === null ? 0 : search.size(unsent, usable, cwndRoom, pipe)
+    if (probe === WAIT) return Sent.NOTHING
+    if (probe > 0) {
+      mss = probe
+      this.payloadLimit = probe
+      this.single = true
+    }
     let n = Math.min(unsent, this.superLimitNow())
     if (n > usable) n = usable > 0 ? usable : 0
     if (n > cwndRoom) {
@@ -277,6 +287,7 @@ export class Sender {
     if (n > 0 && mustWait(c, nowUs)) return Sent.NOTHING
     const flags = ACK | (empties ? PSH : 0) | (withFin ? FIN : 0)
     if (!c.tcp.output.segment(c, this.nxt, n, withFin && n === 0 ? ACK | FIN : flags)) return Sent.BLOCKED
+    if (probe > 0) search!.sent(this.nxt, n)
     const end = (this.nxt + n + (withFin ? 1 : 0)) | 0
     this.nxt = end
     this.flight.add(end, nowUs, pipe + n)
@@ -356,6 +367,7 @@ export class Sender {
       const freed = Math.min(acked, this.ring.length)
       this.ring.drop(freed)
       this.bytesAcked += freed
+      this.recovery.search?.acknowledged(ack)
       if (flight.hasSample && !flight.ambiguous) rttUs = Math.max(1, (nowUs - flight.sampleSentUs) | 0)
       else if (tsRttUs > 0) rttUs = tsRttUs
       if (rttUs > 0) this.rto.sample(rttUs)

@@ -3,15 +3,27 @@ import type { TcpConfig } from '../base/config.ts'
 import { Offload } from '../netif/netif.ts'
 import type { SocketOptions } from './api.ts'
 import type { Connection } from './connection.ts'
+import { MtuSearch } from './mtu-probe.ts'
 import { MAX_WINDOW_SCALE, TCP_HEADER, TIMESTAMPS_SPACE } from './wire.ts'
+
+/** Payload of a segment, whatever is announced or found: less is an attack on our CPU (CVE-2019-11479). Linux tcp_min_snd_mss. */
+const LEAST_MSS = 48
 
 /** Segment sizes from the peer's MSS, the route's MTU, the options and the link's offloads. */
 export function applySizes(c: Connection): void {
   const v4 = c.remoteAddress.isV4
   const ipHeader = v4 ? 20 : 40
-  const options = c.timestamps ? TIMESTAMPS_SPACE : 0
-  const most = c.maxSegment > 0 ? Math.min(c.snd.peerMss, c.maxSegment) : c.snd.peerMss
-  const mss = Math.max(64, Math.min(most, c.route.mtu - ipHeader - TCP_HEADER) - options)
+  const header = headerBytes(c)
+  const options = header - ipHeader - TCP_HEADER
+  const { config } = c.tcp
+  let mtu = mtuLimit(c)
+  if (config.mtuProbing === 2 && c.snd.recovery.search === null)
+    c.snd.recovery.search = new MtuSearch(c, config.mtuProbeBaseBytes + header, mtu, c.tcp.clock.nowMs)
+  if (c.snd.recovery.search !== null) {
+    c.snd.recovery.search.limit(mtu)
+    mtu = c.snd.recovery.search.low
+  }
+  const mss = Math.max(LEAST_MSS, mtu - header)
   const netif = c.route.iface!.netif
   const tso = v4 ? Offload.TSO4 : Offload.TSO6
   const offload = (netif.offload & (tso | Offload.TX_CHECKSUM)) === (tso | Offload.TX_CHECKSUM)
@@ -25,6 +37,17 @@ export function roundReceiveBuffer(c: Connection): void {
   const { rcv } = c
   const mss = Math.min(c.snd.peerMss, c.route.mtu - (c.remoteAddress.isV4 ? 20 : 40) - TCP_HEADER)
   if (rcv.limit > mss) rcv.limit = Math.ceil(rcv.limit / mss) * mss
+}
+
+/** Of a full segment: the headers and the options that every segment carries. */
+export function headerBytes(c: Connection): number {
+  return (c.remoteAddress.isV4 ? 20 : 40) + TCP_HEADER + (c.timestamps ? TIMESTAMPS_SPACE : 0)
+}
+
+/** The largest packet that the route, the peer and we ourselves allow. */
+export function mtuLimit(c: Connection): number {
+  const most = c.maxSegment > 0 ? Math.min(c.snd.peerMss, c.maxSegment) : c.snd.peerMss
+  return Math.min(c.route.mtu, most + (c.remoteAddress.isV4 ? 20 : 40) + TCP_HEADER)
 }
 
 /** The window that a SYN-ACK offers: never scaled (RFC 7323 section 2.2). */

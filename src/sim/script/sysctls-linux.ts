@@ -43,6 +43,7 @@ const tcp: SysctlTable = {
   tcp_congestion_control: {
     choice: {
       cubic: { congestion: 'cubic' },
+      dctcp: { congestion: 'dctcp' },
       reno: { congestion: 'newreno' },
       bbr: { congestion: 'bbr' },
       bbr2: { congestion: 'bbr' },

@@ -6,6 +6,10 @@
 import type { Code, CodeExpression, CodeStatement } from './ast.ts'
 import { Unsupported } from './problem.ts'
 
+/** Brackets and signs in each other, and tokens of a block: what is evaluated goes as deep as its longest sum. */
+const MAX_DEPTH = 100
+const MAX_TOKENS = 4000
+
 interface Token {
   kind: 'number' | 'string' | 'name' | 'mark' | 'newline' | 'end'
   text: string
@@ -67,10 +71,12 @@ class CodeParser {
   private readonly text: string
   private readonly list: Token[]
   private at = 0
+  private depth = 0
 
   constructor(text: string) {
     this.text = text
     this.list = tokens(text)
+    if (this.list.length > MAX_TOKENS) throw new Unsupported('code: too long')
   }
 
   program(): Code {
@@ -85,6 +91,15 @@ class CodeParser {
 
   private refuse(): never {
     throw new Unsupported(`code: ${this.text.slice(this.here().start, this.here().start + 40).split('\n')[0]}`)
+  }
+
+  /** Strangers do not decide how deep the calls go. */
+  private deeper<T>(read: () => T): T {
+    if (this.depth >= MAX_DEPTH) this.refuse()
+    this.depth++
+    const inside = read()
+    this.depth--
+    return inside
   }
 
   private eat(mark: string): boolean {
@@ -105,7 +120,7 @@ class CodeParser {
       return
     }
     if (this.here().text === 'if') {
-      out.push(this.condition(this.here().indent))
+      out.push(this.deeper(() => this.condition(this.here().indent)))
       return
     }
     do {
@@ -122,7 +137,7 @@ class CodeParser {
     this.expect(':')
     const then = this.block(indent)
     let otherwise: CodeStatement[] = []
-    if (this.here().indent === indent && this.here().text === 'elif') otherwise = [this.condition(indent)]
+    if (this.here().indent === indent && this.here().text === 'elif') otherwise = [this.deeper(() => this.condition(indent))]
     else if (this.here().indent === indent && this.eat('else')) {
       this.expect(':')
       otherwise = this.block(indent)
@@ -186,7 +201,7 @@ class CodeParser {
     if (!this.eat('if')) return then
     const test = this.either()
     this.expect('else')
-    return { kind: 'choice', test, then, otherwise: this.expression() }
+    return { kind: 'choice', test, then, otherwise: this.deeper(() => this.expression()) }
   }
 
   private either(): CodeExpression {
@@ -202,7 +217,7 @@ class CodeParser {
   }
 
   private negation(): CodeExpression {
-    return this.eat('not') ? { kind: 'unary', op: 'not', operand: this.negation() } : this.comparison()
+    return this.eat('not') ? { kind: 'unary', op: 'not', operand: this.deeper(() => this.negation()) } : this.comparison()
   }
 
   private comparison(): CodeExpression {
@@ -239,9 +254,11 @@ class CodeParser {
   }
 
   private unary(): CodeExpression {
-    for (const op of ['-', '+', '~'] as const) if (this.eat(op)) return { kind: 'unary', op, operand: this.unary() }
+    for (const op of ['-', '+', '~'] as const) {
+      if (this.eat(op)) return { kind: 'unary', op, operand: this.deeper(() => this.unary()) }
+    }
     const base = this.atom()
-    return this.eat('**') ? { kind: 'binary', op: '**', left: base, right: this.unary() } : base
+    return this.eat('**') ? { kind: 'binary', op: '**', left: base, right: this.deeper(() => this.unary()) } : base
   }
 
   private atom(): CodeExpression {
@@ -262,7 +279,7 @@ class CodeParser {
       if (!this.eat('(')) return { kind: 'name', name: text }
       const args: CodeExpression[] = []
       while (!this.eat(')')) {
-        args.push(this.expression())
+        args.push(this.deeper(() => this.expression()))
         if (!this.eat(',') && this.here().text !== ')') this.refuse()
       }
       return { kind: 'call', name: text, args }
@@ -270,7 +287,7 @@ class CodeParser {
     if (this.eat('(') || this.eat('[')) {
       const end = this.list[this.at - 1].text === '(' ? ')' : ']'
       if (this.eat(end)) return { kind: 'tuple', items: [] }
-      const inside = this.tuple()
+      const inside = this.deeper(() => this.tuple())
       this.expect(end)
       return end === ']' && inside.kind !== 'tuple' ? { kind: 'tuple', items: [inside] } : inside
     }

@@ -15,11 +15,15 @@ const WORD = /[A-Za-z_][A-Za-z0-9_]*/y
 const NUMBER = /\d*\.\d+|\d+/y
 const INTEGER = /-?(?:0[xX][0-9a-fA-F]+|\d+)(?![A-Za-z0-9_])/y
 
+const MAX_DEPTH = 100
+
 export class Cursor {
   readonly file: string
   readonly text: string
   readonly defines: Defines
   at = 0
+  /** How deep in brackets. */
+  private depth = 0
 
   constructor(file: string, text: string, defines: Defines) {
     this.file = file
@@ -165,6 +169,15 @@ export class Cursor {
     const inside = this.text.slice(this.at, stop)
     this.at = stop + end.length
     this.skip()
+    return inside
+  }
+
+  /** What `read` makes of what stands in brackets. Texts are strangers': they do not decide how deep the calls go. */
+  nested<T>(read: () => T): T {
+    if (this.depth >= MAX_DEPTH) this.wrong('brackets too deep in each other')
+    this.depth++
+    const inside = read()
+    this.depth--
     return inside
   }
 

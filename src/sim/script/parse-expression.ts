@@ -3,11 +3,27 @@ import type { Expression, Field, Syscall } from './ast.ts'
 import type { Cursor } from './cursor.ts'
 import { Unsupported } from './problem.ts'
 
+/** Names in `A|B|C`. */
+const MAX_TERMS = 64
+
+/** Protocols of sockets that the stack does not have. */
+const FOREIGN: { readonly [name: string]: string } = {
+  IPPROTO_SCTP: 'SCTP',
+  IPPROTO_MPTCP: 'MPTCP',
+  IPPROTO_UDPLITE: 'UDP-Lite',
+}
+
 /** `name(arguments) = result ERRNO (note)`, the cursor on the name. */
 export function parseSyscall(c: Cursor, endUs: number | null): Syscall {
   const name = c.word() ?? c.fail('a packet, a system call, a command or code')
   c.expect('(')
+  const position = c.position()
   const args = list(c, ')')
+  // Said at once: what such a script has further down is another language.
+  for (const arg of args) {
+    const protocol = arg.kind === 'word' && name === 'socket' ? FOREIGN[arg.name] : undefined
+    if (protocol !== undefined) throw new Unsupported(protocol, position)
+  }
   c.expect('=', "'=' and the result of the call")
   const result = parseExpression(c)
   // The next event begins with a time, so that a word here is an error's name, unless it stands for a command at the end.
@@ -22,14 +38,21 @@ export function parseSyscall(c: Cursor, endUs: number | null): Syscall {
 }
 
 export function parseExpression(c: Cursor): Expression {
+  return c.nested(() => expression(c))
+}
+
+function expression(c: Cursor): Expression {
   let left = primary(c)
+  let terms = 0
   for (;;) {
     const position = c.position()
     // `name = value` as an expression of its own: google's packetdrill has it for sizes of structures.
     if (left.kind === 'word' && c.looksAt(/=(?!=)/y) && c.eat('=')) {
       left = { kind: 'binary', op: '=', left, right: parseExpression(c), position }
-    } else if (c.eat('|')) left = { kind: 'binary', op: '|', left, right: primary(c), position }
-    else return left
+    } else if (c.eat('|')) {
+      if (++terms > MAX_TERMS) c.wrong('too many terms')
+      left = { kind: 'binary', op: '|', left, right: primary(c), position }
+    } else return left
   }
 }
 

@@ -26,6 +26,8 @@ const FOREIGN: { readonly [word: string]: string } = {
   gre: 'GRE',
   GREv0: 'GRE',
   mpls: 'MPLS',
+  psp: 'PSP',
+  encap: 'PSP',
   ipv4: 'IP in IP',
   ipv6: 'IP in IP',
 }

@@ -35,6 +35,11 @@ describe('runScript', () => {
     expect(runScript(`--ip_version=ipv6\n${CONNECT}`).result).toBe('skipped')
   })
 
+  it('only reads what says so', () => {
+    expect(runScript(`--dry_run // no more\n${CONNECT}+0 > R 9:9(0)`)).toEqual({ result: 'passed' })
+    expect(runScript('--dry_run\n0 nothing').result).toBe('failed')
+  })
+
   it('finds the profile in the script, unless it is given', () => {
     const freebsd = '+0 > S 0:0(0) win 65535 <mss 1460,nop,wscale 6,sackOK,TS val 100 ecr 0>'
     const linux = '+0 > S 0:0(0) win 65535 <mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 8>'

@@ -5,7 +5,7 @@
  *   cookie = F(addresses, ports) + IRS + (slot << 24) + ((F(addresses, ports, slot, IRS) + (index of the MSS << 21)) mod 2^24)
  *
  * F is SipHash with a key of this stack; a slot is 65 s, and the ACK must come in the same or the next. What else the SYN said goes into the low
- * six bits of our timestamp, which the peer echoes: window scale (15: none), SACK, ECN. That is Linux's way, but
+ * six bits of our timestamp, which the peer echoes: window scale (15: none), SACK, ECN as in RFC 3168. That is Linux's way, but
  * for the index in high bits and IRS in both hashes: a number that is off by one is no cookie. A peer without timestamps gets a
  * connection without them, so cookies are only sent when the SYN queue is full (`auto`, Linux tcp_syncookies = 1), or for tests `always` (2).
  * An ACK is taken for a cookie only if one was sent lately: at other times a guess has no chance at all.
@@ -13,13 +13,14 @@
 import type { Address } from '../base/address.ts'
 import type { Random } from '../base/random.ts'
 import { SipHash } from '../base/siphash.ts'
+import type { EcnMode } from './api.ts'
 import type { Listener } from './listener.ts'
 import { words } from './ports.ts'
 import type { Segment } from './segment.ts'
-import { scaleFor } from './sizes.ts'
+import { firstWindow, mostWindow, scaleFor } from './sizes.ts'
 import { SynReceived } from './syn-received.ts'
 import { C } from './tcp-counters.ts'
-import { ACK, MAX_WINDOW_SCALE, SYN } from './wire.ts'
+import { ACK, CWR, ECE, MAX_WINDOW_SCALE, SYN } from './wire.ts'
 
 /** A slot is 2^16 ms: the slots of an int32 clock wrap where the clock does. */
 const SLOT_SHIFT = 16
@@ -39,6 +40,7 @@ const MSS_TABLE = [88, 536, 1220, 1300, 1400, 1440, 1460, 8940]
 const SCALE_MASK = 0xf
 const NO_SCALE = 0xf
 const SACK_BIT = 0x10
+const ECN_BIT = 0x20
 const OPTION_BITS = 6
 const OPTION_MASK = (1 << OPTION_BITS) - 1
 
@@ -89,9 +91,13 @@ function stamp(nowMs: number, bits: number): number {
   return ((ts - nowMs) | 0) > 0 ? (ts - (1 << OPTION_BITS)) | 0 : ts
 }
 
+function modeOf(listener: Listener): EcnMode {
+  return listener.options.ecn ?? listener.tcp.config.ecn
+}
+
 /** Answers a SYN with a cookie and forgets it. */
 export function sendCookie(listener: Listener, seg: Segment): void {
-  const { tcp } = listener
+  const { tcp, options } = listener
   const { config, counters, scratchRoute, output } = tcp
   const { source: remote, destination: local } = seg.packet
   if (tcp.ip.route(remote, local, null, scratchRoute) !== null) {
@@ -103,7 +109,8 @@ export function sendCookie(listener: Listener, seg: Segment): void {
   const timestamps = config.timestamps && seg.hasTimestamps
   const sack = timestamps && config.sack && seg.sackPermitted
   const scaling = timestamps && config.windowScale && seg.windowScale >= 0
-  const bits = (scaling ? Math.min(seg.windowScale, MAX_WINDOW_SCALE) : NO_SCALE) | (sack ? SACK_BIT : 0)
+  const ecn = timestamps && modeOf(listener) !== 'off' && (seg.flags & (ECE | CWR)) === (ECE | CWR)
+  const bits = (scaling ? Math.min(seg.windowScale, MAX_WINDOW_SCALE) : NO_SCALE) | (sack ? SACK_BIT : 0) | (ecn ? ECN_BIT : 0)
   const { sourcePort, destinationPort, seq } = seg
   const mss = tcp.peerMss(seg.mss, remote.isV4)
   const b = output.bareSegment
@@ -111,16 +118,16 @@ export function sendCookie(listener: Listener, seg: Segment): void {
   b.destinationPort = sourcePort
   b.seq = tcp.synCookies.make(local, destinationPort, remote, sourcePort, seq, mss, nowMs)
   b.ack = (seq + 1) | 0
-  b.flags = SYN | ACK
-  b.wnd = Math.min(config.receiveBufferInitialBytes, 0xffff)
-  b.mss = tcp.mssFor(scratchRoute, remote.isV4)
-  b.windowScale = scaling ? scaleFor(config.receiveBufferMaxBytes) : -1
+  b.flags = ecn ? SYN | ACK | ECE : SYN | ACK
+  b.wnd = firstWindow(config, options)
+  b.mss = Math.min(tcp.mssFor(scratchRoute, remote.isV4), options.maxSegmentBytes ?? 0xffff)
+  b.windowScale = scaling ? scaleFor(mostWindow(config, options)) : -1
   b.sackPermitted = sack
   b.hasTimestamps = timestamps
   b.tsVal = timestamps ? (stamp(nowMs, bits) + tcp.secrets.timestampOffset(local, remote)) | 0 : 0
   b.tsEcr = seg.tsVal
   counters.values[C.SyncookiesSent]++
-  output.bare(scratchRoute, local, remote)
+  output.bare(scratchRoute, local, remote, ecn ? (options.tos ?? 0) & 0xfc : options.tos, options.ttl)
 }
 
 /** An ACK that no connection knows, while cookies are about. False: it is no cookie, and gets its reset. */
@@ -142,9 +149,11 @@ export function receiveCookie(listener: Listener, seg: Segment): boolean {
   seg.mss = mss
   seg.windowScale = -1
   seg.sackPermitted = false
+  let ecn = false
   if (seg.hasTimestamps) {
     const bits = (seg.tsEcr - tcp.secrets.timestampOffset(local, remote)) & OPTION_MASK
     seg.sackPermitted = (bits & SACK_BIT) !== 0
+    ecn = (bits & ECN_BIT) !== 0 && modeOf(listener) !== 'off'
     if ((bits & SCALE_MASK) !== NO_SCALE) seg.windowScale = bits & SCALE_MASK
     // What we do not speak we cannot have offered.
     if (!config.timestamps || (seg.sackPermitted && !config.sack) || (seg.windowScale >= 0 && !config.windowScale)) return false
@@ -155,6 +164,6 @@ export function receiveCookie(listener: Listener, seg: Segment): boolean {
     n[C.dropNoRoute]++
     return true
   }
-  new SynReceived(listener, path, seg, irs, iss).completeFromCookie(seg)
+  new SynReceived(listener, path, seg, irs, iss).completeFromCookie(seg, ecn)
   return true
 }

@@ -4,8 +4,9 @@
  */
 import type { Address } from '../base/address.ts'
 import { Timed } from '../base/timers.ts'
+import { Codepoint } from './ace.ts'
 import type { Connection } from './connection.ts'
-import { acceptEcn, type EcnHandshake } from './ecn.ts'
+import { acceptEcn, EcnHandshake, EcnLevel } from './ecn.ts'
 import type { FastOpen } from './fast-open.ts'
 import type { FastOpenKeys } from './fast-open-keys.ts'
 import type { Flow } from './flows.ts'
@@ -38,7 +39,7 @@ export class SynReceived extends Timed implements Flow {
   private retries = 0
   /** The peer has acknowledged, but without data, and the listener waits for those. */
   private deferred = false
-  private readonly ecn: EcnHandshake | null
+  private ecn: EcnHandshake | null
 
   constructor(
     private readonly listener: Listener,
@@ -146,7 +147,8 @@ export class SynReceived extends Timed implements Flow {
   }
 
   /** A cookie came back: there was no record, and this one was made from it. */
-  completeFromCookie(seg: Segment): void {
+  completeFromCookie(seg: Segment, ecn: boolean): void {
+    if (ecn) this.ecn = new EcnHandshake(EcnLevel.CLASSIC, Codepoint.NOT_ECT)
     this.resent = true // when the SYN-ACK was sent is not known
     const c = this.connection(seg)
     this.listener.tcp.flowTable.add(c)

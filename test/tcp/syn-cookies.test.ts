@@ -98,6 +98,29 @@ describe('a handshake by cookie', () => {
     }
   })
 
+  it('keeps ECN as in RFC 3168, where it is not off', () => {
+    for (const [ecn, answer] of [
+      ['accept', 'SE.'],
+      ['off', 'S.'],
+    ]) {
+      const l = lab({ ecn })
+      l.listen()
+      l.inject(`SEW 0:0(0) win 65535 ${FULL}`)
+      const [synAck] = l.expect(`${answer} 0:0(0) ack 1`)
+      l.inject(`. 1:1(0) ack 1 win 100 <nop,nop,TS val 120 ecr ${synAck.tsVal}>`)
+      l.write(10)
+      expect(l.take()[0].tos & 3).toBe(ecn === 'off' ? 0 : 2)
+    }
+  })
+
+  it("follows the listener's options: window, scale, MSS, TOS, TTL", () => {
+    const l = lab()
+    l.listen({ receiveBufferBytes: 20_000, maxSegmentBytes: 1000, tos: 0x20, ttl: 9 })
+    l.inject(`S 0:0(0) win 65535 ${FULL}`)
+    const [synAck] = l.expect('S. 0:0(0) ack 1 win 20000 <mss 1000,sackOK,TS ecr 100,wscale 0>')
+    expect(synAck).toMatchObject({ tos: 0x20, ttl: 9 })
+  })
+
   it('data and FIN may come with the ACK', () => {
     const l = lab()
     l.listen()

@@ -175,8 +175,8 @@ export interface TcpConfig {
    * listeners. Linux has 1; 3 here, for only who asks for it by an option gets it.
    */
   fastOpen: number
-  /** Keys of its cookies, 32 hexadecimal digits each (Linux tcp_fastopen_key): the first makes them, all are accepted. None: by chance. */
-  fastOpenKeys: string[]
+  /** Keys of its cookies, each as Linux tcp_fastopen_key has it: the first makes them, all are accepted. None: one by chance. */
+  fastOpenKeys: readonly string[]
   /** Servers that a client remembers. */
   fastOpenCacheEntries: number
   /** After two SYNs in a row that got lost with their data or cookie: none for this long; doubles. Linux, until 4.12. */

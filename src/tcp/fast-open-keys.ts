@@ -23,9 +23,12 @@ export class FastOpenKeys {
   readonly cookie = new Uint8Array(COOKIE_BYTES)
   private readonly hashes: readonly SipHash[]
 
-  /** `keys` as `checkKeys` allows them; none: a key by chance. */
-  constructor(keys: readonly string[], random: Random) {
-    this.hashes = keys.length === 0 ? [new SipHash(random)] : keys.map((k) => new SipHash(parseKey(k)!))
+  constructor(
+    /** As `checkKeys` allows them; none: a key by chance. */
+    readonly keys: readonly string[],
+    random: Random,
+  ) {
+    this.hashes = keys.length === 0 ? [new SipHash(random)] : keys.map((key) => new SipHash(parseKey(key)!))
   }
 
   /** Makes the cookie of a client, in `cookie`. */
@@ -58,14 +61,19 @@ export class FastOpenKeys {
   }
 }
 
-/** Throws ERR_INVALID_ARG_VALUE for what are no keys: each 32 hexadecimal digits, in groups of eight with dashes as Linux's sysctl has them or not. */
+/**
+ * Throws ERR_INVALID_ARG_VALUE for what are no keys: each 32 hexadecimal digits, or four groups with dashes, from which Linux lets leading
+ * zeros be left out.
+ */
 export function checkKeys(keys: unknown): void {
-  if (!Array.isArray(keys) || keys.length > MAX_KEYS || keys.some((k) => typeof k !== 'string' || parseKey(k) === null))
+  if (!Array.isArray(keys) || keys.length > MAX_KEYS || keys.some((key) => typeof key !== 'string' || parseKey(key) === null))
     throw invalidArgument(`fastOpenKeys must be a list of at most ${MAX_KEYS} strings of 32 hexadecimal digits`)
 }
 
 function parseKey(text: string): Int32Array | null {
-  const m = /^([0-9a-f]{8})-?([0-9a-f]{8})-?([0-9a-f]{8})-?([0-9a-f]{8})$/i.exec(text)
+  const m =
+    /^([0-9a-f]{8})([0-9a-f]{8})([0-9a-f]{8})([0-9a-f]{8})$/i.exec(text) ??
+    /^([0-9a-f]{1,8})-([0-9a-f]{1,8})-([0-9a-f]{1,8})-([0-9a-f]{1,8})$/i.exec(text)
   return m === null ? null : Int32Array.from(m.slice(1), (word) => Number.parseInt(word, 16) | 0)
 }
 

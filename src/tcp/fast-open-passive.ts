@@ -26,7 +26,7 @@ const RESET_COUNTS_MS = 60_000
 export const FastOpened = {
   /** A connection: nothing else is to be done. */
   TAKEN: 0,
-  /** A common handshake, with or without a cookie for the next time (in `queue.keys.cookie`). */
+  /** A common handshake, with or without a cookie for the next time (the last that was made). */
   WITH_COOKIE: 1,
   COMMON: 2,
 } as const
@@ -39,7 +39,8 @@ export class FastOpenQueue {
 
   constructor(
     public most: number,
-    public keys: FastOpenKeys,
+    /** Of the listener itself; null: the stack's. */
+    public ownKeys: FastOpenKeys | null,
     public noCookie: boolean,
   ) {}
 
@@ -61,14 +62,12 @@ export class FastOpenQueue {
 /** The queue that a listener's options ask for, or null. */
 export function fastOpenQueue(l: Listener): FastOpenQueue | null {
   const { tcp, options } = l
-  const mode = tcp.config.fastOpen
-  if ((mode & FastOpenMode.SERVER) === 0) return null
-  const wish = options.fastOpen ?? (mode & FastOpenMode.ALL_LISTENERS) !== 0
+  const wish = options.fastOpen ?? (tcp.config.fastOpen & FastOpenMode.ALL_LISTENERS) !== 0
   const most = wish === true ? Math.max(1, l.backlog) : Number(wish)
   if (most <= 0) return null
-  const keys = options.fastOpenKeys === undefined ? tcp.fastOpenKeys : new FastOpenKeys(options.fastOpenKeys, tcp.random)
-  const noCookie = options.fastOpenNoCookie === true || (mode & FastOpenMode.SERVER_NO_COOKIE) !== 0
-  return new FastOpenQueue(most, keys, noCookie)
+  const { fastOpenKeys } = options
+  const ownKeys = fastOpenKeys === undefined || fastOpenKeys.length === 0 ? null : new FastOpenKeys(fastOpenKeys, tcp.random)
+  return new FastOpenQueue(most, ownKeys, options.fastOpenNoCookie === true)
 }
 
 /** A SYN for a listener with a queue. Returns one of `FastOpened`. */
@@ -76,18 +75,19 @@ export function tryFastOpen(l: Listener, queue: FastOpenQueue, seg: Segment, isn
   const { tcp } = l
   const n = tcp.counters.values
   const { source, destination } = seg.packet
-  const hasData = seg.len > 0
-  if (seg.cookieLength < 0 && !(hasData && queue.noCookie)) return FastOpened.COMMON
+  const mode = tcp.config.fastOpen
+  const freely = seg.len > 0 && (queue.noCookie || (mode & FastOpenMode.SERVER_NO_COOKIE) !== 0)
+  if ((mode & FastOpenMode.SERVER) === 0 || (seg.cookieLength < 0 && !freely)) return FastOpened.COMMON
   if (seg.cookieLength === 0) n[C.TCPFastOpenCookieReqd]++
   if (!queue.hasRoom(tcp.clock.nowMs)) {
     n[C.TCPFastOpenListenOverflow]++
     return FastOpened.COMMON
   }
-  if (hasData && queue.noCookie) {
+  if (freely) {
     open(l, queue, seg, isn, null)
     return FastOpened.TAKEN
   }
-  const { keys } = queue
+  const keys = queue.ownKeys ?? tcp.fastOpenKeys
   const key = keys.check(source, destination, seg.buf, seg.cookieAt, seg.cookieLength)
   if (key === CookieKey.NONE) {
     if (seg.cookieLength > 0) n[C.TCPFastOpenPassiveFail]++

@@ -77,7 +77,7 @@ export class Listener implements RawListener, Tellable {
     if (queue === null || old === null) this.fastOpen = queue
     else {
       old.most = queue.most
-      old.keys = queue.keys
+      old.ownKeys = queue.ownKeys
       old.noCookie = queue.noCookie
     }
   }
@@ -132,7 +132,9 @@ export class Listener implements RawListener, Tellable {
     if (opened === FastOpened.TAKEN) return
     const { packet } = seg
     const half = new SynReceived(this, tcp.paths.get(packet.destination, packet.source), seg, seg.seq, isn)
-    if (!half.begin(opened === FastOpened.WITH_COOKIE ? this.fastOpen!.keys : null, seg.cookieExperimental)) {
+    if (
+      !half.begin(opened === FastOpened.WITH_COOKIE ? (this.fastOpen!.ownKeys ?? tcp.fastOpenKeys) : null, seg.cookieExperimental)
+    ) {
       n[C.dropNoRoute]++
       return
     }

@@ -226,7 +226,8 @@ export class Tcp implements Protocol, RawTcp {
 
   /** The same for Fast Open: keys of the server, memory of the client. */
   get fastOpenKeys(): FastOpenKeys {
-    this.foKeys ??= new FastOpenKeys(this.config.fastOpenKeys, this.random)
+    const { fastOpenKeys } = this.config
+    if (this.foKeys?.keys !== fastOpenKeys) this.foKeys = new FastOpenKeys(fastOpenKeys, this.random)
     return this.foKeys
   }
 

@@ -21,6 +21,7 @@ describe('the cookie of a client', () => {
   it.each([
     [A, '192.0.2.1', '192.168.0.1', '3021b9d889017eeb'],
     [ZERO, '192.0.2.1', '192.168.0.1', 'b7c12350a90dc8f5'],
+    ['0-0-0-0', '192.0.2.1', '192.168.0.1', 'b7c12350a90dc8f5'],
     [A, 'fd3d:fa7b:d17d::1', 'fd3d:0a0b:17d6::1', 'c1d1e9742a47a9bc'],
     [ZERO, 'fd3d:fa7b:d17d::1', 'fd3d:0a0b:17d6::1', '82af1a8f9a205c34'],
   ])('is the one that Linux makes: key %s, client %s', (key, client, server, expected) => {
@@ -48,7 +49,7 @@ describe('the cookie of a client', () => {
 
   it('needs keys that are keys', () => {
     checkKeys([])
-    checkKeys([A, ZERO])
+    checkKeys([A, ZERO, '0-0-0-0'])
     for (const wrong of [undefined, A, [''], ['a1a1a1a1'], [`${A}0`], [A.replace('a', 'g')], [7], Array(9).fill(A)])
       expect(() => checkKeys(wrong)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }))
   })

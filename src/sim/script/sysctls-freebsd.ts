@@ -139,7 +139,9 @@ const tcp: SysctlTable = {
   split_limit: 'ignored',
   // The path's MTU and what is remembered.
   path_mtu_discovery: { only: ['1'] },
-  pmtud_blackhole_detection: { only: ['0'] },
+  pmtud_blackhole_detection: {
+    choice: { 0: { mtuProbing: 0 }, 1: { mtuProbing: 1 }, 2: { mtuProbing: 1 }, 3: { mtuProbing: 1 } },
+  },
   pmtud_blackhole_mss: 'ignored',
   v6pmtud_blackhole_mss: 'ignored',
   'hostcache.purgenow': { effect: { kind: 'flush-metrics' } },

@@ -117,11 +117,11 @@ const tcp: SysctlTable = {
   tcp_l3mdev_accept: 'ignored',
   tcp_ao: 'ignored',
   // The path's MTU.
-  tcp_mtu_probing: { number: 'mtuProbing', otherwise: ['0'] },
-  tcp_base_mss: { number: 'mtuProbeBaseBytes', otherwise: ['1024'] },
-  tcp_mtu_probe_floor: { number: 'mtuProbeFloorBytes', otherwise: ['48'] },
-  tcp_probe_interval: { number: 'mtuProbeIntervalMs', times: 1000, otherwise: ['600'] },
-  tcp_probe_threshold: { number: 'mtuProbeThresholdBytes', otherwise: ['8'] },
+  tcp_mtu_probing: { number: 'mtuProbing' },
+  tcp_base_mss: { number: 'mtuProbeBaseBytes' },
+  tcp_mtu_probe_floor: { number: 'mtuProbeFloorBytes' },
+  tcp_probe_interval: { number: 'mtuProbeIntervalMs', times: 1000 },
+  tcp_probe_threshold: { number: 'mtuProbeThresholdBytes' },
   tcp_min_snd_mss: 'ignored',
   // IP.
   ip_no_pmtu_disc: { only: ['0'] },

@@ -97,6 +97,8 @@ export interface TcpConfig {
    * `any`: with every segment that is sent, unless little is left; that is what BSD and Linux do.
    */
   windowSteps: 'large' | 'any'
+  /** What the receive buffer has room for is accepted, also beyond the window that was told. BSD. */
+  acceptByBuffer: boolean
   /** Initial window in segments. RFC 6928. */
   initialWindowSegments: number
   /** Delayed ACK. RFC 9293 MUST-40: < 500 ms. Linux TCP_DELACK_MIN. */
@@ -210,6 +212,14 @@ export interface TcpConfig {
   ephemeralLast: number
   /** RFC 1337: a RST does not end TIME-WAIT. */
   rfc1337: boolean
+  /**
+   * Any reset, any SYN inside the window ends a connection, as RFC 793 had it and RFC 5961 no longer has. FreeBSD insecure_rst, insecure_syn: to
+   * see what old stacks do.
+   */
+  insecureReset: boolean
+  insecureSyn: boolean
+  /** An ACK of something new carries our FIN once more while that is not acknowledged. BSD. */
+  finWithAck: boolean
   /** Congestion control: a name, or a function that makes an object for each connection (tcp/congestion.ts). */
   congestion: string | (() => object)
   /**
@@ -296,6 +306,7 @@ export function defaults(): Config {
       receiveBufferMaxBytes: 6 << 20,
       receiveBufferWholeSegments: false,
       windowSteps: 'large',
+      acceptByBuffer: false,
       initialWindowSegments: 10,
       delayedAckMs: 40,
       delayedAckMaxMs: 200,
@@ -346,6 +357,9 @@ export function defaults(): Config {
       ephemeralFirst: 32768,
       ephemeralLast: 60999,
       rfc1337: true,
+      insecureReset: false,
+      insecureSyn: false,
+      finWithAck: false,
       ecn: 'accept',
       ecnAcceptAccurate: false,
       ecnFallback: true,

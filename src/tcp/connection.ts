@@ -125,7 +125,7 @@ export class Connection implements RawConnection, Flow, Tellable {
       config.receiveBufferMaxBytes,
       config.maxOutOfOrderRanges,
     )
-    this.rcv.anyStep = config.windowSteps === 'any'
+    this.rcv.choose(config)
     this.deadlines = new Deadlines(this, config)
     this.snd.noDelay = config.noDelay
     this.snd.minshall = config.nagle === 'minshall'

@@ -105,7 +105,10 @@ export function receiveSynchronized(c: Connection, seg: Segment): void {
   if ((seg.flags & SYN) !== 0) {
     if (seg.seq === ((rcv.nxt - 1) | 0)) n[C.tcpDuplicateSegments]++
     if (c.ecn !== null && seg.seq === rcv.irs) c.ecn.heardSynAgain(seg)
-    challenge(c)
+    if (tcp.config.insecureSyn && rcv.isAcceptable(seg.seq, 1) && geq(seg.seq, rcv.nxt)) {
+      c.sendReset() // RFC 793 page 71
+      c.finish('ECONNRESET')
+    } else challenge(c)
     return
   }
   // First: sequence number.
@@ -133,8 +136,9 @@ export function receiveSynchronized(c: Connection, seg: Segment): void {
 /** Second check: RFC 5961 section 3.2. With a closed window only the exact sequence number is in it (RFC 9293 MUST-66). */
 function receiveReset(c: Connection, seg: Segment): void {
   const { rcv } = c
-  if (seg.seq === rcv.nxt) c.reset()
-  else if (gt(seg.seq, rcv.nxt) && lt(seg.seq, rcv.edge)) challenge(c)
+  const inside = gt(seg.seq, rcv.nxt) && lt(seg.seq, rcv.lastEdge)
+  if (seg.seq === rcv.nxt || (inside && c.tcp.config.insecureReset)) c.reset()
+  else if (inside) challenge(c)
   else c.tcp.counters.values[C.dropUnacceptableReset]++
 }
 

@@ -9,6 +9,7 @@
  */
 
 import { put16, put32 } from '../base/bytes.ts'
+import type { TcpConfig } from '../base/config.ts'
 import { ByteRing } from '../base/ring.ts'
 import { type Memory, PRESSED_SEGMENTS } from './memory.ts'
 import type { RightSizing } from './right-sizing.ts'
@@ -40,7 +41,8 @@ export class Receiver {
   /** The buffer the window is made from. */
   limit: number
   /** The edge may move by any step while there is room for a segment or a quarter of the buffer. */
-  anyStep = false
+  private anyStep = false
+  private byBuffer = false
   /** TCP_WINDOW_CLAMP: most that is advertised. */
   clamp = 0x3fffffff
   readonly ring: ByteRing
@@ -245,12 +247,24 @@ export class Receiver {
     }
   }
 
+  /** How the window behaves. */
+  choose(config: TcpConfig): void {
+    this.anyStep = config.windowSteps === 'any'
+    this.byBuffer = config.acceptByBuffer
+  }
+
+  /** One past the last sequence number that is accepted. */
+  get lastEdge(): number {
+    return this.byBuffer ? later(this.edge, (this.nxt + this.limit - this.ring.length) | 0) : this.edge
+  }
+
   /** RFC 9293 section 3.10.7.4, first check: does a segment of `span` sequence numbers at `seq` touch the window? */
   isAcceptable(seq: number, span: number): boolean {
     const nxt = this.nxt
-    if (span === 0) return this.edge === nxt ? seq === nxt : geq(seq, nxt) && lt(seq, this.edge)
-    if (this.edge === nxt) return false
-    return lt(seq, this.edge) && gt((seq + span) | 0, nxt)
+    const edge = this.lastEdge
+    if (span === 0) return edge === nxt ? seq === nxt : geq(seq, nxt) && lt(seq, edge)
+    if (edge === nxt) return false
+    return lt(seq, edge) && gt((seq + span) | 0, nxt)
   }
 
   /**

@@ -5,7 +5,7 @@ import { synLeft } from './fast-open.ts'
 import { Sent } from './sender.ts'
 import { State } from './state.ts'
 import { News } from './telling.ts'
-import { ACK, SYN } from './wire.ts'
+import { ACK, FIN, SYN } from './wire.ts'
 
 /** What `speak` came to. */
 export const Spoken = { DONE: 0, MORE: 1, BLOCKED: 2 } as const
@@ -39,7 +39,8 @@ export function speakConnection(c: Connection, quantum: number): number {
   }
   // A buffer that only grew waits for the next ACK, as what was read does not (calls.ts); unless the peer may be stuck.
   if (rcv.ackNow || (rcv.isTight && rcv.updateDue && !c.isOpening)) {
-    if (!tcp.output.segment(c, snd.nxt, 0, ACK)) return Spoken.BLOCKED
+    const again = tcp.config.finWithAck && rcv.lastAckSent !== rcv.nxt && isFinOut(c)
+    if (!tcp.output.segment(c, (snd.nxt - (again ? 1 : 0)) | 0, 0, again ? FIN | ACK : ACK)) return Spoken.BLOCKED
     c.segmentsOut++
   }
   if (c.deadlines.rtx === Rtx.OFF && snd.pending && snd.flight.count === 0 && !c.deadlines.isPacing) c.deadlines.armPersist()
@@ -49,4 +50,9 @@ export function speakConnection(c: Connection, quantum: number): number {
   }
   snd.watch(tcp.clock.nowMs)
   return Spoken.DONE
+}
+
+/** Our FIN was sent and is not acknowledged. */
+function isFinOut(c: Connection): boolean {
+  return c.state === State.FIN_WAIT_1 || c.state === State.CLOSING || c.state === State.LAST_ACK
 }

@@ -100,7 +100,7 @@ export class SynReceived extends Timed implements Flow {
     }
     if ((seg.flags & RST) !== 0) {
       // RFC 5961 section 3.2: only the exact number ends it; one inside the window is challenged.
-      if (seg.seq === nxt) {
+      if (seg.seq === nxt || (tcp.config.insecureReset && gt(seg.seq, nxt) && lt(seg.seq, (nxt + this.window) | 0))) {
         n[C.tcpAttemptFails]++
         this.end(false)
       } else if (gt(seg.seq, nxt) && lt(seg.seq, (nxt + this.window) | 0)) {

@@ -87,7 +87,6 @@ export function reading(s: PosixSocket, len: number, flags: readonly string[]): 
 
 export function writing(s: PosixSocket, len: number, flags: readonly string[]): Attempt {
   for (const f of flags) if (!WRITE_FLAGS.has(f)) skip(`${f} of a sending call is not played`)
-  if (flags.includes('MSG_FASTOPEN') && s.connection === null) skip('MSG_FASTOPEN is not played')
   const nonBlocking = s.nonBlocking || flags.includes('MSG_DONTWAIT')
   let done = 0
   const once = (): Answer => {
@@ -97,6 +96,36 @@ export function writing(s: PosixSocket, len: number, flags: readonly string[]): 
     return done >= len || (nonBlocking && done > 0) ? done : null
   }
   return { first: once, nonBlocking }
+}
+
+/** sendto and sendmsg with an address: may connect at once (RFC 7413). */
+function sendingTo(s: PosixSocket, len: number, flags: readonly string[], files: Files): Attempt {
+  const attempt = writing(s, len, flags)
+  const isBsd = files.platform === 'freebsd' && s.connection === null && s.option('fastOpen') !== undefined
+  if (!isBsd && !flags.includes('MSG_FASTOPEN')) return attempt
+  const { first } = attempt
+  let done = 0
+  return {
+    first: () => {
+      files.connecting(s)
+      const n = s.counted(s.sendFast(len, isBsd), flags)
+      if (typeof n !== 'number') return n
+      done = n
+      return done >= len || attempt.nonBlocking ? done : null
+    },
+    again: () => {
+      if (s.isConnecting) return null
+      const state = done > 0 ? 0 : s.connected()
+      if (typeof state === 'string' && state !== 'EISCONN') return state
+      if (done === 0) return first()
+      const n = s.write(len - done)
+      if (typeof n === 'string') return done
+      done += n ?? 0
+      return done >= len ? done : null
+    },
+    nonBlocking: attempt.nonBlocking,
+    wouldBlock: 'EINPROGRESS',
+  }
 }
 
 function socket(args: readonly Expression[], files: Files, call: Syscall): Attempt {
@@ -232,7 +261,7 @@ function iovecBytes(e: Expression, files: Files): number {
   return sum
 }
 
-export { iovecBytes }
+export { iovecBytes, sendingTo }
 
 export const CALLS: { readonly [name: string]: Call } = {
   socket,
@@ -257,7 +286,7 @@ export const CALLS: { readonly [name: string]: Call } = {
   readv: (a, f) => reading(socketOf(a[0], f), iovecBytes(a[1], f), []),
   write: (a, f) => writing(socketOf(a[0], f), count(a[2], f), []),
   send: (a, f) => writing(socketOf(a[0], f), count(a[2], f), names(a[3])),
-  sendto: (a, f) => writing(socketOf(a[0], f), count(a[2], f), names(a[3])),
+  sendto: (a, f) => sendingTo(socketOf(a[0], f), count(a[2], f), names(a[3]), f),
   writev: (a, f) => writing(socketOf(a[0], f), iovecBytes(a[1], f), []),
   shutdown: (a, f) => at(() => socketOf(a[0], f).shutdown(int(a[1], f.platform))),
   close: (a, f) =>

@@ -72,6 +72,7 @@ export class Surroundings {
         return
       case 'flush-metrics':
         stack.ipv4.pathMtu.clear()
+        stack.tcp.fastOpenCache.clear()
         return
       case 'sleep':
         this.sleep(e.us)

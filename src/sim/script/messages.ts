@@ -1,6 +1,6 @@
 /** sendmsg and recvmsg: iovecs, control messages, the error queue. */
 import type { Expression } from './ast.ts'
-import { type Attempt, type Call, type Files, iovecBytes, reading, socketOf, writing } from './calls.ts'
+import { type Attempt, type Call, type Files, iovecBytes, reading, sendingTo, socketOf } from './calls.ts'
 import { fail, skip } from './stop.ts'
 import { field, int, isAny, names } from './values.ts'
 
@@ -30,7 +30,7 @@ function bytesOf(message: Expression, files: Files): number {
 function sendmsg(args: readonly Expression[], files: Files): Attempt {
   const s = socketOf(args[0], files)
   if (field(args[1], 'msg_control') !== undefined) skip('control messages of sendmsg are not played')
-  return writing(s, bytesOf(args[1], files), names(args[2]))
+  return sendingTo(s, bytesOf(args[1], files), names(args[2]), files)
 }
 
 function recvmsg(args: readonly Expression[], files: Files): Attempt {

@@ -15,6 +15,7 @@ import { type CodeValue, runCode } from './code-run.ts'
 import { continues, ipFault, joined, tcpFault } from './compare.ts'
 import type { Surroundings } from './effects.ts'
 import { Endpoint } from './endpoint.ts'
+import { fastOpenRoom } from './fast-open.ts'
 import { icmpNumbers, injected } from './inject.ts'
 import type { ScriptLink } from './link.ts'
 import { type LivePacket, readPacket } from './live-packet.ts'
@@ -104,6 +105,7 @@ export class Player {
       connectPort: settings.connectPort,
       sendBuffer: stack.config.tcp.sendBufferInitialBytes,
       receiveBuffer: stack.config.tcp.receiveBufferInitialBytes,
+      fastOpenRoom: (noCookie) => fastOpenRoom(stack, settings, noCookie),
       errnoOf: (name) => errnoNumber(name, profile.platform),
     }
   }

@@ -32,6 +32,8 @@ export interface SocketPlace {
   /** SO_SNDBUF and SO_RCVBUF of a socket that has no connection yet. */
   readonly sendBuffer: number
   readonly receiveBuffer: number
+  /** Bytes that a SYN would carry now: 0 without a cookie of the peer. `noCookie`: none is needed. */
+  fastOpenRoom(noCookie: boolean): number
   /** The number of an error, as the system of the script counts. */
   errnoOf(name: string): number
 }
@@ -54,7 +56,8 @@ export class PosixSocket implements ConnectionHandler {
   private more = false
   private readonly options: SocketOptions & Partial<ListenOptions> = {}
   private boundPort = 0
-  private state: 'new' | 'connecting' | 'connected' | 'failed' = 'new'
+  /** `deferred`: connected for the application, and the SYN waits for the first bytes (TCP_FASTOPEN_CONNECT). */
+  private state: 'new' | 'deferred' | 'connecting' | 'connected' | 'failed' = 'new'
   private connectTold = false
   private closed = false
   private sawEnd = false
@@ -181,8 +184,33 @@ export class PosixSocket implements ConnectionHandler {
   connect(options: SocketOptions = {}): Answer {
     if (this.listener !== null) return 'EISCONN'
     if (this.state === 'connecting') return 'EALREADY'
-    if (this.state === 'new') return this.open(options)
-    return this.connected()
+    if (this.state === 'deferred') return 'EISCONN'
+    if (this.state !== 'new') return this.connected()
+    if (this.remembered.get('TCP_FASTOPEN_CONNECT') !== 1) return this.open(options)
+    if (this.fastOpenRoom === 0) return this.open({ ...options, fastOpen: true })
+    this.state = 'deferred'
+    this.connectTold = true
+    return 0
+  }
+
+  private get fastOpenRoom(): number {
+    return this.place.fastOpenRoom(this.options.fastOpenNoCookie === true)
+  }
+
+  /**
+   * Connects with data in the SYN. Gives the bytes that went with it; null: the SYN asks for a cookie, and the data waits for the connection.
+   * `keep`: the data is taken all the same (FreeBSD's implied connect).
+   */
+  sendFast(len: number, keep = false): Answer {
+    if (this.state === 'connecting') return 'EALREADY'
+    if (this.state === 'connected') return 'EISCONN'
+    if (this.state === 'failed') return this.connected()
+    const room = this.fastOpenRoom
+    const answer = this.open({ fastOpen: true })
+    const c = this.connection
+    if (answer !== null || c === null) return answer
+    const most = keep ? len : Math.min(len, room)
+    return most > 0 ? this.guarded(() => this.fill(c, most, false)) : null
   }
 
   private open(options: SocketOptions): Answer {
@@ -253,6 +281,7 @@ export class PosixSocket implements ConnectionHandler {
     const c = this.connection
     const error = this.takeError()
     if (error !== null) return error
+    if (this.state === 'deferred') return this.counted(this.sendFast(len), flags)
     if (c === null) return this.place.manners.unconnectedWrite
     if (this.noWrites || this.closed) return 'EPIPE'
     if (this.state !== 'connected') return null
@@ -260,9 +289,14 @@ export class PosixSocket implements ConnectionHandler {
     if (more && !this.more) this.hold(true)
     const n = this.guarded(() => this.fill(c, len, flags.includes('MSG_OOB')))
     if (!more && this.more) this.hold(false)
+    return this.counted(n === 0 && len > 0 ? null : n, flags)
+  }
+
+  /** A call of MSG_ZEROCOPY that took bytes will be told of. */
+  counted(n: Answer, flags: readonly string[]): Answer {
     if (flags.includes('MSG_ZEROCOPY') && typeof n === 'number' && this.remembered.get('SO_ZEROCOPY') === 1)
-      this.zerocopy.sent(c.bytesWritten)
-    return n === 0 && len > 0 ? null : n
+      this.zerocopy.sent(this.connection!.bytesWritten)
+    return n
   }
 
   private hold(on: boolean): void {

@@ -78,6 +78,8 @@ const FREEBSD: Profile = {
       delayedAckMaxMs: 40,
       windowSteps: 'any',
       receiveBufferWholeSegments: true,
+      acceptByBuffer: true,
+      finWithAck: true,
       quickAcks: 0,
       synOptions: 'mss | nop wscale | sackOK TS | nop nop TS | sackOK | FO | eol*',
       rtoInitialMs: 1000,

@@ -114,8 +114,8 @@ const tcp: SysctlTable = {
   'fastopen.setkey': { only: [] },
   'fastopen.keylen': 'ignored',
   // Attacks and oddities.
-  insecure_rst: { only: ['0'] },
-  insecure_syn: { only: ['0'] },
+  insecure_rst: { flag: 'insecureReset' },
+  insecure_syn: { flag: 'insecureSyn' },
   insecure_ack: { only: ['0'] },
   drop_synfin: { only: ['0'] },
   blackhole: { only: ['0'] },

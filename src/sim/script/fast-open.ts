@@ -1,0 +1,22 @@
+/** What Linux's calls know of Fast Open before they connect: whether data may go with the SYN, and how much. */
+import { Address } from '../../base/address.ts'
+import type { Stack } from '../../stack/stack.ts'
+import { FastOpenMode } from '../../tcp/fast-open.ts'
+import type { Settings } from './settings.ts'
+
+/** Left free for options in a SYN with data, as the stack does. */
+const OPTION_SPACE = 40
+
+/** Bytes that a SYN to the peer of the script would carry; 0: it would ask for a cookie, or must not carry any. */
+export function fastOpenRoom(stack: Stack, s: Settings, noCookie: boolean): number {
+  const { tcp } = stack
+  const { config } = tcp
+  if ((config.fastOpen & FastOpenMode.CLIENT) === 0) return 0
+  const entry = tcp.fastOpenCache.find(tcp.paths.get(Address.v4(s.localAddress), Address.v4(s.remoteAddress)))
+  if (entry?.isSuspended(tcp.clock.nowMs, config.fastOpenPauseMs)) return 0
+  const free = noCookie || (config.fastOpen & FastOpenMode.CLIENT_NO_COOKIE) !== 0
+  if (!free && (entry === null || entry.cookieLength <= 0)) return 0
+  const own = stack.interfaces[0].mtu - 40
+  const mss = entry !== null && entry.mss > 0 ? Math.min(own, entry.mss) : own
+  return Math.max(0, mss - OPTION_SPACE)
+}

@@ -141,6 +141,8 @@ export interface ConnectionInfo {
   remote: string
   mss: number
   receiveMss: number
+  /** The MSS option that we sent. */
+  announcedMss: number
   pathMtu: number
   rttUs: number
   rttVarUs: number

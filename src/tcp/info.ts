@@ -18,6 +18,7 @@ export function describeConnection(c: Connection): ConnectionInfo {
     remote: endpoint(c.remoteAddress.toString(), c.remotePort),
     mss: snd.mss,
     receiveMss: rcv.mss,
+    announcedMss: c.announcedMss,
     pathMtu: c.route.mtu,
     rttUs: rto.srttUs,
     rttVarUs: rto.rttVarUs,

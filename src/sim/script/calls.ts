@@ -88,6 +88,7 @@ export function reading(s: PosixSocket, len: number, flags: readonly string[]): 
 export function writing(s: PosixSocket, len: number, flags: readonly string[]): Attempt {
   for (const f of flags) if (!WRITE_FLAGS.has(f)) skip(`${f} of a sending call is not played`)
   const nonBlocking = s.nonBlocking || flags.includes('MSG_DONTWAIT')
+  if (s.isDeferred) return sendingFast(s, len, flags, false, nonBlocking)
   let done = 0
   const once = (): Answer => {
     const n = s.write(len - done, flags)
@@ -98,32 +99,42 @@ export function writing(s: PosixSocket, len: number, flags: readonly string[]): 
   return { first: once, nonBlocking }
 }
 
-/** sendto and sendmsg with an address: may connect at once (RFC 7413). */
+/** sendto and sendmsg with an address: may connect at once. FreeBSD's does so without a flag, and takes all of the data. */
 function sendingTo(s: PosixSocket, len: number, flags: readonly string[], files: Files): Attempt {
+  const implied = files.platform === 'freebsd' && s.connection === null && s.option('fastOpen') !== undefined
   const attempt = writing(s, len, flags)
-  const isBsd = files.platform === 'freebsd' && s.connection === null && s.option('fastOpen') !== undefined
-  if (!isBsd && !flags.includes('MSG_FASTOPEN')) return attempt
-  const { first } = attempt
+  if (!implied && !flags.includes('MSG_FASTOPEN')) return attempt
+  const fast = sendingFast(s, len, flags, implied, attempt.nonBlocking)
+  const { first } = fast
+  fast.first = () => {
+    files.connecting(s)
+    return first()
+  }
+  return fast
+}
+
+/** Connects with the data, or as much of it as the SYN takes (RFC 7413); a call that blocks ends when the rest is taken, too. */
+function sendingFast(s: PosixSocket, len: number, flags: readonly string[], keep: boolean, nonBlocking: boolean): Attempt {
   let done = 0
   return {
     first: () => {
-      files.connecting(s)
-      const n = s.counted(s.sendFast(len, isBsd), flags)
+      const n = s.counted(s.sendFast(len, keep), flags)
       if (typeof n !== 'number') return n
       done = n
-      return done >= len || attempt.nonBlocking ? done : null
+      return nonBlocking || keep ? done : null
     },
     again: () => {
-      if (s.isConnecting) return null
-      const state = done > 0 ? 0 : s.connected()
+      const state = s.connected()
+      if (state === null) return null
       if (typeof state === 'string' && state !== 'EISCONN') return state
-      if (done === 0) return first()
-      const n = s.write(len - done)
-      if (typeof n === 'string') return done
-      done += n ?? 0
+      if (done < len) {
+        const n = s.write(len - done)
+        if (typeof n === 'string') return done > 0 ? done : n
+        done += n ?? 0
+      }
       return done >= len ? done : null
     },
-    nonBlocking: attempt.nonBlocking,
+    nonBlocking,
     wouldBlock: 'EINPROGRESS',
   }
 }

@@ -85,10 +85,16 @@ export class Endpoint {
     return scaled && this.hasTs ? (script - this.firstScriptTs + this.firstLiveTs) >>> 0 : null
   }
 
-  /** The socket is to be connected anew. */
+  /** The socket was disconnected, and may be connected anew. What is still sent for the old connection belongs here. */
   forget(): void {
     this.phase = 'new'
+  }
+
+  /** A connect begins. */
+  connecting(remotePort: number): void {
+    this.phase = 'connecting'
     this.localPort = 0
-    this.remotePort = 0
+    this.remotePort = remotePort
+    this.irs = 0
   }
 }

@@ -22,6 +22,9 @@ const LEVELS: { readonly [name: string]: string } = {
 }
 const TYPES: { readonly [name: string]: string } = { CMSG_TYPE_RECVERR: 'IP_RECVERR', TCP_INQ: 'TCP_CM_INQ' }
 
+/** Linux MAX_SKB_FRAGS. */
+const MAX_FRAGMENTS = 17
+
 function bytesOf(message: Expression, files: Files): number {
   const iov = field(message, 'msg_iov')?.value
   return iov === undefined ? 0 : iovecBytes(iov, files)
@@ -30,7 +33,11 @@ function bytesOf(message: Expression, files: Files): number {
 function sendmsg(args: readonly Expression[], files: Files): Attempt {
   const s = socketOf(args[0], files)
   if (field(args[1], 'msg_control') !== undefined) skip('control messages of sendmsg are not played')
-  return sendingTo(s, bytesOf(args[1], files), names(args[2]), files)
+  const flags = names(args[2])
+  const pieces = field(args[1], 'msg_iov')?.value
+  if (flags.includes('MSG_ZEROCOPY') && pieces?.kind === 'list' && pieces.items.length > MAX_FRAGMENTS)
+    skip('MSG_ZEROCOPY of so many pieces that Linux splits segments by pages is not played')
+  return sendingTo(s, bytesOf(args[1], files), flags, files)
 }
 
 function recvmsg(args: readonly Expression[], files: Files): Attempt {

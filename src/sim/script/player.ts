@@ -86,8 +86,7 @@ export class Player {
       connecting: (s) => {
         const e = this.of(s)
         if (e.phase !== 'new') return
-        e.phase = 'connecting'
-        e.remotePort = settings.connectPort
+        e.connecting(settings.connectPort)
       },
       disconnected: (s) => this.of(s).forget(),
       accepted: (s) => this.accepted(s),
@@ -105,6 +104,7 @@ export class Player {
       connectPort: settings.connectPort,
       sendBuffer: stack.config.tcp.sendBufferInitialBytes,
       receiveBuffer: stack.config.tcp.receiveBufferInitialBytes,
+      woken: () => this.retry(),
       fastOpenRoom: (noCookie) => fastOpenRoom(stack, settings, noCookie),
       errnoOf: (name) => errnoNumber(name, profile.platform),
     }

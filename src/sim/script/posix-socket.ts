@@ -34,6 +34,8 @@ export interface SocketPlace {
   readonly receiveBuffer: number
   /** Bytes that a SYN would carry now: 0 without a cookie of the peer. `noCookie`: none is needed. */
   fastOpenRoom(noCookie: boolean): number
+  /** Something happened that a blocking call may wait for. What it then writes leaves in the same turn, as from a thread that is woken. */
+  woken(): void
   /** The number of an error, as the system of the script counts. */
   errnoOf(name: string): number
 }
@@ -51,6 +53,8 @@ export class PosixSocket implements ConnectionHandler {
   readonly zerocopy = new ZerocopyQueue()
   /** Values that setsockopt left and only getsockopt asks for. */
   readonly remembered = new Map<string, number | string>()
+  /** How long a handshake may take in ms; 0: until its retransmissions are used up. */
+  connectLimitMs: number
   linger: { on: boolean; seconds: number } = { on: false, seconds: 0 }
   /** MSG_MORE holds the last bytes back until a call without it. */
   private more = false
@@ -64,7 +68,9 @@ export class PosixSocket implements ConnectionHandler {
   private noReads = false
   private noWrites = false
 
-  constructor(readonly place: SocketPlace) {}
+  constructor(readonly place: SocketPlace) {
+    this.connectLimitMs = place.manners.connectLimitMs
+  }
 
   /** The socket of a connection that was accepted. */
   static of(place: SocketPlace, connection: RawConnection): PosixSocket {
@@ -78,29 +84,35 @@ export class PosixSocket implements ConnectionHandler {
 
   // ---------------------------------------------------------------- handler
 
-  onConnect(): void {
+  onConnect(c: RawConnection): void {
     this.state = 'connected'
-    this.wakes++
+    if (this.connectLimitMs > 0) c.set({ userTimeoutMs: this.options.userTimeoutMs ?? 0 })
+    this.wake()
   }
 
   onReadable(c: RawConnection): void {
     this.sawEnd = this.sawEnd || c.ended
-    this.wakes++
+    this.wake()
   }
 
   onWritable(): void {
-    this.wakes++
+    this.wake()
   }
 
   onClose(c: RawConnection, error: NetError | null): void {
     if (this.connection !== c) return
     this.closed = true
-    this.wakes++
     if (this.state === 'connecting') this.state = 'failed'
     if (error !== null) {
       const afterFin = error.code === 'ECONNRESET' && (this.sawEnd || c.ended)
       this.error = afterFin ? this.place.manners.resetAfterFin : error.code
     }
+    this.wake()
+  }
+
+  private wake(): void {
+    this.wakes++
+    this.place.woken()
   }
 
   // ---------------------------------------------------------------- options
@@ -147,6 +159,11 @@ export class PosixSocket implements ConnectionHandler {
 
   get isConnected(): boolean {
     return this.state === 'connected' && !this.closed
+  }
+
+  /** Connected only for the application, until it writes. */
+  get isDeferred(): boolean {
+    return this.state === 'deferred'
   }
 
   get isConnecting(): boolean {
@@ -220,6 +237,8 @@ export class PosixSocket implements ConnectionHandler {
         {
           ...this.ofConnections(),
           ...options,
+          // The time for the handshake: as a user timeout, until there is a connection.
+          ...(this.connectLimitMs === 0 ? {} : { userTimeoutMs: this.connectLimitMs }),
           remoteAddress,
           remotePort: connectPort,
           ...(this.boundPort === 0 ? {} : { localPort: this.boundPort }),
@@ -281,7 +300,6 @@ export class PosixSocket implements ConnectionHandler {
     const c = this.connection
     const error = this.takeError()
     if (error !== null) return error
-    if (this.state === 'deferred') return this.counted(this.sendFast(len), flags)
     if (c === null) return this.place.manners.unconnectedWrite
     if (this.noWrites || this.closed) return 'EPIPE'
     if (this.state !== 'connected') return null

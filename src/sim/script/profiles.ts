@@ -28,6 +28,8 @@ export interface SocketManners {
   minReceiveBuffer: number
   /** `write` on a socket that was never connected. */
   unconnectedWrite: 'EPIPE' | 'ENOTCONN'
+  /** Time for a handshake, TCP_KEEPINIT; 0: there is no such thing. */
+  connectLimitMs: number
   /** A reset after the peer's FIN is told as. */
   resetAfterFin: 'EPIPE' | 'ECONNRESET'
 }
@@ -40,6 +42,7 @@ const LINUX_SOCKETS: SocketManners = {
   minSendBuffer: 4608,
   minReceiveBuffer: 2304,
   unconnectedWrite: 'EPIPE',
+  connectLimitMs: 0,
   resetAfterFin: 'EPIPE',
 }
 
@@ -52,6 +55,7 @@ const LINUX: Profile = {
       initialWindowSegments: 10,
       delayedAckMs: 40,
       windowSteps: 'any',
+      ecnControlPackets: true,
       rtoInitialMs: 1000,
       rtoMinMs: 200,
       rtoMaxMs: 120_000,
@@ -74,8 +78,9 @@ const FREEBSD: Profile = {
   config: {
     tcp: {
       initialWindowSegments: 10,
-      delayedAckMs: 40,
-      delayedAckMaxMs: 40,
+      // What its scripts expect; 40 ms since FreeBSD 14.
+      delayedAckMs: 100,
+      delayedAckMaxMs: 100,
       windowSteps: 'any',
       receiveBufferWholeSegments: true,
       acceptByBuffer: true,
@@ -102,6 +107,7 @@ const FREEBSD: Profile = {
     minSendBuffer: 1,
     minReceiveBuffer: 1,
     unconnectedWrite: 'ENOTCONN',
+    connectLimitMs: 75_000,
     resetAfterFin: 'ECONNRESET',
   },
   checkEcho: true,

@@ -132,6 +132,14 @@ const TCP: { readonly [name: string]: Entry } = {
   TCP_KEEPIDLE: number('keepAliveIdleMs', 1000, 1, 32767, () => 7200),
   TCP_KEEPINTVL: number('keepAliveIntervalMs', 1000, 1, 32767, () => 75),
   TCP_KEEPCNT: number('keepAliveProbes', 1, 1, 127, () => 9),
+  TCP_KEEPINIT: {
+    set: (s, v) => {
+      if (typeof v !== 'number' || v <= 0) return 'EINVAL'
+      s.connectLimitMs = v * 1000
+      return 0
+    },
+    get: (s) => s.connectLimitMs / 1000,
+  },
   TCP_SYNCNT: number('synRetries', 1, 1, 127, () => 6),
   TCP_USER_TIMEOUT: number('userTimeoutMs', 1, 0, 0x7fffffff, () => 0),
   TCP_NOTSENT_LOWAT: number('notSentLowatBytes', 1, 0, 0xffffffff, () => 0),

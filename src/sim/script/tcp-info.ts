@@ -104,7 +104,8 @@ const FIELDS: { readonly [name: string]: (i: ConnectionInfo) => number } = {
   tcpi_min_rtt: (i) => i.minRttUs,
   tcpi_snd_ssthresh: (i) => segments(i.ssthresh, i.mss),
   tcpi_snd_cwnd: (i) => segments(i.cwnd, i.mss),
-  tcpi_advmss: (i) => i.receiveMss,
+  // Linux counts without timestamps, as it does for the other direction.
+  tcpi_advmss: (i) => i.announcedMss - (i.timestamps ? 12 : 0),
   tcpi_reordering: (i) => i.reordering,
   tcpi_reord_seen: (i) => i.reorderingSeen,
   tcpi_total_retrans: (i) => i.retransmits,

@@ -92,10 +92,7 @@ export interface TcpConfig {
   receiveBufferMaxBytes: number
   /** The receive buffer is made a multiple of the MSS once that is known. FreeBSD tcp_mss(). */
   receiveBufferWholeSegments: boolean
-  /**
-   * When the right edge of the window moves (RFC 9293 section 3.8.6.2.2). `large`: by a segment or half the buffer at least, as the RFC has it.
-   * `any`: with every segment that is sent, unless little is left; that is what BSD and Linux do.
-   */
+  /** The window's edge moves by a segment or half the buffer (RFC 9293 section 3.8.6.2.2), or by `any` step while there is room (BSD, Linux). */
   windowSteps: 'large' | 'any'
   /** What the receive buffer has room for is accepted, also beyond the window that was told. BSD. */
   acceptByBuffer: boolean
@@ -212,10 +209,7 @@ export interface TcpConfig {
   ephemeralLast: number
   /** RFC 1337: a RST does not end TIME-WAIT. */
   rfc1337: boolean
-  /**
-   * Any reset, any SYN inside the window ends a connection, as RFC 793 had it and RFC 5961 no longer has. FreeBSD insecure_rst, insecure_syn: to
-   * see what old stacks do.
-   */
+  /** Any reset, any SYN inside the window ends a connection, as in RFC 793 and no longer in RFC 5961. FreeBSD insecure_rst, insecure_syn. */
   insecureReset: boolean
   insecureSyn: boolean
   /** An ACK of something new carries our FIN once more while that is not acknowledged. BSD. */

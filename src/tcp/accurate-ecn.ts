@@ -17,6 +17,7 @@ import type { EcnReport } from './api.ts'
 import type { Connection } from './connection.ts'
 import type { Ecn } from './ecn.ts'
 import type { Segment } from './segment.ts'
+import { State } from './state.ts'
 import { OPTION_SPACE } from './syn-options.ts'
 import { C } from './tcp-counters.ts'
 import { OPT_ACCECN0, OPT_NOP, TIMESTAMPS_SPACE } from './wire.ts'
@@ -125,7 +126,8 @@ export class AccurateEcn {
     this.ace = aceOf(seg.flags)
     this.isNewer = c.timestamps && seg.hasTimestamps && ((seg.tsVal - c.tsRecent) | 0) > 0
     // While nothing has gone either way there are only the ACK of the handshake and its copies: they tell of the SYN-ACK.
-    this.isReadable = len > 0 || seg.seq !== ((rcv.irs + 1) | 0) || snd.nxt !== ((snd.iss + 1) | 0)
+    this.isReadable =
+      len > 0 || (c.state !== State.SYN_RECEIVED && (seg.seq !== ((rcv.irs + 1) | 0) || snd.nxt !== ((snd.iss + 1) | 0)))
     if (this.first) {
       this.first = false
       // Section 3.2.2.4: nothing is in flight yet that could have made the counter wrap to zero.

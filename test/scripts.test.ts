@@ -5,9 +5,7 @@
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { parse } from '../src/sim/script/parse.ts'
-import type { ProfileName } from '../src/sim/script/profiles.ts'
-import { run } from '../src/sim/script/run.ts'
+import { type ProfileName, runScript } from '../src/sim.ts'
 
 const ROOT = new URL('./scripts/', import.meta.url)
 
@@ -25,13 +23,11 @@ const textOf = (name: string): string => readFileSync(new URL(name, ROOT), 'utf8
 
 describe('scripts', () => {
   it('cover the whole of TCP', () => {
-    expect(files.length).toBeGreaterThanOrEqual(180)
+    expect(files.length).toBeGreaterThanOrEqual(350)
   })
 
   it.each(files)('%s', (name) => {
-    const profile = profileOf(name)
-    const script = parse(textOf(name), { file: name })
-    expect(run(script, { profile })).toEqual({ result: 'passed' })
+    expect(runScript(textOf(name), { file: name, profile: profileOf(name) })).toEqual({ result: 'passed' })
   })
 
   it('say at their head what they prove, and by which document', () => {

@@ -115,7 +115,10 @@ class Talker implements ConnectionHandler {
     const port = this.manner === 0 ? DEAF : this.manner === 1 ? FOUNTAIN : this.manner === 2 ? CLOSED_PORT : ECHO
     this.conversations++
     try {
-      this.connection = this.from.tcp.open({ remoteAddress: this.to, remotePort: port, noDelay: (this.manner & 1) === 0 }, this)
+      const { manner } = this
+      const options = { noDelay: (manner & 1) === 0, fastOpen: (manner & 2) === 0, fastOpenNoCookie: true }
+      this.connection = this.from.tcp.open({ remoteAddress: this.to, remotePort: port, ...options }, this)
+      if ((manner & 4) === 0) this.onWritable(this.connection) // in the SYN, if it may be
     } catch {
       this.connection = null // no way, or no port: the next tick tries again
     }
@@ -201,8 +204,8 @@ export class World {
       void iface.addAddress(`${text}/${prefix}`)
     }
     for (const stack of [this.target, this.peer]) {
-      stack.tcp.listen({ port: ECHO }, new Echo())
-      stack.tcp.listen({ port: DEAF }, new Deaf())
+      stack.tcp.listen({ port: ECHO, fastOpen: 8, fastOpenNoCookie: true }, new Echo())
+      stack.tcp.listen({ port: DEAF, fastOpen: 8, fastOpenNoCookie: true }, new Deaf())
       stack.tcp.listen({ port: FOUNTAIN }, new Fountain())
       this.serveUdp(stack)
     }

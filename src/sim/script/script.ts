@@ -55,8 +55,11 @@ export function runScript(text: string, options: ScriptRunOptions = {}): Outcome
   }
 }
 
-/** Whose variables the script sets, or whose order of options it expects in a SYN. */
+/** FreeBSD's variables and modules. */
+const FREEBSD_COMMANDS = /\bnet\.inet\.|\bkern\.ipc\.|\bkldload\b/
+/** A SYN of FreeBSD's that is expected: window scale before SACK, or padding with the end of the list. */
+const FREEBSD_SYN = />\s*(?:[[(][^\])\n]*[\])]\s*)?S[A-Z]*\.? [^\n]*<mss \d+,\s*(?:nop,\s*wscale \d+,\s*sackOK|[^>\n]*\beol\b)/
+
 function profileOf(text: string): ProfileName {
-  const isFreebsd = /\bnet\.inet\.|\bkern\.ipc\.|\bkldload\b|> *S[EW]*\.? .*<mss \d+, *nop, *wscale \d+, *sackOK/.test(text)
-  return isFreebsd ? 'freebsd' : 'linux'
+  return FREEBSD_COMMANDS.test(text) || FREEBSD_SYN.test(text) ? 'freebsd' : 'linux'
 }

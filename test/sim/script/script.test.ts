@@ -45,6 +45,10 @@ describe('runScript', () => {
     const linux = '+0 > S 0:0(0) win 65535 <mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 8>'
     expect(runScript(CONNECT + freebsd)).toEqual({ result: 'passed' })
     expect(runScript(CONNECT + linux)).toEqual({ result: 'passed' })
+    const synAck =
+      '0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n+0 bind(3, ..., ...) = 0\n+0 listen(3, 1) = 0\n+0 < S 0:0(0) win 9 <mss 1460,sackOK>\n'
+    expect(runScript(`${synAck}+0 > [noecn] S. 0:0(0) ack 1 <mss 1460, sackOK, eol, eol>`)).toEqual({ result: 'passed' })
+    expect(runScript(`${synAck}+0 > S. 0:0(0) ack 1 <mss 1460,nop,nop,sackOK>`)).toEqual({ result: 'passed' })
     expect(runScript(`0 \`sysctl -w net.inet.tcp.rfc1323=1\`\n${CONNECT}${linux}`).result).toBe('failed')
     expect(runScript(CONNECT + freebsd, { profile: 'linux' }).result).toBe('failed')
     expect(runScript(CONNECT + linux, { profile: 'freebsd' }).result).toBe('failed')

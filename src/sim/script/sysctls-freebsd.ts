@@ -28,8 +28,8 @@ const tcp: SysctlTable = {
   // The window scale follows from kern.ipc.maxsockbuf.
   recvbuf_max: 'ignored',
   sendbuf_max: { number: 'sendBufferMaxBytes', max: 0x3fffffff },
-  recvbuf_auto: 'ignored',
-  sendbuf_auto: 'ignored',
+  recvbuf_auto: { only: ['1'] },
+  sendbuf_auto: { only: ['1'] },
   recvbuf_inc: 'ignored',
   sendbuf_inc: 'ignored',
   sendbuf_auto_lowat: 'ignored',
@@ -44,8 +44,8 @@ const tcp: SysctlTable = {
   },
   'cc.available': 'ignored',
   'cc.hystartplusplus.bblogs': 'ignored',
-  'cc.newreno.beta': 'ignored',
-  'cc.newreno.beta_ecn': 'ignored',
+  'cc.newreno.beta': { only: ['50'] },
+  'cc.newreno.beta_ecn': { only: ['80'] },
   'cc.abe': { only: ['0'] },
   functions_default: { only: ['freebsd'] },
   functions_inherit_listen_socket_stack: 'ignored',
@@ -55,12 +55,12 @@ const tcp: SysctlTable = {
   abc_l_var: { number: 'abcLimit' },
   rfc6675_pipe: 'ignored',
   do_prr: { only: ['1'] },
-  do_prr_conservative: 'ignored',
+  do_prr_conservative: { only: ['0'] },
   do_lrd: { only: ['1'] },
-  newcwv: 'ignored',
+  newcwv: { only: ['0'] },
   do_newsack: { only: ['1'] },
   do_rfc6675_pipe: 'ignored',
-  rexmit_drop_options: 'ignored',
+  rexmit_drop_options: { only: ['0'] },
   // ECN.
   // FreeBSD has no option of Accurate ECN, and takes codepoints as they come.
   'ecn.enable': {
@@ -91,7 +91,9 @@ const tcp: SysctlTable = {
   finwait2_timeout: { number: 'finWait2Ms' },
   fast_finwait2_recycle: { only: ['0'] },
   maxunacktime: { only: ['0'] },
-  delayed_ack: 'ignored',
+  delayed_ack: {
+    choice: { 0: { delayedAckMs: 0, delayedAckMaxMs: 0 }, 1: { delayedAckMs: 40, delayedAckMaxMs: 40 } },
+  },
   delacktime: { number: ['delayedAckMs', 'delayedAckMaxMs'], max: 499 },
   ack_war_timewindow: { number: 'invalidAckIntervalMs' },
   ack_war_cnt: 'ignored',

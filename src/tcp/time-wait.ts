@@ -10,7 +10,7 @@ import type { Connection } from './connection.ts'
 import type { Flow } from './flows.ts'
 import type { Path } from './path.ts'
 import type { Segment } from './segment.ts'
-import { gt, leq } from './seq.ts'
+import { geq, gt, leq, lt } from './seq.ts'
 import type { Tcp } from './tcp.ts'
 import { C } from './tcp-counters.ts'
 import { ACK, FIN, RST, SYN } from './wire.ts'
@@ -76,6 +76,10 @@ export class TimeWait implements Flow {
       const byTimestamp = this.timestamps && seg.hasTimestamps && seg.tsVal !== this.tsRecent
       const isNew = byTimestamp ? newerTimestamp : gt(seg.seq, this.rcvNxt)
       if (isNew && tcp.succeed(this, seg)) return
+      if (tcp.config.insecureSyn && geq(seg.seq, this.rcvNxt) && lt(seg.seq, (this.rcvNxt + this.window) | 0)) {
+        this.send(RST | ACK) // RFC 793 page 71, but for the end that it asks for
+        return
+      }
     }
     if ((seg.flags & (SYN | ACK)) === 0) {
       tcp.counters.values[C.dropNoAck]++ // fifth check
@@ -98,18 +102,23 @@ export class TimeWait implements Flow {
     }
     this.acked = true
     this.lastAckMs = now
+    this.send(ACK)
+  }
+
+  private send(flags: number): void {
+    const { tcp } = this
     const b = tcp.output.bareSegment
     b.sourcePort = this.localPort
     b.destinationPort = this.remotePort
     b.seq = this.sndNxt
     b.ack = this.rcvNxt
-    b.flags = ACK
-    b.wnd = this.window
+    b.flags = flags
+    b.wnd = (flags & RST) !== 0 ? 0 : this.window
     b.mss = 0
     b.windowScale = -1
     b.sackPermitted = false
     b.hasTimestamps = this.timestamps
-    b.tsVal = (now + this.path.tsOffset) | 0
+    b.tsVal = (tcp.clock.nowMs + this.path.tsOffset) | 0
     b.tsEcr = this.tsRecent
     tcp.sendBare(this.localAddress, this.remoteAddress)
   }

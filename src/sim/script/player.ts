@@ -9,8 +9,8 @@
 import { formatIPv4 } from '../../base/address.ts'
 import type { Stack } from '../../stack/stack.ts'
 import type { VirtualHost } from '../virtual-host.ts'
-import { ACK, type Code, type PacketEvent, type ScriptEvent, SYN, type Syscall, type SyscallEvent, type TcpSpec } from './ast.ts'
-import { type Attempt, CALLS, type Files } from './calls.ts'
+import { ACK, type Code, type PacketEvent, type ScriptEvent, SYN, type TcpSpec } from './ast.ts'
+import type { Files } from './calls.ts'
 import { type CodeValue, runCode } from './code-run.ts'
 import { continues, ipFault, joined, tcpFault } from './compare.ts'
 import type { Surroundings } from './effects.ts'
@@ -19,45 +19,29 @@ import { fastOpenRoom } from './fast-open.ts'
 import { icmpNumbers, injected } from './inject.ts'
 import type { ScriptLink } from './link.ts'
 import { type LivePacket, readPacket } from './live-packet.ts'
-import { MESSAGE_CALLS } from './messages.ts'
 import { errnoNumber } from './numbers.ts'
 import { packetText } from './packet-text.ts'
-import { POLL_CALLS } from './polling.ts'
-import type { Answer, PosixSocket, SocketPlace } from './posix-socket.ts'
+import { CallPlayer } from './play-calls.ts'
+import type { PosixSocket, SocketPlace } from './posix-socket.ts'
 import type { Profile } from './profiles.ts'
 import type { Settings } from './settings.ts'
-import { OPTION_CALLS } from './socket-values.ts'
 import { fail, Stop, skip } from './stop.ts'
 import { infoValue } from './tcp-info.ts'
+import { Timeline } from './timeline.ts'
 import { type Due, dueAt, seconds, timingFault, toleranceUs } from './timing.ts'
-import { int } from './values.ts'
 
 /** How much longer than its time an expected packet is waited for, so that what comes late can be told. */
 const LATE_US = 5_000_000
 /** A packet that may come at any time must come in this. */
 const ANY_TIME_US = 3 * 3600 * 1_000_000
-/** A blocking call that has no end in the script. */
-const BLOCKED_US = 300_000_000
-
-interface Pending {
-  event: SyscallEvent
-  attempt: Attempt
-  /** When it should return; null: the script does not say. */
-  due: Due | null
-  answer: Answer
-  begunUs: number
-  returnedUs: number
-}
 
 export class Player {
-  private readonly startMs: number
+  private readonly time: Timeline
+  private readonly calls: CallPlayer
   private before: { dueUs: number; event: ScriptEvent } | null = null
   private endpoint: Endpoint | null = null
   private readonly endpoints: Endpoint[] = []
   private readonly packets: LivePacket[] = []
-  private pending: Pending | null = null
-  /** What relative times of the event count from. */
-  private baseUs = 0
   private nextPort = 50_000
   private readonly variables = new Map<string, CodeValue>()
   private readonly files: Files
@@ -66,13 +50,13 @@ export class Player {
 
   constructor(
     private readonly stack: Stack,
-    private readonly host: VirtualHost,
+    host: VirtualHost,
     private readonly link: ScriptLink,
     private readonly settings: Settings,
     private readonly profile: Profile,
     private readonly surroundings: () => Surroundings,
   ) {
-    this.startMs = host.elapsedMs
+    this.time = new Timeline(host)
     this.files = {
       platform: profile.platform,
       place: this.place(),
@@ -91,6 +75,8 @@ export class Player {
       disconnected: (s) => this.of(s).forget(),
       accepted: (s) => this.accepted(s),
     }
+    this.calls = new CallPlayer(this.time, this.files, settings, (text) => this.warnings.push(text))
+    this.time.onEvent = () => this.calls.retry()
   }
 
   private place(): SocketPlace {
@@ -104,39 +90,15 @@ export class Player {
       connectPort: settings.connectPort,
       sendBuffer: stack.config.tcp.sendBufferInitialBytes,
       receiveBuffer: stack.config.tcp.receiveBufferInitialBytes,
-      woken: () => this.retry(),
+      woken: () => this.calls.retry(),
       fastOpenRoom: (noCookie) => fastOpenRoom(stack, settings, noCookie),
       errnoOf: (name) => errnoNumber(name, profile.platform),
     }
   }
 
-  // ------------------------------------------------------------------- time
-
-  /** Microseconds since the script began. */
-  private get nowUs(): number {
-    return Math.round((this.host.elapsedMs - this.startMs) * 1000)
-  }
-
-  /** Lets happen what happens until then. */
-  advanceTo(us: number): void {
-    const { host } = this
-    const until = this.startMs + us / 1000
-    for (;;) {
-      this.retry()
-      const next = host.nextMs
-      if (next < 0 || host.elapsedMs + next > until) break
-      host.step()
-    }
-    if (host.elapsedMs < until) host.run(until)
-  }
-
   /** Nothing happens for so long but what happens by itself. */
   sleep(us: number): void {
-    this.advanceTo(this.nowUs + us)
-  }
-
-  private settle(): void {
-    this.advanceTo(this.nowUs)
+    this.time.advanceTo(this.time.nowUs + us)
   }
 
   // ----------------------------------------------------------------- events
@@ -144,11 +106,11 @@ export class Player {
   play(events: readonly ScriptEvent[], watch?: (line: string) => void): void {
     for (const event of events) {
       // Consecutive injected packets are counted from each other, not from when the machine got to them.
-      const due = dueAt(event.time, this.nowUs)
+      const baseUs = this.time.nowUs
+      const due = dueAt(event.time, baseUs)
       watch?.(`${due.kind === 'any' ? '*' : seconds(due.us)} ${event.text}`)
-      this.baseUs = this.nowUs
       try {
-        this.event(event, due)
+        this.event(event, due, baseUs)
       } catch (stop) {
         if (stop instanceof Stop && !stop.reason.startsWith('line '))
           throw new Stop(stop.result, `line ${event.position.line}: ${stop.reason}`, stop.diff)
@@ -156,10 +118,10 @@ export class Player {
       }
       this.before = { dueUs: due.us, event }
     }
-    this.finish()
+    this.calls.finish() // a call that still blocks must return
   }
 
-  private event(event: ScriptEvent, due: Due): void {
+  private event(event: ScriptEvent, due: Due, baseUs: number): void {
     if (event.kind === 'packet' && event.packet.direction === 'out') {
       this.expectPacket(event, due)
       return
@@ -170,7 +132,7 @@ export class Player {
         this.inject(event)
         break
       case 'syscall':
-        this.call(event)
+        this.calls.call(event, baseUs)
         break
       case 'command':
         this.surroundings().apply(event.command.effects)
@@ -179,19 +141,14 @@ export class Player {
         this.code(event.code)
         break
     }
-    this.settle()
+    this.time.settle()
   }
 
   private waitFor(due: Due, event: ScriptEvent): void {
-    this.advanceTo(due.us)
+    this.time.advanceTo(due.us)
     const what = event.kind === 'packet' ? 'inbound packet' : event.kind === 'syscall' ? 'system call start' : event.kind
-    const fault = this.before === null ? null : timingFault(due, this.before.dueUs, this.nowUs, what, this.settings)
+    const fault = this.before === null ? null : timingFault(due, this.before.dueUs, this.time.nowUs, what, this.settings)
     if (fault !== null) fail(fault)
-  }
-
-  /** The script has ended: a call that still blocks must return. */
-  private finish(): void {
-    if (this.pending !== null) this.awaitPending()
   }
 
   // ---------------------------------------------------------------- sockets
@@ -255,18 +212,13 @@ export class Player {
 
   /** The next packet of a connection, waited for until then. Others are passed over. */
   private nextPacket(e: Endpoint, untilUs: number): LivePacket | null {
-    const until = this.startMs + untilUs / 1000
     for (;;) {
       this.take()
       while (this.packets.length > 0) {
         const packet = this.packets.shift()!
         if (e.owns(packet)) return packet
       }
-      this.retry()
-      if (this.link.sent.length > 0) continue
-      const next = this.host.nextMs
-      if (next < 0 || this.host.elapsedMs + next > until) return null
-      this.host.step()
+      if (!this.time.step(untilUs) && this.link.sent.length === 0) return null
     }
   }
 
@@ -283,12 +235,12 @@ export class Player {
     const beforeUs = this.before?.dueUs ?? null
     const limit =
       due.kind === 'any'
-        ? this.nowUs + ANY_TIME_US
-        : Math.max(due.endUs, this.nowUs) + toleranceUs(due, beforeUs, this.settings) + LATE_US
+        ? this.time.nowUs + ANY_TIME_US
+        : Math.max(due.endUs, this.time.nowUs) + toleranceUs(due, beforeUs, this.settings) + LATE_US
     const packet = this.nextPacket(e, limit)
-    const expected = `expected: ${seconds(due.kind === 'any' ? this.nowUs : due.us)} ${event.text}`
+    const expected = `expected: ${seconds(due.kind === 'any' ? this.time.nowUs : due.us)} ${event.text}`
     if (packet === null) {
-      this.differ('no packet came', `${expected}\n  actual: nothing until ${seconds(this.nowUs)}`)
+      this.differ('no packet came', `${expected}\n  actual: nothing until ${seconds(this.time.nowUs)}`)
       return
     }
     if (body.kind === 'tcp') this.gather(packet, body, e, limit)
@@ -296,7 +248,7 @@ export class Player {
       e.phase = 'synack-sent'
       e.liveIss = packet.body.seq | 0
     }
-    const atUs = Math.round(packet.atUs - this.startMs * 1000)
+    const atUs = this.time.ofHost(packet.atUs)
     const fault =
       packet.fault ??
       ipFault(event.packet.ip, packet) ??
@@ -339,88 +291,6 @@ export class Player {
     this.warnings.push(`${reason}\n${diff}`)
   }
 
-  // ------------------------------------------------------------------ calls
-
-  private call(event: SyscallEvent): void {
-    if (this.pending !== null) this.awaitPending()
-    const { call } = event
-    const make = CALLS[call.name] ?? POLL_CALLS[call.name] ?? MESSAGE_CALLS[call.name] ?? OPTION_CALLS[call.name]
-    if (make === undefined) skip(`system call ${call.name} is not played`)
-    const attempt = make(call.args, this.files, call)
-    const begunUs = this.nowUs
-    const answer = attempt.first()
-    // What the call made the stack do happens before it is looked at again.
-    const end = endOf(event, this.baseUs)
-    const pending: Pending = { event, attempt, due: end, answer, begunUs, returnedUs: begunUs }
-    if (answer === null && (attempt.nonBlocking || attempt.timeoutUs === 0)) pending.answer = attempt.wouldBlock ?? 'EAGAIN'
-    if (pending.answer !== null) {
-      this.settle()
-      this.returned(pending)
-      return
-    }
-    this.pending = pending
-    this.settle()
-    // Without an end in the script the script itself waits, as packetdrill's one thread does.
-    if (end === null) this.awaitPending()
-  }
-
-  /** Makes another attempt of the call that blocks, if there is one. */
-  private retry(): void {
-    const p = this.pending
-    if (p === null || p.answer !== null) return
-    p.answer = (p.attempt.again ?? p.attempt.first)()
-    const { timeoutUs } = p.attempt
-    if (p.answer === null && timeoutUs != null && this.nowUs - p.begunUs >= timeoutUs) p.answer = 0
-    if (p.answer !== null) p.returnedUs = this.nowUs
-  }
-
-  private awaitPending(): void {
-    const p = this.pending!
-    const { timeoutUs } = p.attempt
-    const limitUs = p.due === null ? this.nowUs + BLOCKED_US : Math.max(p.due.us, this.nowUs) + LATE_US
-    for (;;) {
-      this.retry()
-      if (p.answer !== null) break
-      const next = this.host.nextMs
-      const nextUs = next < 0 ? Number.POSITIVE_INFINITY : this.nowUs + next * 1000
-      const until = timeoutUs == null ? nextUs : Math.min(nextUs, p.begunUs + timeoutUs)
-      if (until > limitUs)
-        fail(`line ${p.event.position.line}: ${p.event.call.name} does not return`, `expected: ${p.event.text}`)
-      this.host.run(this.startMs + until / 1000)
-    }
-    this.pending = null
-    this.returned(p)
-  }
-
-  private returned(p: Pending): void {
-    const { event, attempt } = p
-    const { call } = event
-    const answer = p.answer!
-    const reason = this.resultFault(call, attempt, answer) ?? attempt.check?.() ?? this.lateness(p)
-    if (reason === null) return
-    const actual = typeof answer === 'string' ? `-1 ${answer}` : String(answer)
-    const diff = `expected: ${event.text}\n  actual: ${call.name}() = ${actual} at ${seconds(p.returnedUs)}`
-    if (!this.settings.syscallsMayDiffer) throw new Stop('failed', `line ${event.position.line}: ${reason}`, diff)
-    this.warnings.push(`${reason}\n${diff}`)
-  }
-
-  private lateness(p: Pending): string | null {
-    return p.due === null ? null : timingFault(p.due, null, p.returnedUs, 'system call return', this.settings)
-  }
-
-  private resultFault(call: Syscall, attempt: Attempt, answer: number | string): string | null {
-    if (call.result.kind === 'any') return null
-    const expected = int(call.result, this.profile.platform)
-    const value = typeof answer === 'string' ? -1 : answer
-    const got = typeof answer === 'string' ? `-1 ${answer}` : String(answer)
-    if (attempt.isDescriptor && expected >= 0) {
-      if (value < 0) return `${call.name}: expected a file descriptor, got ${got}`
-    } else if (value !== expected) return `${call.name}: expected result ${expected}, got ${got}`
-    if (call.errno !== null && call.errno !== answer && SAME_ERRORS[call.errno] !== answer)
-      return `${call.name}: expected errno ${call.errno}, got ${typeof answer === 'string' ? answer : 'none'}`
-    return null
-  }
-
   // ------------------------------------------------------------------- code
 
   private code(code: Code): void {
@@ -430,15 +300,4 @@ export class Player {
     if (result.kind === 'unsupported') skip(result.reason)
     if (result.kind === 'failed') fail(result.reason)
   }
-}
-
-/** Two names of one number. */
-const SAME_ERRORS: { readonly [name: string]: string } = { EWOULDBLOCK: 'EAGAIN' }
-
-/** When a call that blocks should return. Both its times count from the same event. */
-function endOf(event: SyscallEvent, baseUs: number): Due | null {
-  const { endUs } = event.call
-  if (endUs === null) return null
-  const us = event.time.kind === 'relative' || event.time.kind === 'relative-range' ? baseUs + endUs : endUs
-  return { kind: 'absolute', us, endUs: us }
 }

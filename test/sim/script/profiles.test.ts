@@ -55,6 +55,18 @@ describe('the profile freebsd', () => {
 +0.00 getsockopt(3, SOL_SOCKET, SO_ERROR, [ECONNRESET], [4]) = 0`)
   })
 
+  it('insecure_syn: TIME-WAIT answers with a reset, and stays', () => {
+    passes(`${CONNECTED}
++0.00 \`sysctl -w net.inet.tcp.insecure_syn=1\`
++0.00 shutdown(3, SHUT_WR) = 0
++0.00 > F. 1:1(0) ack 1 win 65535
++0.10 < F. 1:1(0) ack 2 win 32767
++0.00 >  . 2:2(0) ack 2 win 65535
++0.10 < S  2:2(0) win 32767 <mss 1460>
++0.00 > R. 2:2(0) ack 2 win 0
++0.10 \`sockstat -4 -P tcp -s | grep packetdril | grep -c TIME_WAIT | grep 1\``)
+  })
+
   it('gives up a handshake when TCP_KEEPINIT says', () => {
     passes(`
  0.00 \`sysctl -w net.inet.tcp.ecn.enable=2\`

@@ -155,7 +155,10 @@ describe('calls on sockets', () => {
 
   it('poll waits no longer than it is told', () => {
     passes(`${ACCEPT}
-   +0...0.05 poll([{fd=4, events=POLLIN, revents=0}], 1, 50) = 0`)
+   +0...0.05 poll([{fd=4, events=POLLIN, revents=0}], 1, 50) = 0
+   +5 read(4, ..., 1) = -1 EAGAIN (Resource temporarily unavailable)
+   +0...0.1 poll([{fd=4, events=POLLIN, revents=POLLIN}], 1, 5000) = 1
+  +.1 < P. 1:2(1) ack 1 win 257`)
   })
 
   it('TCP_FASTOPEN_CONNECT and MSG_FASTOPEN: a cookie is asked for, and then used', () => {

@@ -116,6 +116,16 @@ export interface TcpConfig {
   orphanRetries: number
   /** R1: after so many retransmissions the neighbour and the path MTU are doubted. RFC 9293 3.8.3. */
   retries1: number
+  /** Loss detection by time, for peers with SACK (RFC 8985); false: by counting (RFC 6675). Linux tcp_recovery. */
+  rack: boolean
+  /** A probe before the time-out when a tail may be lost. RFC 8985 section 7; Linux tcp_early_retrans. */
+  tailLossProbe: boolean
+  /** Is a time-out spurious? RFC 5682; Linux tcp_frto. */
+  frto: boolean
+  /** Duplicates that mean a loss (DupThresh, RFC 5681), and how far the threshold may follow what the path reorders. Linux tcp_reordering,
+   * tcp_max_reordering. */
+  reorderingSegments: number
+  maxReorderingSegments: number
   /** User timeout (RFC 9293 3.9.1, RFC 5482); 0 = none: `retries` decides. */
   userTimeoutMs: number
   /** Keep-alive, off until asked for. RFC 9293 3.8.4: >= 2 h. */
@@ -313,6 +323,11 @@ export function defaults(): Config {
       retries: 15,
       orphanRetries: 8,
       retries1: 3,
+      rack: true,
+      tailLossProbe: true,
+      frto: true,
+      reorderingSegments: 3,
+      maxReorderingSegments: 300,
       userTimeoutMs: 0,
       keepAlive: false,
       keepAliveIdleMs: 7_200_000,
@@ -418,6 +433,8 @@ function verify(config: Config): void {
   ordered(ipv4.ttl, 255, 'ipv4.ttl')
   if (!['auto', 'always', 'off'].includes(tcp.synCookies)) throw invalidArgument(`option tcp.synCookies: ${tcp.synCookies}`)
   ordered(tcp.rtoMinMs, tcp.rtoMaxMs, 'tcp.rtoMinMs')
+  ordered(1, tcp.reorderingSegments, 'tcp.reorderingSegments')
+  ordered(tcp.reorderingSegments, tcp.maxReorderingSegments, 'tcp.reorderingSegments')
   ordered(tcp.ephemeralFirst, tcp.ephemeralLast, 'tcp.ephemeralFirst')
   ordered(udp.ephemeralFirst, udp.ephemeralLast, 'udp.ephemeralFirst')
   ordered(1, tcp.ephemeralFirst, 'tcp.ephemeralFirst')

@@ -152,7 +152,7 @@ export interface ConnectionInfo {
   cwnd: number
   ssthresh: number
   congestion: string
-  recovery: 'open' | 'disorder' | 'recovery' | 'loss'
+  recovery: 'open' | 'disorder' | 'cwr' | 'recovery' | 'loss'
   bytesInFlight: number
   sendWindow: number
   receiveWindow: number

@@ -52,6 +52,15 @@ export class AckSample {
   windowFull = false
   /** Losses are being repaired. */
   inRecovery = false
+  /** Bytes newly SACKed; a duplicate ACK in the sense of RFC 5681, with SACK of RFC 6675; it repeats SND.UNA, and says nothing more. */
+  sacked = 0
+  duplicate = false
+  isBare = false
+  /** The ACK echoes a timestamp: when that was sent, in ms of our clock. */
+  hasEcho = false
+  echoMs = 0
+  /** There is new data, and room for it in the peer's window. */
+  canSendNew = false
   /** Delivery rate (rate.ts). Its `intervalUs` is 0 when this ACK gives none. */
   rate: RateSample
 
@@ -66,13 +75,13 @@ export interface CongestionControl {
   start(w: CongestionWindow, initialWindowSegments: number): void
   /** New data were acknowledged (`s.acked` > 0) while no fast recovery was going on and the window was in full use: it may grow. */
   acked(w: CongestionWindow, s: AckSample): void
-  /** Loss was detected: sets ssthresh. Recovery leads cwnd there (RFC 9937). `inFlight`: bytes outstanding. */
+  /** Loss was detected: sets ssthresh. Recovery leads cwnd there (RFC 9937), whatever is written to it. `inFlight`: bytes outstanding. */
   loss(w: CongestionWindow, inFlight: number, nowMs: number): void
   /** The peer reports congestion by ECN, at most once a round trip: sets ssthresh, as `loss` when left out (RFC 3168 section 6.1.2). */
   congestionEcho?(w: CongestionWindow, inFlight: number, nowMs: number): void
   /** The retransmission timer expired: sets ssthresh (only on the first time-out of a series) and cwnd = 1 segment. */
   timeout(w: CongestionWindow, inFlight: number, first: boolean, nowMs: number): void
-  /** Recovery is over. */
+  /** A reduction is over; but for those with a `model` the window is ssthresh (RFC 9937 section 6). Not called after a time-out. */
   recovered(w: CongestionWindow, inFlight: number, nowMs: number): void
   /** The last `loss` or `timeout` was none: cwnd and ssthresh are restored by the caller, the algorithm's own memory here. */
   undo?(w: CongestionWindow): void
@@ -83,6 +92,8 @@ export interface CongestionControl {
   idle(w: CongestionWindow, initialWindowSegments: number, idleMs: number, rtoMs: number): void
   /** Hears every ACK, in every state, after recovery has marked losses, and sets cwnd and pacingRate itself. */
   model?(w: CongestionWindow, s: AckSample): void
+  /** Hears every ACK at the same place, and leaves the window alone. */
+  observe?(w: CongestionWindow, s: AckSample): void
 }
 
 /** A name of the table in algorithms.ts, one's own object (for one connection only), or what makes one for each connection. */

@@ -18,7 +18,7 @@ import type { ConnectionHandler, ConnectionInfo, EcnMode, RawConnection, SocketO
 import { readFrom, skipFrom, writeTo, writeUrgentTo } from './calls.ts'
 import { abortConnection, closeConnection } from './closing.ts'
 import type { CongestionControl } from './congestion.ts'
-import { Deadlines, Rtx } from './deadlines.ts'
+import { Deadlines } from './deadlines.ts'
 import { type Ecn, requestEcn } from './ecn.ts'
 import type { FastOpen } from './fast-open.ts'
 import { endFastOpen } from './fast-open-passive.ts'
@@ -118,6 +118,7 @@ export class Connection implements RawConnection, Flow, Tellable {
       config.initialWindowSegments,
       config.slowStartAfterIdle,
       config.pacing,
+      config,
     )
     this.rcv = new Receiver(
       tcp.memory,
@@ -283,7 +284,6 @@ export class Connection implements RawConnection, Flow, Tellable {
     const segments = len <= this.snd.payloadLimit ? 1 : Math.ceil(len / this.snd.payloadLimit)
     this.segmentsOut += segments
     if (len > 0) this.dataSegmentsOut += segments
-    if (this.deadlines.rtx !== Rtx.RETRANSMIT) this.deadlines.armRetransmit()
     if (len > 0) dataSent(this)
   }
 

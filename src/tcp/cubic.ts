@@ -158,10 +158,7 @@ export class Cubic implements CongestionControl {
     w.cwnd = w.mss
   }
 
-  recovered(w: CongestionWindow, inFlight: number): void {
-    // As RFC 6582 section 3.2 step 3, option 1: no burst when little is left in flight.
-    w.cwnd = Math.min(w.ssthresh, Math.max(inFlight, w.mss) + w.mss)
-  }
+  recovered(): void {} // the window is ssthresh (RFC 9937 section 6): recovery has led it there, and the pipe with it
 
   private remember(): void {
     this.memory ??= new Memory()

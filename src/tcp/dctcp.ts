@@ -48,15 +48,15 @@ export class Dctcp implements CongestionControl {
     this.reno.timeout(w, inFlight, first)
   }
 
-  recovered(w: CongestionWindow, inFlight: number): void {
-    this.reno.recovered(w, inFlight)
+  recovered(): void {
+    this.reno.recovered()
   }
 
   idle(w: CongestionWindow, initialWindowSegments: number, idleMs: number, rtoMs: number): void {
     if (idleMs > rtoMs) this.reno.idle(w, initialWindowSegments, idleMs, rtoMs)
   }
 
-  model(_w: CongestionWindow, s: AckSample): void {
+  observe(_w: CongestionWindow, s: AckSample): void {
     this.delivered += s.delivered
     this.marked += s.marked
     if (this.observing && !gt(s.una, this.end)) return

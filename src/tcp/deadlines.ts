@@ -10,10 +10,16 @@ import type { Connection } from './connection.ts'
 import { fastOpenTimedOut } from './fast-open.ts'
 import { suspectBlackHole } from './mtu-probe.ts'
 import { State } from './state.ts'
+import { probeTimeoutMs } from './tail-loss.ts'
 import { C } from './tcp-counters.ts'
 
 /** What the retransmission timer is for. */
-export const Rtx = { OFF: 0, RETRANSMIT: 1, PERSIST: 2 } as const
+export const Rtx = { OFF: 0, RETRANSMIT: 1, PERSIST: 2, PROBE: 3, REORDER: 4 } as const
+
+/** Whole milliseconds in which `us` have surely passed: the two clocks need not tick together. */
+function waitMs(us: number): number {
+  return Math.ceil(us / 1000) + 1
+}
 
 export class Deadlines extends Timed {
   rtx: number = Rtx.OFF
@@ -68,6 +74,70 @@ export class Deadlines extends Timed {
   armRetransmit(): void {
     this.rtx = Rtx.RETRANSMIT
     this.armRtxAt(this.c.rto.ms)
+  }
+
+  /** The same, counted from when the oldest was last sent (RFC 8985 section 7.2: a probe or a wait does not push the time-out back). */
+  private resumeRetransmit(): void {
+    this.rtx = Rtx.RETRANSMIT
+    this.armRtxAt(this.untilTimeout())
+  }
+
+  private untilTimeout(): number {
+    const { snd, tcp, rto } = this.c
+    const left = rto.ms - Math.floor(((tcp.clock.nowUs - snd.flight.sentOf(0)) | 0) / 1000)
+    return left > 1 ? left : 1
+  }
+
+  /** The probe of the tail, or the time-out where that comes sooner (RFC 8985 section 7.2). */
+  private armProbe(latestMs: number): void {
+    const { snd, rto } = this.c
+    const ms = probeTimeoutMs(rto, snd.inFlight <= snd.mss)
+    this.rtx = Rtx.PROBE
+    this.armRtxAt(ms < latestMs ? ms : latestMs)
+  }
+
+  private get mayProbe(): boolean {
+    return this.c.sackPermitted && this.c.tcp.config.tailLossProbe && this.c.snd.recovery.mayProbe
+  }
+
+  /** New data or FIN left. */
+  sentNew(): void {
+    if (this.mayProbe) this.armProbe(this.untilTimeout())
+    else if (this.rtx !== Rtx.RETRANSMIT && this.rtx !== Rtx.REORDER) this.resumeRetransmit()
+  }
+
+  /** Something left again; `isOldest`: at SND.UNA. */
+  sentAgain(isOldest: boolean): void {
+    if (isOldest ? this.rtx !== Rtx.REORDER : this.rtx === Rtx.OFF || this.rtx === Rtx.PERSIST) this.armRetransmit()
+  }
+
+  /** An ACK was judged (RFC 6298 5.2 and 5.3, RFC 8985 sections 6.2 step 5 and 7.2). */
+  acknowledged(advanced: boolean): void {
+    const { snd, rto } = this.c
+    if (snd.flight.count === 0) {
+      this.rtx = Rtx.OFF
+      return
+    }
+    const waitUs = snd.recovery.reorderWaitUs
+    if (waitUs > 0) {
+      this.rtx = Rtx.REORDER
+      this.armRtxAt(Math.min(rto.ms, waitMs(waitUs)))
+    } else if (advanced) {
+      if (this.mayProbe) this.armProbe(rto.ms)
+      else if (this.rtx === Rtx.PROBE || this.rtx === Rtx.REORDER) this.resumeRetransmit()
+      else this.armRetransmit()
+    }
+  }
+
+  /** The timers of RFC 8985: no time-out yet. */
+  private onEarlyTimer(now: number): void {
+    const { snd, tcp, rto } = this.c
+    const { recovery } = snd
+    if (this.rtx === Rtx.PROBE) recovery.onProbeTimer()
+    else recovery.onReorderTimer(snd.nxt, rto, tcp.clock.nowUs, now, tcp.counters.values)
+    if (recovery.reorderWaitUs > 0) this.armRtxAt(Math.min(rto.ms, waitMs(recovery.reorderWaitUs)))
+    else this.resumeRetransmit()
+    tcp.markDirty(this.c)
   }
 
   private armRtxAt(ms: number): void {
@@ -147,6 +217,10 @@ export class Deadlines extends Timed {
   }
 
   private onRetransmitTimer(now: number): void {
+    if (this.rtx === Rtx.PROBE || this.rtx === Rtx.REORDER) {
+      this.onEarlyTimer(now)
+      return
+    }
     const { snd, tcp } = this.c
     const n = tcp.counters.values
     if (this.retries === 0) this.firstRetryMs = this.rtx === Rtx.RETRANSMIT ? (now - this.c.rto.ms) | 0 : now
@@ -166,7 +240,7 @@ export class Deadlines extends Timed {
       n[C.tcpTimeouts]++
       if (this.retries === tcp.config.retries1) this.c.doubtRoute() // R1
       if (this.retries >= tcp.config.retries1) suspectBlackHole(this.c)
-      snd.recovery.onTimeout(snd.nxt, now)
+      snd.recovery.onTimeout(snd.nxt, tcp.clock.nowUs, now, this.retries, n)
     }
     this.c.rto.backoff++
     this.armRtxAt(this.untilUserTimeout(now, this.c.rto.ms))

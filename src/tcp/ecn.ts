@@ -56,17 +56,16 @@ export class Ecn {
   private echoing = false
   /** Sender: the next new data says CWR. */
   private cwrDue = false
-  /** Recovery point of the last reduction that CWR was said for. */
-  private cwrPoint: number
+  /** How many reductions of the window were told to the peer by CWR (Recovery.reductions). */
+  private reductionsTold = 0
   /** The window was reduced for ECN when SND.NXT was this, which is not acknowledged yet. */
   private reduced = false
   private reducedAt = 0
   /** The segment being processed says ECE. */
   private echo = false
 
-  constructor(level: number, iss: number) {
+  constructor(level: number) {
     this.level = level
-    this.cwrPoint = iss
   }
 
   // --------------------------------------------------------------- handshake
@@ -180,16 +179,13 @@ export class Ecn {
   /** At most once per window of data (RFC 3168 section 6.1.2), and not while losses are being repaired: those have reduced it already. */
   private reduce(c: Connection): void {
     const { snd } = c
-    const { recovery, window, control } = snd
+    const { recovery } = snd
     if (this.reduced || recovery.state >= RecoveryState.RECOVERY) return
     this.reduced = true
     this.reducedAt = snd.nxt
     this.cwrDue = true
     c.tcp.counters.values[C.tcpEcnReductions]++
-    const { nowMs } = c.tcp.clock
-    if (control.congestionEcho !== undefined) control.congestionEcho(window, snd.inFlight, nowMs)
-    else control.loss(window, snd.inFlight, nowMs)
-    window.cwnd = Math.min(window.cwnd, window.ssthresh)
+    recovery.congestionEcho(snd.nxt, c.tcp.clock.nowMs)
   }
 
   // ------------------------------------------------------------------ sending
@@ -205,7 +201,7 @@ export class Ecn {
   /** RFC 3168 section 6.1.2: CWR whenever the window was reduced, for whatever reason. */
   private isCwrDue(c: Connection): boolean {
     const { recovery } = c.snd
-    return this.cwrDue || recovery.point !== this.cwrPoint
+    return this.cwrDue || recovery.reductions !== this.reductionsTold
   }
 
   /** The ECN field of that segment's packet. */
@@ -220,7 +216,7 @@ export class Ecn {
     if (this.accurate !== null) this.accurate.sent(c, withDsack)
     else if ((flags & CWR) !== 0) {
       this.cwrDue = false
-      this.cwrPoint = c.snd.recovery.point
+      this.reductionsTold = c.snd.recovery.reductions
     }
   }
 }
@@ -228,7 +224,7 @@ export class Ecn {
 /** Active OPEN: what the SYN will ask for. */
 export function requestEcn(c: Connection): Ecn | null {
   const level = levelToRequest(c.ecnMode)
-  return level === EcnLevel.OFF ? null : new Ecn(level, c.snd.iss)
+  return level === EcnLevel.OFF ? null : new Ecn(level)
 }
 
 /** ECN of a handshake that somebody else began. */
@@ -260,8 +256,8 @@ export class EcnHandshake {
   }
 
   /** The handshake is complete by `seg`. */
-  connection(iss: number, seg: Segment, validate: boolean): Ecn {
-    const ecn = new Ecn(this.level, iss)
+  connection(seg: Segment, validate: boolean): Ecn {
+    const ecn = new Ecn(this.level)
     if (this.level === EcnLevel.CLASSIC) return ecn
     const a = new AccurateEcn(this.synField)
     ecn.accurate = a

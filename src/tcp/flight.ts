@@ -1,22 +1,27 @@
 /**
  * What is in flight: a flat circular log of records, oldest first, one per segment or super-segment sent.
  *
- * A record is [end sequence, time sent in us, flags, and what rate.ts remembers: delivered, time of delivery, first time sent, in flight,
+ * A record is [end sequence, time last sent in us, flags, and what rate.ts remembers: delivered, time of delivery, first time sent, in flight,
  * lost]; it begins where the one before ends (the first at SND.UNA), so records are contiguous by construction. The same records serve RTT
- * (Karn), the SACK scoreboard, loss marking and delivery rate. SACK may cover part of a record: it is split then. Three byte sums are kept beside the log, so that `pipe` is arithmetic:
+ * (Karn), the SACK scoreboard, RACK, loss marking and delivery rate. SACK may cover part of a record: it is split then. Neighbours that are
+ * SACKed become one record, so that a flight with few holes is a short log, however large the window: what walks over it (rack.ts, is-lost.ts)
+ * pays for holes, not for segments. Three byte sums are kept beside the log, so that `pipe` is arithmetic:
  *
  *   pipe = (SND.NXT - SND.UNA) - sacked - lost + retransmitted            (RFC 6675 section 4)
  *
  * Invariants: sacked + lost <= SND.NXT - SND.UNA; retransmitted <= lost; a record is never SACKED and LOST; RETRANSMITTED only
- * together with LOST.
+ * together with LOST; two neighbours are never both SACKED with the same flags; records that were sent once are in the order of their times.
  */
+import type { Delivery } from './delivery.ts'
+import { type FlightPool, STRIDE, sizeOf } from './flight-pool.ts'
 import type { Rate } from './rate.ts'
-import { gt, leq, lt } from './seq.ts'
+import { gt, lt } from './seq.ts'
 
-const STRIDE = 8
 const SENT = 1
 const FLAGS = 2
 const DELIVERED = 3
+/** Of a SACKED record, whose delivery is accounted for: how many segments it holds. */
+const SEGMENTS = 3
 const DELIVERED_US = 4
 const FIRST_SENT_US = 5
 const IN_FLIGHT = 6
@@ -32,16 +37,8 @@ export const AMBIGUOUS = 8
 /** Sent while the application had no more to send (rate.ts). */
 export const APP_LIMITED = 16
 
-/** What stays when a record is SACKed or lost. */
+/** What stays when a record is lost. */
 const KEPT = AMBIGUOUS | APP_LIMITED
-
-const FIRST_RECORDS = 16
-const POOL_CLASSES = 10
-const POOL_BYTES = 256 << 10
-
-function sizeOf(log: Int32Array): number {
-  return 31 - Math.clz32(log.length / (FIRST_RECORDS * STRIDE))
-}
 
 /**
  * SACK may cut records only while there are fewer. An honest receiver's ranges end where segments ended, and losses are few; thousands of
@@ -49,59 +46,45 @@ function sizeOf(log: Int32Array): number {
  */
 const MAX_CUT_RECORDS = 1024
 
-/** Logs of connections that have nothing in flight, for reuse: an idle connection holds none. */
-export class FlightPool {
-  /** By doublings of the first size: stacks with counts of their own (an array that is popped empty loses its memory). */
-  private readonly free: (Int32Array | null)[][] = []
-  private readonly counts = new Int32Array(POOL_CLASSES)
-
-  constructor() {
-    for (let i = 0; i < POOL_CLASSES; i++) this.free.push([])
-  }
-
-  /** A log of `FIRST_RECORDS << size` records; contents undefined. */
-  take(size = 0): Int32Array {
-    const n = size < POOL_CLASSES ? this.counts[size] : 0
-    if (n === 0) return new Int32Array((FIRST_RECORDS << size) * STRIDE)
-    const log = this.free[size][n - 1]!
-    this.free[size][n - 1] = null
-    this.counts[size] = n - 1
-    return log
-  }
-
-  give(log: Int32Array): void {
-    const size = sizeOf(log)
-    // Many small ones, few large ones: 256 KB at most of each size.
-    if (size >= POOL_CLASSES || this.counts[size] * log.byteLength >= POOL_BYTES) return
-    this.free[size][this.counts[size]++] = log
-  }
-}
-
 export class Flight {
   una = 0
   /** Number of records. */
   count = 0
   sackedBytes = 0
+  /** Segments among them; what was cut counts as one at least. */
+  sackedSegments = 0
   lostBytes = 0
   retransmittedBytes = 0
-  /** Of the last `acknowledge`: time sent of the newest record that it covered whole and that was sent once; valid if hasSample. */
-  sampleSentUs = 0
-  hasSample = false
-  /** Of the last `acknowledge`: something acknowledged had been sent more than once. */
-  ambiguous = false
+  /** Bytes of a full segment. */
+  mss = 0x7fffffff
+  /** What the ACK that is being applied delivered. */
+  readonly delivery: Delivery
   private log: Int32Array | null = null
   private head = 0
   /** Records before this one hold nothing to retransmit. */
   private hint = 0
   /** End of the highest SACKed record; means something while sackedBytes > 0. */
   private sackedEnd = 0
-  /** Every record that ends here or before is LOST or SACKED. Never behind una while there are records. */
-  private lostEnd = 0
+  /** Every record that ends here or before is LOST or SACKED (is-lost.ts). Never behind una while there are records. */
+  lostEnd = 0
 
   constructor(
     private readonly pool: FlightPool,
-    private readonly rate: Rate,
-  ) {}
+    readonly rate: Rate,
+  ) {
+    this.delivery = pool.delivery
+  }
+
+  /** Highest sequence number known to have arrived (SND.FACK). */
+  get fack(): number {
+    return this.sackedBytes > 0 ? this.sackedEnd : this.una
+  }
+
+  /** An ACK is about to be applied. */
+  beginAck(nowUs: number, minRttUs: number): void {
+    this.rate.begin(nowUs)
+    this.delivery.begin(nowUs, minRttUs, this.fack)
+  }
 
   /** Appends what was just sent, ending at sequence `end`. `inFlight`: bytes in the network with it. */
   add(end: number, us: number, inFlight: number): void {
@@ -121,28 +104,25 @@ export class Flight {
 
   /** Everything before `ack` has arrived. */
   acknowledge(ack: number): void {
-    this.hasSample = false
-    this.ambiguous = false
     const log = this.log
+    const d = this.delivery
     while (this.count > 0) {
       const at = this.head * STRIDE
       const end = log![at]
       const flags = log![at + FLAGS]
+      if ((flags & AMBIGUOUS) !== 0) d.isAmbiguous = d.isAmbiguous || gt(ack, this.una)
       if (gt(end, ack)) {
         if (gt(ack, this.una)) {
-          this.deliver(at, (ack - this.una) | 0)
+          this.deliver(at, this.una, ack)
+          if ((flags & SACKED) !== 0) this.forgetSacked(at, (ack - this.una) | 0, (end - this.una) | 0)
           this.forget(flags, (ack - this.una) | 0)
-          if ((flags & AMBIGUOUS) !== 0) this.ambiguous = true
         }
         break
       }
-      this.deliver(at, (end - this.una) | 0)
+      this.deliver(at, this.una, end)
+      if ((flags & SACKED) !== 0) this.sackedSegments -= log![at + SEGMENTS]
+      else if ((flags & AMBIGUOUS) === 0) d.acknowledged(log![at + SENT])
       this.forget(flags, (end - this.una) | 0)
-      if ((flags & AMBIGUOUS) !== 0) this.ambiguous = true
-      else if ((flags & SACKED) === 0) {
-        this.sampleSentUs = log![at + SENT]
-        this.hasSample = true
-      }
       this.una = end
       this.head = (this.head + 1) & (log!.length / STRIDE - 1)
       this.count--
@@ -170,82 +150,62 @@ export class Flight {
         continue
       }
       if (gt(left, start)) {
-        this.split(i, left)
+        this.cut(i, left)
         start = left
         continue // the right half is the next record
       }
       if (gt(end, right)) {
-        this.split(i, right)
+        this.cut(i, right)
         end = right
       }
       const at = this.at(i)
       const flags = this.log![at + FLAGS]
       const bytes = (end - start) | 0
-      this.deliver(at, bytes)
+      this.deliver(at, start, end)
       this.forget(flags, bytes)
-      this.log![at + FLAGS] = (flags & KEPT) | SACKED
+      if ((flags & AMBIGUOUS) === 0) this.delivery.sacked(this.log![at + SENT])
+      const segments = bytes <= this.mss ? 1 : Math.ceil(bytes / this.mss)
+      this.log![at + FLAGS] = (flags & AMBIGUOUS) | SACKED
+      this.log![at + SEGMENTS] = segments
+      this.sackedSegments += segments
       if (this.sackedBytes === 0 || gt(end, this.sackedEnd)) this.sackedEnd = end
       this.sackedBytes += bytes
       fresh += bytes
-      start = end
+      i = this.join(i)
+      start = this.endOf(i)
     }
     return fresh
-  }
-
-  /**
-   * RFC 6675 section 4, IsLost: more than (DupThresh - 1) * SMSS bytes, or DupThresh separate ranges, were SACKed above. Returns the bytes
-   * newly marked. Walks only what lies between the highest SACK and what was marked before: in a long flight with few losses every ACK
-   * asks, and each must not cost a walk over all of it.
-   */
-  markLost(mss: number, dupThresh: number): number {
-    if (this.sackedBytes === 0) return 0
-    let above = 0
-    let ranges = 0
-    let previousSacked = false
-    let marked = 0
-    const enough = (dupThresh - 1) * mss
-    let reached = false
-    const lostEnd = this.lostEnd
-    for (let i = this.firstBehind((this.sackedEnd - 1) | 0); i >= 0; i--) {
-      const at = this.at(i)
-      if (!reached && (above > enough || ranges >= dupThresh)) {
-        reached = true
-        if (gt(this.log![at], lostEnd)) this.lostEnd = this.log![at]
-      }
-      if (reached && leq(this.log![at], lostEnd)) break
-      const flags = this.log![at + FLAGS]
-      const bytes = (this.log![at] - this.startOf(i)) | 0
-      if ((flags & SACKED) !== 0) {
-        above += bytes
-        if (!previousSacked) ranges++
-        previousSacked = true
-        continue
-      }
-      previousSacked = false
-      if (reached && (flags & LOST) === 0) {
-        this.log![at + FLAGS] = flags | LOST
-        this.lostBytes += bytes
-        this.loseAt(at, bytes)
-        marked += bytes
-        if (i < this.hint) this.hint = i
-      }
-    }
-    return marked
   }
 
   /** Marks the first `bytes` from SND.UNA as lost, also when they were sent again: all that NewReno knows. */
   markFirstLost(bytes: number): void {
     if (this.count === 0) return
     const edge = (this.una + bytes) | 0
-    if (gt(this.log![this.at(0)], edge)) this.split(0, edge)
+    if (gt(this.log![this.at(0)], edge)) this.cut(0, edge)
     this.lose(0)
-    this.hint = 0
   }
 
-  /** The timer expired, or what is in flight was too big: everything not SACKed is lost, also what was retransmitted. */
+  /** What is in flight was too big: everything not SACKed is lost, also what was retransmitted. */
   markAllLost(): void {
     for (let i = 0; i < this.count; i++) this.lose(i)
-    this.hint = 0
+  }
+
+  /**
+   * The retransmission timer expired: the oldest is lost, and all that was sent `rttUs` ago or before. What is younger has had no time to be
+   * acknowledged (RFC 8985 section 6.3). 0: everything is lost.
+   */
+  markOldLost(nowUs: number, rttUs: number): void {
+    for (let i = 0; i < this.count; i++) {
+      if (i === 0 || ((nowUs - this.sentOf(i)) | 0) >= rttUs) this.lose(i)
+    }
+  }
+
+  /** Nothing was lost after all. */
+  clearLosses(): void {
+    for (let i = 0; i < this.count; i++) this.log![this.at(i) + FLAGS] &= ~(LOST | RETRANSMITTED)
+    this.lostBytes = 0
+    this.retransmittedBytes = 0
+    this.lostEnd = this.una
   }
 
   /** The oldest record was SACKed, yet not acknowledged when the timer expired: the peer has thrown it away (RFC 2018 section 8). */
@@ -257,9 +217,12 @@ export class Flight {
   clearSacks(): void {
     for (let i = 0; i < this.count; i++) {
       const at = this.at(i)
-      if ((this.log![at + FLAGS] & SACKED) !== 0) this.log![at + FLAGS] &= ~SACKED
+      if ((this.log![at + FLAGS] & SACKED) === 0) continue
+      this.log![at + FLAGS] &= ~SACKED
+      this.snapshot(at, 0)
     }
     this.sackedBytes = 0
+    this.sackedSegments = 0
     this.lostEnd = this.una
     this.hint = 0
   }
@@ -276,16 +239,22 @@ export class Flight {
     return -1
   }
 
-  /** The first `bytes` of record `i` were sent again at `us`; the rest becomes a record of its own. */
+  /** The first `bytes` of record `i`, which is lost, were sent again at `us`; the rest becomes a record of its own. */
   retransmitted(i: number, bytes: number, us: number, inFlight: number): void {
     const start = this.startOf(i)
     const edge = (start + bytes) | 0
-    if (lt(edge, this.log![this.at(i)])) this.split(i, edge)
+    if (lt(edge, this.log![this.at(i)])) this.cut(i, edge)
+    this.sentAgain(i, us, inFlight)
+    this.log![this.at(i) + FLAGS] |= RETRANSMITTED
+    this.retransmittedBytes += bytes
+  }
+
+  /** Record `i` was sent again at `us` to find out whether it is lost (RFC 8985 section 7.3). */
+  sentAgain(i: number, us: number, inFlight: number): void {
     const at = this.at(i)
-    this.log![at + FLAGS] |= RETRANSMITTED | AMBIGUOUS
+    this.log![at + FLAGS] |= AMBIGUOUS
     this.log![at + SENT] = us
     this.snapshot(at, inFlight)
-    this.retransmittedBytes += bytes
   }
 
   startOf(i: number): number {
@@ -300,9 +269,15 @@ export class Flight {
     return this.log![this.at(i) + FLAGS]
   }
 
+  /** When record `i` was last sent. */
+  sentOf(i: number): number {
+    return this.log![this.at(i) + SENT]
+  }
+
   clear(): void {
     this.count = 0
     this.sackedBytes = 0
+    this.sackedSegments = 0
     this.lostBytes = 0
     this.retransmittedBytes = 0
     this.release()
@@ -315,21 +290,19 @@ export class Flight {
     this.hint = 0
   }
 
-  private lose(i: number): void {
+  /** Record `i` is lost, unless it is SACKed. True when that was its retransmission. */
+  lose(i: number): boolean {
     const at = this.at(i)
     const flags = this.log![at + FLAGS]
-    if ((flags & SACKED) !== 0) return
+    if ((flags & SACKED) !== 0) return false
     const bytes = (this.log![at] - this.startOf(i)) | 0
     this.forget(flags, bytes)
     this.log![at + FLAGS] = (flags & KEPT) | LOST
     this.lostBytes += bytes
-    this.loseAt(at, bytes)
-  }
-
-  /** Tells rate.ts that `bytes` of the record at `at` were marked lost. */
-  private loseAt(at: number, bytes: number): void {
     const log = this.log!
-    this.rate.lose(bytes, log[at + IN_FLIGHT], log[at + WAS_LOST], (log[at + FLAGS] & APP_LIMITED) !== 0)
+    this.rate.lose(bytes, log[at + IN_FLIGHT], log[at + WAS_LOST], (flags & APP_LIMITED) !== 0)
+    if (i < this.hint) this.hint = i
+    return (flags & RETRANSMITTED) !== 0
   }
 
   /** What rate.ts wants to know of a record that is sent now. */
@@ -345,13 +318,14 @@ export class Flight {
     log[at + WAS_LOST] = rate.lost
   }
 
-  /** `bytes` of the record at `at` have arrived, unless they had been SACKed before. */
-  private deliver(at: number, bytes: number): void {
+  /** [start, end), all or part of the record at `at`, has arrived, unless it had been SACKed before. */
+  private deliver(at: number, start: number, end: number): void {
     const log = this.log!
     const flags = log[at + FLAGS]
     if ((flags & SACKED) !== 0) return
+    this.delivery.record(start, end, log[at + SENT], (flags & AMBIGUOUS) === 0)
     this.rate.record(
-      bytes,
+      (end - start) | 0,
       log[at + SENT],
       log[at + DELIVERED],
       log[at + DELIVERED_US],
@@ -369,8 +343,16 @@ export class Flight {
     if ((flags & RETRANSMITTED) !== 0) this.retransmittedBytes -= bytes
   }
 
+  /** The first `bytes` of `size` of a SACKED record are acknowledged. */
+  private forgetSacked(at: number, bytes: number, size: number): void {
+    const segments = this.log![at + SEGMENTS]
+    const gone = Math.floor((segments * bytes) / size)
+    this.log![at + SEGMENTS] = segments - gone
+    this.sackedSegments -= gone
+  }
+
   /** Index of the first record that ends behind `seq`. Ends are in order: an ACK with four ranges must not cost four walks. */
-  private firstBehind(seq: number): number {
+  firstBehind(seq: number): number {
     let low = 0
     let high = this.count
     while (low < high) {
@@ -385,18 +367,53 @@ export class Flight {
     return ((this.head + i) & (this.log!.length / STRIDE - 1)) * STRIDE
   }
 
-  /** Record `i` becomes two that meet at `seq`, both with its flags and time. */
-  private split(i: number, seq: number): void {
-    if (this.count * STRIDE === this.log!.length) this.grow()
+  private copy(to: number, from: number): void {
     const log = this.log!
-    for (let j = this.count; j > i; j--) {
-      const to = this.at(j)
-      const from = this.at(j - 1)
-      for (let k = 0; k < STRIDE; k++) log[to + k] = log[from + k]
-    }
+    const t = this.at(to)
+    const f = this.at(from)
+    for (let k = 0; k < STRIDE; k++) log[t + k] = log[f + k]
+  }
+
+  /** Record `i` becomes two that meet at `seq`, both with its flags and time. The shorter side of the log moves. */
+  cut(i: number, seq: number): void {
+    if (this.count * STRIDE === this.log!.length) this.grow()
     this.count++
-    log[this.at(i)] = seq
+    if (i < this.count >> 1) {
+      this.head = (this.head - 1) & (this.log!.length / STRIDE - 1)
+      for (let j = 0; j <= i; j++) this.copy(j, j + 1)
+    } else {
+      for (let j = this.count - 1; j > i; j--) this.copy(j, j - 1)
+    }
+    this.log![this.at(i)] = seq
     if (this.hint > i) this.hint++
+  }
+
+  /** SACKed record `i` and neighbours with the same flags become one; returns where it is. */
+  private join(i: number): number {
+    let at = i
+    const flags = this.flagsOf(i)
+    if (i > 0 && this.flagsOf(i - 1) === flags) {
+      this.log![this.at(i) + SEGMENTS] += this.log![this.at(i - 1) + SEGMENTS]
+      this.remove(i - 1)
+      at = i - 1
+    }
+    if (at + 1 < this.count && this.flagsOf(at + 1) === flags) {
+      this.log![this.at(at + 1) + SEGMENTS] += this.log![this.at(at) + SEGMENTS]
+      this.remove(at)
+    }
+    return at
+  }
+
+  /** What record `i` covered belongs to the next one. */
+  private remove(i: number): void {
+    if (i < this.count >> 1) {
+      for (let j = i; j > 0; j--) this.copy(j, j - 1)
+      this.head = (this.head + 1) & (this.log!.length / STRIDE - 1)
+    } else {
+      for (let j = i + 1; j < this.count; j++) this.copy(j - 1, j)
+    }
+    this.count--
+    if (this.hint > i) this.hint--
   }
 
   private grow(): void {

@@ -40,9 +40,8 @@ function tooBig(c: Connection, report: ErrorReport): void {
     c.synDue = true
     c.tcp.markDirty(c)
   } else if (c.snd.mss < old && c.snd.flight.count > 0) {
-    // What was too big never arrived: send it again in smaller pieces. Not a sign of congestion (RFC 1191 section 6.5).
-    c.snd.flight.markAllLost()
-    c.snd.recovery.forced = true
+    // What was too big never arrived: send it again in smaller pieces.
+    c.snd.recovery.onResize(c.snd.nxt)
     c.tcp.markDirty(c)
   }
 }

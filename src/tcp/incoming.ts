@@ -3,7 +3,9 @@
  * connection's halves and asks connection.ts for every step to another state. Connections send nothing here: they join the dirty list. Only
  * the resets of SYN-SENT and SYN-RECEIVED leave at once, as if there were no connection, and the one to data that nobody will read.
  */
+
 import { dataArrived } from './ack-policy.ts'
+import { acknowledge, beginAck } from './acknowledging.ts'
 import { completeOpen } from './completing.ts'
 import type { Connection } from './connection.ts'
 import { Rtx } from './deadlines.ts'
@@ -214,7 +216,7 @@ function receiveAck(c: Connection, seg: Segment): boolean {
   // A sign of life: nothing less than an acceptable segment counts, or a stranger could keep a dead connection.
   c.lastReceivedMs = tcp.clock.nowMs
   c.deadlines.heard()
-  snd.beginAck(c, tcp.clock.nowUs)
+  beginAck(c)
   let sacked = 0
   if (seg.sackCount > 0 && c.sackPermitted) sacked = receiveSacks(c, seg)
   const before = snd.una
@@ -224,6 +226,7 @@ function receiveAck(c: Connection, seg: Segment): boolean {
   // RFC 5681 section 2; with SACK a duplicate is what brings new SACK information (RFC 6675 section 2).
   const duplicate =
     outstanding && ack === before && (c.sackPermitted ? sacked > 0 : seg.len === 0 && (seg.flags & FIN) === 0 && wnd === snd.wnd)
+  const isBare = ack === before && seg.len === 0 && (seg.flags & FIN) === 0 && wnd === snd.wnd
   // Window update (RFC 9293 section 3.10.7.4): never from an old segment.
   let opened = false
   if (advance || (ack === before && (lt(snd.wl1, seg.seq) || (snd.wl1 === seg.seq && leq(snd.wl2, ack))))) {
@@ -239,7 +242,7 @@ function receiveAck(c: Connection, seg: Segment): boolean {
       const ms = (c.tsNow() - seg.tsEcr) | 0
       if (ms >= 0 && ms < 100_000) tsRttUs = ms * 1000 + 500
     }
-    snd.acknowledged(c, ack, sacked, false, tcp.clock.nowUs, tcp.clock.nowMs, tsRttUs)
+    acknowledge(c, ack, sacked, false, isBare, tsRttUs)
     c.deadlines.retries = 0
     c.softError = null
     c.route.neighbor?.confirm() // forward progress (RFC 4861 section 7.3.1)
@@ -247,9 +250,9 @@ function receiveAck(c: Connection, seg: Segment): boolean {
       snd.wantWritable = false
       c.notify(News.WRITABLE)
     }
-  } else if (sacked > 0 || duplicate) {
-    n[C.tcpDupAcks]++
-    snd.acknowledged(c, before, sacked, duplicate, tcp.clock.nowUs, tcp.clock.nowMs, 0)
+  } else if (sacked > 0 || duplicate || snd.recovery.isCurious) {
+    if (sacked > 0 || duplicate) n[C.tcpDupAcks]++
+    acknowledge(c, before, sacked, duplicate, isBare, 0)
   } else if (c.ecn !== null) c.ecn.acknowledged(c, 0)
   // With a closed window any answer says that the peer is there: probing goes on as long as it answers (MUST-37), whether by probes or by
   // data of before the window shrank. Not for a connection that nobody owns: its peer could hold our memory forever.
@@ -259,8 +262,7 @@ function receiveAck(c: Connection, seg: Segment): boolean {
       c.deadlines.stopRetransmit()
       c.rto.backoff = 0
     }
-  } else if (snd.flight.count === 0) c.deadlines.stopRetransmit()
-  else if (advance) c.deadlines.armRetransmit()
+  } else c.deadlines.acknowledged(advance)
   if (advance || opened || sacked > 0 || duplicate) tcp.markDirty(c)
   if (advance && snd.finSent && ack === snd.nxt) return c.finAcknowledged()
   return true
@@ -276,6 +278,7 @@ function receiveSacks(c: Connection, seg: Segment): number {
     // RFC 2883 section 4: a first block at or below the ACK, or inside the second block, is a D-SACK.
     if (i === 0 && (leq(right, seg.ack) || (seg.sackCount > 1 && geq(left, seg.sacks[2]) && leq(right, seg.sacks[3])))) {
       c.dsacks++
+      snd.recovery.onDsack(left, right, snd.maxWnd)
       c.tcp.counters.values[C.tcpDsackReceived]++
       continue
     }

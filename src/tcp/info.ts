@@ -4,7 +4,7 @@ import type { ConnectionInfo } from './api.ts'
 import type { Connection } from './connection.ts'
 import { Rtx } from './deadlines.ts'
 import { LOST, RETRANSMITTED, SACKED } from './flight.ts'
-import { DUP_THRESH, RECOVERY_NAMES } from './recovery.ts'
+import { RECOVERY_NAMES } from './recovery.ts'
 import type { Sender } from './sender.ts'
 import { State } from './state.ts'
 
@@ -59,8 +59,8 @@ export function describeConnection(c: Connection): ConnectionInfo {
     sackedSegments: segments(snd, SACKED, SACKED),
     lostSegments: segments(snd, LOST, LOST),
     retransSegments: segments(snd, RETRANSMITTED, RETRANSMITTED),
-    reordering: DUP_THRESH,
-    reorderingSeen: 0,
+    reordering: snd.recovery.reordering,
+    reorderingSeen: snd.recovery.reorderingSeen,
     delivered: snd.bytesAcked + snd.flight.sackedBytes,
     deliveredCe: c.ecn === null ? 0 : c.ecn.deliveredCe,
     ecnReport: c.ecn === null || c.ecn.accurate === null ? null : c.ecn.accurate.report(),

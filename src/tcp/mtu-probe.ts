@@ -120,7 +120,9 @@ export class MtuSearch {
   explains(flight: Flight): boolean {
     if (this.probe === 0 && !this.repairing) return false
     if (flight.una !== this.start && flight.lostBytes === 0) return false
-    if (flight.lostBytes === 0) flight.markFirstLost((this.end - this.start) | 0)
+    if (!this.c.sackPermitted && flight.una === this.start) {
+      for (let i = 0; i < flight.count && lt(flight.startOf(i), this.end); i++) flight.lose(i)
+    }
     let inProbe = 0
     for (let i = 0; i < flight.count; i++) {
       const from = flight.startOf(i)

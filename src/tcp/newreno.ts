@@ -55,10 +55,8 @@ export class NewReno implements CongestionControl {
     this.afterTimeout = true
   }
 
-  recovered(w: CongestionWindow, inFlight: number): void {
-    // RFC 6582 section 3.2 step 3, option 1: no burst when little is left in flight.
-    w.cwnd = Math.min(w.ssthresh, Math.max(inFlight, w.mss) + w.mss)
-    this.counted = 0
+  recovered(): void {
+    this.counted = 0 // the window is ssthresh (RFC 9937 section 6): recovery has led it there, and the pipe with it
   }
 
   idle(w: CongestionWindow, initialWindowSegments: number, idleMs: number, rtoMs: number): void {

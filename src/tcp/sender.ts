@@ -8,18 +8,21 @@
  * Invariants: una <= nxt; offset 0 of the ring is una (from the handshake's end until our FIN is acknowledged); nxt - una never exceeds
  * ring.length + 1 (the FIN); the flight log ends at nxt.
  */
+import type { TcpConfig } from '../base/config.ts'
 import { ByteRing } from '../base/ring.ts'
 import { Chrono, Held } from './chrono.ts'
 import { type CongestionControl, CongestionWindow } from './congestion.ts'
 import type { Connection } from './connection.ts'
-import { Flight, type FlightPool } from './flight.ts'
+import { Flight } from './flight.ts'
+import type { FlightPool } from './flight-pool.ts'
 import { LEAST_BYTES, type Memory } from './memory.ts'
 import { WAIT } from './mtu-probe.ts'
-import { charge, mustWait, type Pacer, pacingQuantum, windowPacingRate } from './pacer.ts'
+import { charge, mustWait, type Pacer, pacingQuantum } from './pacer.ts'
 import { Rate } from './rate.ts'
+import { sendProbe } from './probe.ts'
 import { Recovery, RecoveryState } from './recovery.ts'
 import type { Rto } from './rto.ts'
-import { geq, gt, leq, lt } from './seq.ts'
+import { gt, leq, lt } from './seq.ts'
 import { C } from './tcp-counters.ts'
 import { WindowUse } from './window-use.ts'
 import { ACK, FIN, PSH } from './wire.ts'
@@ -73,7 +76,7 @@ export class Sender {
   lastSendMs = 0
   /** The congestion window ended the burst that is being sent. */
   private cwndLimited = false
-  private readonly use = new WindowUse()
+  readonly use = new WindowUse()
 
   /** Most bytes per second, whatever the algorithm says; 0 = as fast as it allows (Linux SO_MAX_PACING_RATE). */
   maxPacingRate = 0
@@ -105,11 +108,12 @@ export class Sender {
     private maxLimit: number,
     private readonly initialSegments: number,
     private readonly slowStartAfterIdle: boolean,
-    private readonly pacing: boolean,
+    readonly pacing: boolean,
+    config: TcpConfig,
   ) {
     this.ring = new ByteRing(memory.pool)
     this.flight = new Flight(flights, this.rate)
-    this.recovery = new Recovery(this.flight, this.window, control)
+    this.recovery = new Recovery(this.flight, this.window, control, config)
     this.limit = initialLimit
   }
 
@@ -144,6 +148,7 @@ export class Sender {
   setMss(mss: number, superLimit: number): void {
     this.mss = mss
     this.window.mss = mss
+    this.flight.mss = mss
     this.superLimit = superLimit
     this.payloadLimit = mss
   }
@@ -204,8 +209,15 @@ export class Sender {
     const options = accurate !== null ? accurate.fit(c) : c.sackPermitted ? c.rcv.sackLength(c.timestamps) : 0
     this.payloadLimit = this.mss - options
     this.single = accurate?.hasCwr === true
+    const { recovery } = this
+    const pipe = recovery.pipe(this.nxt)
+    if (recovery.probeDue) return sendProbe(c, pipe, nowUs, nowMs)
+    if (recovery.preferNew) {
+      const sent = this.pending ? this.fresh(c, pipe, nowUs, nowMs) : Sent.NOTHING
+      if (sent !== Sent.NOTHING || this.nxt !== recovery.point) return sent
+      recovery.stopPreferringNew()
+    }
     const lost = this.flight.nextLost()
-    const pipe = this.recovery.pipe(this.nxt)
     if (lost >= 0) return this.retransmit(c, lost, pipe, nowUs, nowMs)
     if (this.pending) return this.fresh(c, pipe, nowUs, nowMs)
     if (pipe < this.window.cwnd) this.rate.applicationLimited(pipe)
@@ -226,29 +238,37 @@ export class Sender {
     if (n > room) n = Math.min(size, Math.max(mss, room - (room % mss)))
     if (forced) n = Math.min(n, mss)
     else if (mustWait(c, nowUs)) return Sent.NOTHING
-    const withFin = this.finSent && ((start + n) | 0) === end && end === this.nxt
-    const payload = withFin ? n - 1 : n
-    const flags = withFin
-      ? payload > 0
-        ? ACK | PSH | FIN
-        : ACK | FIN
-      : ((start + n) | 0) === ((this.una + this.ring.length) | 0)
-        ? ACK | PSH
-        : ACK
-    if (!c.tcp.output.segment(c, start, payload, flags)) return Sent.BLOCKED
-    this.recovery.search?.resent(start)
+    if (!this.again(c, start, n)) return Sent.BLOCKED
     this.flight.retransmitted(i, n, nowUs, pipe + n)
     if (this.pacingRate > 0) charge(this, n, nowUs)
+    const isTimeout = this.recovery.state === RecoveryState.LOSS
+    if (!isTimeout) c.tcp.counters.values[C.TCPFastRetrans]++
+    else if (!forced) c.tcp.counters.values[C.TCPSlowStartRetrans]++
     this.recovery.forced = false
-    this.retransmits++
-    c.tcp.counters.values[C.tcpRetransSegs]++
-    this.retransmittedBytes += n
+    this.recovery.sent(n, true, nowMs)
     this.lastSendMs = nowMs
-    c.sentData(payload)
+    c.deadlines.sentAgain(i === 0)
     return Sent.SOMETHING
   }
 
-  private fresh(c: Connection, pipe: number, nowUs: number, nowMs: number): number {
+  /** Emits what was sent before: `n` sequence numbers at `start`, the FIN among them. False: the link is full. */
+  again(c: Connection, start: number, n: number): boolean {
+    const end = (start + n) | 0
+    const withFin = this.finSent && end === this.nxt
+    const payload = withFin ? n - 1 : n
+    let flags = end === ((this.una + this.ring.length) | 0) ? ACK | PSH : ACK
+    if (withFin) flags = payload > 0 ? ACK | PSH | FIN : ACK | FIN
+    if (!c.tcp.output.segment(c, start, payload, flags)) return false
+    this.recovery.search?.resent(start)
+    this.retransmits++
+    c.tcp.counters.values[C.tcpRetransSegs]++
+    this.retransmittedBytes += n
+    c.sentData(payload)
+    return true
+  }
+
+  /** Emits new data, and FIN after it, as the windows and Nagle allow. The probe of the tail asks neither cwnd nor Nagle. */
+  fresh(c: Connection, pipe: number, nowUs: number, nowMs: number): number {
     let mss = this.payloadLimit
     const unsent = this.unsent
     const outstanding = (this.nxt - this.una) | 0
@@ -256,16 +276,17 @@ export class Sender {
     const usable = (this.una + this.wnd - this.nxt) | 0
     const cwndRoom = this.window.cwnd - pipe
     const { search } = this.recovery
-    const probe = search === null ? 0 : search.size(unsent, usable, cwndRoom, pipe)
+    const isTail = this.recovery.probeDue
+    const probe = search === null || isTail ? 0 : search.size(unsent, usable, cwndRoom, pipe)
     if (probe === WAIT) return Sent.NOTHING
     if (probe > 0) {
       mss = probe
       this.payloadLimit = probe
       this.single = true
     }
-    let n = Math.min(unsent, this.superLimitNow())
+    let n = Math.min(unsent, isTail ? mss : this.superLimitNow())
     if (n > usable) n = usable > 0 ? usable : 0
-    if (n > cwndRoom) {
+    if (n > cwndRoom && !isTail) {
       this.cwndLimited = true
       n = cwndRoom >= mss ? cwndRoom - (cwndRoom % mss) : pipe === 0 ? Math.min(n, mss) : 0
       if (n === 0 && unsent > 0) return Sent.NOTHING
@@ -276,7 +297,7 @@ export class Sender {
     } else {
       const tail = n % mss
       if (tail > 0) {
-        if (this.holdsBack(outstanding)) n -= tail
+        if (!isTail && this.holdsBack(outstanding)) n -= tail
         else this.smallEnd = (this.nxt + n) | 0
       }
       if (n === 0 && unsent > 0) return Sent.NOTHING
@@ -284,7 +305,7 @@ export class Sender {
     const empties = n === unsent
     const withFin = empties && this.finQueued && usable > n
     if (n === 0 && !withFin) return Sent.NOTHING
-    if (n > 0 && mustWait(c, nowUs)) return Sent.NOTHING
+    if (n > 0 && !isTail && mustWait(c, nowUs)) return Sent.NOTHING
     const flags = ACK | (empties ? PSH : 0) | (withFin ? FIN : 0)
     if (!c.tcp.output.segment(c, this.nxt, n, withFin && n === 0 ? ACK | FIN : flags)) return Sent.BLOCKED
     if (probe > 0) search!.sent(this.nxt, n)
@@ -300,7 +321,9 @@ export class Sender {
     if (empties) this.push = false
     this.bytesSent += n
     this.lastSendMs = nowMs
+    this.recovery.sent(n, false, nowMs)
     c.sentData(n)
+    c.deadlines.sentNew()
     return Sent.SOMETHING
   }
 
@@ -334,70 +357,6 @@ export class Sender {
     const rate = this.window.pacingRate
     const most = this.maxPacingRate
     return most > 0 && (rate === 0 || most < rate) ? most : rate
-  }
-
-  /** An acceptable ACK is about to be applied: its SACK blocks first, then `acknowledged`. */
-  beginAck(c: Connection, nowUs: number): void {
-    const s = c.tcp.sample
-    this.rate.begin(nowUs)
-    s.priorInFlight = this.recovery.pipe(this.nxt)
-    s.delivered = this.rate.delivered
-    s.marked = 0
-  }
-
-  /**
-   * An acceptable ACK: moves SND.UNA to `ack` and takes what it covers from the ring and the log. `ack` is SND.UNA itself for duplicates and
-   * for news by SACK alone.
-   */
-  acknowledged(
-    c: Connection,
-    ack: number,
-    sacked: number,
-    duplicate: boolean,
-    nowUs: number,
-    nowMs: number,
-    tsRttUs: number,
-  ): void {
-    const flight = this.flight
-    const acked = (ack - flight.una) | 0
-    const s = c.tcp.sample
-    let rttUs = 0
-    if (acked > 0) {
-      flight.acknowledge(ack)
-      const freed = Math.min(acked, this.ring.length)
-      this.ring.drop(freed)
-      this.bytesAcked += freed
-      this.recovery.search?.acknowledged(ack)
-      if (flight.hasSample && !flight.ambiguous) rttUs = Math.max(1, (nowUs - flight.sampleSentUs) | 0)
-      else if (tsRttUs > 0) rttUs = tsRttUs
-      if (rttUs > 0) this.rto.sample(rttUs)
-      this.rto.backoff = 0
-      if (this.urgent && geq(ack, this.up)) this.urgent = false
-    }
-    if (acked > 0 || sacked > 0 || duplicate) {
-      s.nowUs = nowUs
-      s.nowMs = nowMs
-      s.acked = acked
-      s.delivered = (this.rate.delivered - s.delivered) | 0
-      s.rttUs = rttUs
-      s.minRttUs = this.rto.minRttUs
-      s.smoothedRttUs = this.rto.srttUs
-      s.una = flight.una
-      s.nxt = this.nxt
-      s.limited = this.use.isLimited(this.window)
-      s.windowFull = this.use.isFull
-      this.rate.sample(s.rate, this.rto.minRttUs)
-      if (c.ecn !== null) s.marked = c.ecn.acknowledged(c, s.delivered)
-      const lost = this.rate.lost
-      this.recovery.onAck(s, sacked, duplicate, c.sackPermitted)
-      if (this.control.model !== undefined) {
-        s.inFlight = this.recovery.pipe(this.nxt)
-        s.lost = (this.rate.lost - lost) | 0
-        s.inRecovery = this.recovery.state >= RecoveryState.RECOVERY
-        this.rate.losses(s.rate)
-        this.control.model(this.window, s)
-      } else if (this.pacing) this.window.pacingRate = windowPacingRate(this.window, s.smoothedRttUs)
-    }
   }
 
   /** At the end of each `speak`: for what the sender waits from now on. */

@@ -189,7 +189,7 @@ export class SynReceived extends Timed implements Flow {
     c.snd.wl2 = seg.ack
     if (this.retries > 0) c.rto.handshakeTimedOut()
     else if (!this.resent) c.rto.sample((tcp.clock.nowUs - this.sentUs) | 0)
-    if (this.ecn !== null) c.ecn = this.ecn.connection(this.iss, seg, tcp.config.ecnValidate)
+    if (this.ecn !== null) c.ecn = this.ecn.connection(seg, tcp.config.ecnValidate)
     applyOptions(c, listener.options)
     c.fastOpen = fo
     c.established(fo === null ? State.ESTABLISHED : State.SYN_RECEIVED)

@@ -53,7 +53,7 @@ class Bench {
 
   loss(): void {
     this.cc.loss(this.w)
-    this.cc.recovered(this.w, this.w.ssthresh)
+    this.cc.recovered()
     this.w.cwnd = this.w.ssthresh
   }
 }

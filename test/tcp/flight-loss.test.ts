@@ -1,7 +1,9 @@
 /** Loss marking beside its naive twin: RFC 6675's IsLost, asked anew for every record after every step. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Flight, FlightPool, LOST, SACKED } from '../../src/tcp/flight.ts'
+import { Flight, LOST, SACKED } from '../../src/tcp/flight.ts'
+import { FlightPool } from '../../src/tcp/flight-pool.ts'
+import { markLost } from '../../src/tcp/is-lost.ts'
 import { Rate } from '../../src/tcp/rate.ts'
 
 const MSS = 100
@@ -67,7 +69,7 @@ describe('markLost', () => {
           // Without SACKs nothing is asked, as in the code that asks.
           const expected = naive(f)
           const any = f.sackedBytes > 0
-          f.markLost(MSS, DUP_THRESH)
+          markLost(f, MSS, DUP_THRESH)
           let lost = 0
           for (let i = 0; i < f.count; i++) {
             const isLost = (f.flagsOf(i) & LOST) !== 0

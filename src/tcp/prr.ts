@@ -1,0 +1,39 @@
+/**
+ * Proportional rate reduction (RFC 9937, which replaces RFC 6937): leads the window to ssthresh during a reduction, by what is delivered and
+ * not by what is believed to be in flight. While more than ssthresh is in flight, ssthresh / RecoverFS bytes leave for each that arrives; when
+ * less is, as much as was delivered leaves (conservative reduction bound), and a segment more when SND.UNA advanced without news of loss
+ * (slow start reduction bound).
+ */
+export class Prr {
+  /** Bytes in flight when the reduction began. */
+  private recoverFs = 0
+  private delivered = 0
+  private out = 0
+
+  begin(inFlight: number): void {
+    this.recoverFs = inFlight > 0 ? inFlight : 1
+    this.delivered = 0
+    this.out = 0
+  }
+
+  /** `bytes` left. */
+  sent(bytes: number): void {
+    this.out += bytes
+  }
+
+  /** The window after an ACK that delivered `delivered` bytes, in bytes. `isSafe`: SND.UNA advanced and nothing more was found lost. */
+  window(inFlight: number, ssthresh: number, mss: number, delivered: number, isSafe: boolean): number {
+    this.delivered += delivered
+    let n: number
+    if (inFlight > ssthresh) {
+      // In whole segments, rounded up, as RFC 9937 and Linux count: half a segment may leave as one.
+      n = Math.ceil((this.delivered * ssthresh) / (this.recoverFs * mss)) * mss - this.out
+    } else {
+      n = Math.max(this.delivered - this.out, delivered)
+      if (isSafe) n += mss
+      n = Math.min(ssthresh - inFlight, n)
+    }
+    if (this.out === 0 && n < mss) n = mss // RFC 9937 section 6: the first retransmission leaves at once
+    return inFlight + (n > 0 ? n : 0)
+  }
+}

@@ -169,7 +169,7 @@ export class Ecn {
     const marked = this.accurate !== null ? this.accurate.acknowledged(c, delivered) : this.echo ? delivered : 0
     if (marked > 0 || (this.accurate === null && this.echo)) {
       this.deliveredCe += marked
-      this.reduce(c)
+      this.reduce(c, delivered)
     }
     // Accurate marks belong to what an ACK delivers: the one that reaches `reducedAt` is still about what was sent before.
     if (this.reduced && geq(c.snd.una, this.reducedAt) && this.accurate !== null) this.reduced = false
@@ -177,7 +177,7 @@ export class Ecn {
   }
 
   /** At most once per window of data (RFC 3168 section 6.1.2), and not while losses are being repaired: those have reduced it already. */
-  private reduce(c: Connection): void {
+  private reduce(c: Connection, delivered: number): void {
     const { snd } = c
     const { recovery } = snd
     if (this.reduced || recovery.state >= RecoveryState.RECOVERY) return
@@ -185,7 +185,7 @@ export class Ecn {
     this.reducedAt = snd.nxt
     this.cwrDue = true
     c.tcp.counters.values[C.tcpEcnReductions]++
-    recovery.congestionEcho(snd.nxt, c.tcp.clock.nowMs)
+    recovery.congestionEcho(snd.nxt, c.tcp.clock.nowMs, delivered)
   }
 
   // ------------------------------------------------------------------ sending

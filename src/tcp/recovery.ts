@@ -141,7 +141,7 @@ export class Recovery {
   private repairedByProbe(s: AckSample, n: Float64Array): void {
     n[C.TCPLossProbeRecovery]++
     if (this.state >= RecoveryState.CWR) return
-    this.reduce(s.nxt, s.nowMs, s.delivered, false)
+    this.reduce(s.nxt, s.nowMs, s.acked, s.delivered, false)
     this.reduction!.undo.isOpen = false
     if (this.control.model === undefined) this.window.cwnd = this.window.ssthresh
     this.keepOpen(s.nxt)
@@ -159,7 +159,7 @@ export class Recovery {
       if (s.acked > 0 && !this.sackPermitted && this.isRepairing && this.detector.markPartial(this.window.mss)) this.forced = true
       this.detect(s, n)
       if (this.isRepairing || f.lostBytes === 0) return
-      this.enter(s.nxt, s.nowMs, s.delivered, n)
+      this.enter(s.nxt, s.nowMs, s.acked, s.delivered, n)
       return
     }
     if (this.state === RecoveryState.LOSS) {
@@ -173,7 +173,7 @@ export class Recovery {
       if (this.state <= RecoveryState.DISORDER) this.undoByDsack(n)
       this.detect(s, n)
     }
-    if (f.lostBytes > 0) this.enter(s.nxt, s.nowMs, s.delivered, n)
+    if (f.lostBytes > 0) this.enter(s.nxt, s.nowMs, s.acked, s.delivered, n)
     else if (this.state <= RecoveryState.DISORDER) this.keepOpen(s.nxt)
   }
 
@@ -298,7 +298,7 @@ export class Recovery {
     const before = this.flight.rate.lost
     this.detector.markByTime(nowUs, rto.minRttUs, rto.srttUs, this.isRepairing, n)
     if (this.flight.rate.lost === before || this.isRepairing) return
-    this.enter(nxt, nowMs, 0, n)
+    this.enter(nxt, nowMs, 0, 0, n)
     if (this.isRepairing && this.control.model === undefined) this.reduction!.onAck(this.pipe(nxt), 0, false)
   }
 
@@ -317,19 +317,19 @@ export class Recovery {
 
   // ------------------------------------------------------- beginning and ending
 
-  /** The peer reports congestion (RFC 3168 section 6.1.2). True: the window is reduced, which the peer is to be told by CWR. */
+  /** The peer reports congestion (RFC 3168 section 6.1.2) in an ACK that delivered so much. True: the window is reduced, which the peer is to be told by CWR. */
   congestionEcho(nxt: number, nowMs: number, delivered = 0): boolean {
     const { undo } = this.begun()
     undo.cwnd = 0 // whatever the losses were, the reduction stands
     if (this.state >= RecoveryState.CWR) return false
     undo.isOpen = false
-    this.reduce(nxt, nowMs, delivered, true)
+    this.reduce(nxt, nowMs, delivered, delivered, true)
     this.state = RecoveryState.CWR
     return true
   }
 
-  /** Losses were found. `delivered`: by the ACK that found them. */
-  private enter(nxt: number, nowMs: number, delivered: number, n: Float64Array): void {
+  /** Losses were found. `acked`, `delivered`: by the ACK that found them. */
+  private enter(nxt: number, nowMs: number, acked: number, delivered: number, n: Float64Array): void {
     const f = this.flight
     if (this.search?.explains(f) === true) return
     n[this.sackPermitted ? C.TCPSackRecovery : C.TCPRenoRecovery]++
@@ -338,18 +338,18 @@ export class Recovery {
     const probe = this.tail?.isOut === true && this.tail.isRetransmission ? this.window.mss : 0
     const isReduced = this.state === RecoveryState.CWR
     undo.begin(f.una, f.retransmittedBytes + probe, isReduced ? 0 : this.window.cwnd, this.ssthreshBefore())
-    if (!isReduced) this.reduce(nxt, nowMs, delivered, false)
+    if (!isReduced) this.reduce(nxt, nowMs, acked, delivered, false)
     else this.point = nxt
     this.state = RecoveryState.RECOVERY
     this.forced = this.control.model !== undefined
     this.cancelProbe()
   }
 
-  /** ssthresh falls, and cwnd is led there. */
-  private reduce(nxt: number, nowMs: number, delivered: number, isEcho: boolean): void {
+  /** ssthresh falls, and cwnd is led there. The flight is what it was before the ACK that is the reason. */
+  private reduce(nxt: number, nowMs: number, acked: number, delivered: number, isEcho: boolean): void {
     const f = this.flight
     const outstanding = (nxt - f.una) | 0
-    this.begun().begin(this.control, outstanding, outstanding - f.sackedBytes + delivered, isEcho, nowMs)
+    this.begun().begin(this.control, outstanding + acked, outstanding - f.sackedBytes + delivered, isEcho, nowMs)
     this.reductions++
     this.point = nxt
     this.cancelProbe()

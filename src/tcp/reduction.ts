@@ -13,7 +13,7 @@ export class Reduction {
 
   constructor(private readonly window: CongestionWindow) {}
 
-  /** ssthresh falls; cwnd follows by `onAck`. `outstanding`, `inFlight`: bytes not acknowledged, and those among them not SACKed. */
+  /** ssthresh falls; cwnd follows by `onAck`. `outstanding`, `inFlight`: bytes not acknowledged (FlightSize), and those not SACKed. */
   begin(control: CongestionControl, outstanding: number, inFlight: number, isEcho: boolean, nowMs: number): void {
     const w = this.window
     const { cwnd } = w

@@ -80,7 +80,7 @@ describe.each([
 
   it('fills the link all the same, one window reduction at a time', () => {
     const { share, reductions } = oneWay(ecn, congestion, tcp)
-    expect(share).toBeGreaterThan(0.93)
+    expect(share).toBeGreaterThan(congestion === 'newreno' ? 0.91 : 0.93) // a round trip of reduction is one without growth
     // Slow start overshoots by two windows; then one reduction for each time that the window has grown back.
     expect(reductions).toBeLessThan(8)
   })

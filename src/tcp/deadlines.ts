@@ -99,7 +99,7 @@ export class Deadlines extends Timed {
   private get mayProbe(): boolean {
     const { c } = this
     // While the handshake of Fast Open goes on, the timer is that of the SYN-ACK (RFC 7413 section 4.2.2, as Linux).
-    if (c.fastOpen !== null && c.fastOpen.handshaking) return false
+    if (c.fastOpen?.handshaking === true) return false
     return c.sackPermitted && c.tcp.config.tailLossProbe && c.snd.recovery.mayProbe
   }
 

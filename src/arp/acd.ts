@@ -9,7 +9,7 @@
  * Added without a probe, an address starts at ANNOUNCING and is used at once. The listener is told from timers only, never while a
  * frame is being heard. An address that was lost stays DUPLICATE until its owner removes it.
  */
-import type { ArpConfig } from '../base/config.ts'
+import type { ArpConfig } from '../base/arp-config.ts'
 import { Counters, indexOf } from '../base/counters.ts'
 import { type Random, randomBelow } from '../base/random.ts'
 import { Timed, type Timers } from '../base/timers.ts'

@@ -11,8 +11,8 @@
  * frame of their own, because the stack's transmit frame may hold somebody's packet at that moment.
  */
 import { Address } from '../base/address.ts'
+import type { ArpConfig } from '../base/arp-config.ts'
 import { get16, get32, put16, put32 } from '../base/bytes.ts'
-import type { ArpConfig } from '../base/config.ts'
 import { Counters, indexOf } from '../base/counters.ts'
 import { invalidArgument } from '../base/errors.ts'
 import type { BufferPool } from '../base/pool.ts'

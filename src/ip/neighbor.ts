@@ -12,7 +12,7 @@
  *       +--no answer--> FAILED (held; doubling)                                  +--no answer--> forgotten, as RFC 4861 says
  */
 import type { Address } from '../base/address.ts'
-import type { ArpConfig } from '../base/config.ts'
+import type { ArpConfig } from '../base/arp-config.ts'
 import { Timed } from '../base/timers.ts'
 import type { Frame } from '../netif/frame.ts'
 import type { Interface } from './interface.ts'

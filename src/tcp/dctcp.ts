@@ -2,7 +2,7 @@
  * DCTCP (RFC 8257): the window falls by how much of the last window was marked, not by half. For networks that one owns, whose queues mark
  * from a low threshold (`markQueue` of a faulty link); beside other algorithms it takes more than its share.
  *
- * Theory of operation. `model` only counts: bytes delivered, and those among them that were marked. Once per window of data (section 3.3)
+ * Theory of operation. `observe` only counts: bytes delivered, and those among them that were marked. Once per window of data (section 3.3)
  * their quotient goes into `alpha`, a moving average, and an echo of congestion takes the window down by alpha / 2. Growth, losses and
  * time-outs are Reno's. The counts are as good as the feedback: it wants RFC 9768 (`ecn: 'accurate'`), which takes the place of section 3.2.
  */

@@ -16,7 +16,7 @@ function begin(cwnd: number): { control: Dctcp; w: CongestionWindow; round(share
   w.cwnd = cwnd
   const s = new AckSample(new RateSample())
   let una = 0
-  control.model(w, s)
+  control.observe(w, s)
   return {
     control,
     w,
@@ -28,7 +28,7 @@ function begin(cwnd: number): { control: Dctcp; w: CongestionWindow; round(share
         s.una = una
         s.delivered = cwnd / 10
         s.marked = share * s.delivered
-        control.model(w, s)
+        control.observe(w, s)
       }
     },
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { ArpConfig } from '../../src/base/config.ts'
+import type { ArpConfig } from '../../src/base/arp-config.ts'
 import { AddressState, type InterfaceAddress } from '../../src/ip/interface.ts'
 import { ArpWorld, EVERYBODY, NOBODY, OTHER_MAC, OUR_MAC, own } from '../support/arp-world.ts'
 

@@ -157,6 +157,8 @@ export interface TcpConfig {
   abortOnOverflow: boolean
   /** Connections not yet accepted per listener. Node's default backlog. */
   backlog: number
+  /** A PACKET TOO BIG about a size that was acknowledged before waits for a time-out. RFC 5927 section 7.2. */
+  doubtPathMtu: boolean
   /** Packetization-layer path MTU discovery (RFC 4821): 0 never, 1 when a black hole is suspected, 2 always. Linux tcp_mtu_probing. */
   mtuProbing: number
   /** MSS to begin with, and the least that time-outs halve it to. Linux tcp_base_mss, tcp_mtu_probe_floor. */
@@ -291,6 +293,7 @@ export function defaults(): Config {
       fastOpenCacheEntries: 1024,
       fastOpenPauseMs: 60_000,
       backlog: 511,
+      doubtPathMtu: true,
       mtuProbing: 1,
       mtuProbeBaseBytes: 1024,
       mtuProbeFloorBytes: 48,

@@ -5,6 +5,8 @@
  */
 import { isIP } from 'node:net'
 import type { NetError } from '../base/errors.ts'
+import type { SocketOptions as TcpOptions } from '../tcp/api.ts'
+import { checkOptions } from '../tcp/socket-options.ts'
 import type { LookupFamily, NodeDeps } from './deps.ts'
 import type { Driver } from './driver.ts'
 import {
@@ -62,6 +64,7 @@ interface Way {
   localAddress: string | undefined
   localPort: number
   attemptMs: number
+  tapstack: TcpOptions | undefined
 }
 
 /** dns.ADDRCONFIG of Linux. */
@@ -77,6 +80,7 @@ export function startConnect(socket: Socket, driver: Driver, options: ConnectOpt
     throw badType('options.port', 'one of type number or string', options.port)
   }
   const port = checkPort(options.port, 'Port')
+  if (options.tapstack !== undefined) checkOptions(options.tapstack)
   if (options.autoSelectFamily !== undefined && options.autoSelectFamily !== null) {
     checkBoolean(options.autoSelectFamily, 'options.autoSelectFamily')
   }
@@ -84,7 +88,15 @@ export function startConnect(socket: Socket, driver: Driver, options: ConnectOpt
   if (options.autoSelectFamilyAttemptTimeout !== undefined && options.autoSelectFamilyAttemptTimeout !== null) {
     attemptMs = checkAttemptMs(options.autoSelectFamilyAttemptTimeout, 'options.autoSelectFamilyAttemptTimeout')
   }
-  const way: Way = { socket, driver, port, localAddress: localAddress || undefined, localPort: localPort ?? 0, attemptMs }
+  const way: Way = {
+    socket,
+    driver,
+    port,
+    localAddress: localAddress || undefined,
+    localPort: localPort ?? 0,
+    attemptMs,
+    tapstack: options.tapstack,
+  }
   const family = isIP(host)
   if (family !== 0) {
     process.nextTick(() => {
@@ -206,6 +218,7 @@ function attempt(found: Found, way: Way, failed: (error: NetError) => void): Net
   try {
     const connection = driver.context.deps.tcp.open(
       {
+        ...way.tapstack,
         remoteAddress: literal(address),
         remotePort: port,
         localAddress: localAddress === undefined ? undefined : literal(localAddress),

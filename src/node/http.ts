@@ -12,7 +12,7 @@ import { urlToHttpOptions } from 'node:url'
 import { type Callable, callable } from './callable.ts'
 import { badState, unsupported } from './errors.ts'
 import type { NetModule } from './net.ts'
-import type { Server as NetServer } from './server.ts'
+import type { Server as NetServer, ServerOptions } from './server.ts'
 import { normalizeArgs } from './socket.ts'
 
 type Responder = (response: http.IncomingMessage) => void
@@ -57,7 +57,8 @@ export function createHttp(net: NetModule): HttpModule {
       const given = typeof options === 'object' && options !== null ? options : {}
       super(given, typeof options === 'function' ? options : listener)
       const { noDelay = true, keepAlive, keepAliveInitialDelay, highWaterMark } = given
-      const inner = net.createServer({ allowHalfOpen: true, noDelay, keepAlive, keepAliveInitialDelay, highWaterMark })
+      const { tapstack } = given as ServerOptions
+      const inner = net.createServer({ allowHalfOpen: true, noDelay, keepAlive, keepAliveInitialDelay, highWaterMark, tapstack })
       this._net = inner
       inner.on('listening', () => this.emit('listening'))
       inner.on('connection', (socket) => this.emit('connection', socket))

@@ -9,7 +9,8 @@ import { AsyncResource } from 'node:async_hooks'
 import { addAbortListener, EventEmitter } from 'node:events'
 import { inspect, promisify } from 'node:util'
 import { type Address, ANY, ANY_V4 } from '../base/address.ts'
-import type { ListenerHandler, RawConnection, RawListener } from '../tcp/api.ts'
+import type { ListenerHandler, ListenerOptions, RawConnection, RawListener } from '../tcp/api.ts'
+import { checkListenerOptions } from '../tcp/socket-options.ts'
 import type { NodeDeps, Owned } from './deps.ts'
 import { badState, badType, badValue, checkNumber, checkPort, checkSignal, codeOf, listenError, unsupported } from './errors.ts'
 import { type Place, place } from './place.ts'
@@ -23,6 +24,8 @@ export interface ServerOptions {
   /** ms before the first keep-alive probe. */
   keepAliveInitialDelay?: number
   highWaterMark?: number
+  /** Not Node's: socket options of TCP for every connection that is accepted, from the SYN-ACK on. */
+  tapstack?: ListenerOptions
 }
 
 export interface ListenOptions {
@@ -107,6 +110,7 @@ export class Server extends EventEmitter {
   /** Connections now open. */
   _connections = 0
   private _listening: Listening | null = null
+  private readonly _tapstack: ListenerOptions | undefined
   private _unref = false
   /** Told apart by number: a lookup that ends after `close` or another `listen` is nobody's. */
   private _listenId = 0
@@ -126,6 +130,8 @@ export class Server extends EventEmitter {
     if (typeof listener === 'function') this.on('connection', listener)
     if (given.keepAliveInitialDelay !== undefined) checkNumber(given.keepAliveInitialDelay, 'options.keepAliveInitialDelay')
     if (given.highWaterMark !== undefined) checkNumber(given.highWaterMark, 'options.highWaterMark')
+    if (given.tapstack !== undefined) checkListenerOptions(given.tapstack)
+    this._tapstack = given.tapstack
     this.allowHalfOpen = given.allowHalfOpen || false
     this.pauseOnConnect = Boolean(given.pauseOnConnect)
     this.noDelay = Boolean(given.noDelay)
@@ -180,7 +186,7 @@ export class Server extends EventEmitter {
   private _listenOn(address: Address, port: number, backlog: number | undefined, v6only: boolean): void {
     const listening = new Listening(this, this._deps, address.equals(ANY) && !v6only)
     try {
-      listening.open(this._deps.tcp.listen({ port, address, backlog, ref: false }, listening))
+      listening.open(this._deps.tcp.listen({ ...this._tapstack, port, address, backlog, ref: false }, listening))
     } catch (error) {
       process.nextTick(emitError, this, listenError(codeOf(error), address.toString(), port))
       return

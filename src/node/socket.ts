@@ -6,7 +6,8 @@
  */
 import { addAbortSignal, Duplex, type DuplexOptions } from 'node:stream'
 import { NetError } from '../base/errors.ts'
-import type { RawConnection } from '../tcp/api.ts'
+import type { RawConnection, SocketOptions as TcpOptions } from '../tcp/api.ts'
+import { checkOptions } from '../tcp/socket-options.ts'
 import { type ConnectOptions, startConnect } from './connect.ts'
 import type { NetContext } from './deps.ts'
 import { type Done, Driver, type QueuedChunk } from './driver.ts'
@@ -27,6 +28,8 @@ export interface SocketOptions extends Omit<DuplexOptions, 'signal'> {
   onread?: OnReadOptions | null
   signal?: AbortSignal
   fd?: number
+  /** Not Node's: socket options of TCP for the connection that `connect` opens, from its SYN on. */
+  tapstack?: TcpOptions
 }
 
 /** How a server makes a socket of a connection that it accepted. */
@@ -287,6 +290,14 @@ export class Socket extends Duplex {
     return { ...sockname(this, this[inside]) } as Place
   }
 
+  /**
+   * Not Node's: the raw connection below, for `tapstack.set({ cork: true })`, `tapstack.info()`. Null while there is none. Reading, writing and closing
+   * are the socket's.
+   */
+  get tapstack(): RawConnection | null {
+    return this[inside].driver.open
+  }
+
   // Options
 
   setNoDelay(on = true): this {
@@ -365,6 +376,7 @@ function checkSocketOptions(options: SocketOptions): void {
   if (options.writableObjectMode) throw badValue('options.writableObjectMode', 'is not supported', 'true')
   if (options.keepAliveInitialDelay !== undefined) checkNumber(options.keepAliveInitialDelay, 'options.keepAliveInitialDelay')
   if (options.fd !== undefined) throw unsupported('a file descriptor', 'use node:net for it')
+  if (options.tapstack !== undefined) checkOptions(options.tapstack)
 }
 
 /** `(options, cb)`, `(path, cb)` or `(port, host, cb)` as an object and a callback. */

@@ -44,6 +44,7 @@ export function acknowledge(
     snd.ring.drop(freed)
     snd.bytesAcked += freed
     snd.recovery.search?.acknowledged(ack)
+    snd.proveFull(ack)
     if (snd.urgent && geq(ack, snd.up)) snd.urgent = false
   }
   s.nowUs = nowUs

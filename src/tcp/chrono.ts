@@ -3,6 +3,8 @@
  * the other end and from a buffer that is too small. Looked at once at the end of each `speak`, so that a segment costs nothing.
  */
 
+import type { Sender } from './sender.ts'
+
 /** What holds data back. BUSY: nothing but the network. */
 export const Held = { NOT: 0, BUSY: 1, WINDOW: 2, BUFFER: 3 } as const
 
@@ -40,4 +42,25 @@ export class Chrono {
   bufferMs(nowMs: number): number {
     return this.buffer + (this.held === Held.BUFFER ? (nowMs - this.sinceMs) | 0 : 0)
   }
+}
+
+/** At the end of each `speak`: for what the sender waits from now on. */
+export function watchHolding(snd: Sender, nowMs: number): void {
+  if (snd.chrono === null) {
+    if (snd.nxt === snd.una && snd.ring.length === 0) return
+    snd.chrono = new Chrono(nowMs)
+  }
+  snd.chrono.turn(heldBy(snd), nowMs)
+}
+
+function heldBy(snd: Sender): number {
+  const outstanding = (snd.nxt - snd.una) | 0
+  const { unsent } = snd
+  if (unsent > 0) {
+    // A segment would still leave the congestion window, but not the peer's.
+    const isWindow = ((snd.una + snd.wnd - snd.nxt) | 0) < Math.min(snd.mss, unsent) && outstanding < snd.window.cwnd
+    return isWindow ? Held.WINDOW : Held.BUSY
+  }
+  if (outstanding === 0) return Held.NOT
+  return snd.wantWritable && !snd.finSent ? Held.BUFFER : Held.BUSY
 }

@@ -23,6 +23,7 @@ import { type Ecn, requestEcn } from './ecn.ts'
 import type { FastOpen } from './fast-open.ts'
 import { endFastOpen } from './fast-open-passive.ts'
 import type { Flow } from './flows.ts'
+import type { Doubt } from './icmp-errors.ts'
 import { receiveInSynSent, receiveSynchronized } from './incoming.ts'
 import { describeConnection } from './info.ts'
 import type { Path } from './path.ts'
@@ -79,6 +80,8 @@ export class Connection implements RawConnection, Flow, Tellable {
   error: string | null = null
   /** An ICMP error that does not end the connection, but explains a time-out (RFC 9293 SHLD-25). */
   softError: string | null = null
+  /** A PACKET TOO BIG that waits for a time-out (icmp-errors.ts). */
+  doubt: Doubt | null = null
   synDue = false
   probeDue = false
   lastInvalidAckMs = 0

@@ -8,6 +8,7 @@ import { Timed } from '../base/timers.ts'
 import { ackDelayed } from './ack-policy.ts'
 import type { Connection } from './connection.ts'
 import { fastOpenTimedOut } from './fast-open.ts'
+import { recallDoubt } from './icmp-errors.ts'
 import { suspectBlackHole } from './mtu-probe.ts'
 import { State } from './state.ts'
 import { probeTimeoutMs } from './tail-loss.ts'
@@ -242,6 +243,7 @@ export class Deadlines extends Timed {
     } else {
       n[C.tcpTimeouts]++
       if (this.retries === tcp.config.retries1) this.c.doubtRoute() // R1
+      if (this.c.doubt !== null) recallDoubt(this.c)
       if (this.retries >= tcp.config.retries1) suspectBlackHole(this.c)
       snd.recovery.onTimeout(snd.nxt, tcp.clock.nowUs, now, this.retries, n)
     }

@@ -5,9 +5,10 @@
  * Deviation: "net unreachable" and "host unreachable" end a SYN-SENT too, as in Linux (RFC 5461 section 4.1 describes it; MUST-56 would have us
  * wait for the time-out): who connects wants to know, and a forger would have to guess the sequence number.
  */
-import { ErrorKind, type ErrorReport } from '../ip/ip.ts'
+import { ErrorKind, ErrorReport } from '../ip/ip.ts'
 import type { Connection } from './connection.ts'
 import { geq, lt } from './seq.ts'
+import { headerBytes } from './sizes.ts'
 import { State } from './state.ts'
 import { C } from './tcp-counters.ts'
 
@@ -21,7 +22,7 @@ export function receiveIcmpError(c: Connection, report: ErrorReport, seq: number
     return
   }
   if (report.kind === ErrorKind.PACKET_TOO_BIG) {
-    tooBig(c, report)
+    tooBig(c, report, seq)
     return
   }
   const opening = c.state === State.SYN_SENT || c.state === State.SYN_RECEIVED
@@ -31,7 +32,41 @@ export function receiveIcmpError(c: Connection, report: ErrorReport, seq: number
   else c.softError = report.errorCode
 }
 
-function tooBig(c: Connection, report: ErrorReport): void {
+/** A PACKET TOO BIG that must be borne out by a time-out before it is believed. */
+export interface Doubt {
+  /** The sequence number that it quoted. */
+  seq: number
+  report: ErrorReport
+}
+
+/**
+ * RFC 5927 section 7.2: the path may have changed, but when segments of this size were acknowledged a report that they are too big is more likely
+ * a forger's. If it is true the segment it is about will time out.
+ */
+function tooBig(c: Connection, report: ErrorReport, seq: number): void {
+  if (c.tcp.config.doubtPathMtu && !report.local && c.snd.isFullProven && report.mtu < c.snd.mss + headerBytes(c)) {
+    c.tcp.counters.values[C.tcpIcmpDoubted]++
+    const copy = new ErrorReport()
+    copy.kind = report.kind
+    copy.source.copy(report.source)
+    copy.destination.copy(report.destination)
+    copy.mtu = report.mtu
+    copy.length = report.length
+    c.doubt = { seq, report: copy }
+    return
+  }
+  narrow(c, report)
+}
+
+/** The retransmission timer expired: was what it waits for said to be too big? */
+export function recallDoubt(c: Connection): void {
+  const { doubt } = c
+  if (doubt === null) return
+  c.doubt = null
+  if (!lt(doubt.seq, c.snd.una)) narrow(c, doubt.report)
+}
+
+function narrow(c: Connection, report: ErrorReport): void {
   const old = c.snd.mss
   if (c.tcp.ip.pathMtu === null || !c.tcp.ip.pathMtu.learn(report)) return
   c.refreshRoute()

@@ -10,7 +10,7 @@
  */
 import type { TcpConfig } from '../base/config.ts'
 import { ByteRing } from '../base/ring.ts'
-import { Chrono, Held } from './chrono.ts'
+import { type Chrono, Held, watchHolding } from './chrono.ts'
 import { type CongestionControl, CongestionWindow } from './congestion.ts'
 import type { Connection } from './connection.ts'
 import { Flight } from './flight.ts'
@@ -22,13 +22,15 @@ import { sendProbe } from './probe.ts'
 import { Rate } from './rate.ts'
 import { Recovery, RecoveryState } from './recovery.ts'
 import type { Rto } from './rto.ts'
-import { gt, leq, lt } from './seq.ts'
+import { geq, gt, leq, lt } from './seq.ts'
 import { C } from './tcp-counters.ts'
 import { WindowUse } from './window-use.ts'
 import { ACK, FIN, PSH } from './wire.ts'
 
 /** What `next` did. */
 export const Sent = { SOMETHING: 0, NOTHING: 1, BLOCKED: 2 } as const
+
+const Proof = { NONE: 0, SENT: 1, GIVEN: 2 } as const
 
 export class Sender {
   iss = 0
@@ -51,6 +53,10 @@ export class Sender {
   payloadLimit = 536
   /** No super-segments: their flags would not survive segmentation (accurate-ecn.ts). */
   private single = false
+
+  /** Whether a full segment of this size was sent, up to where, and acknowledged. */
+  private proof: number = Proof.NONE
+  private fullEnd = 0
 
   finQueued = false
   finSent = false
@@ -146,11 +152,22 @@ export class Sender {
 
   /** Segment sizes changed (handshake, path MTU). */
   setMss(mss: number, superLimit: number): void {
+    if (mss !== this.mss) this.proof = Proof.NONE
     this.mss = mss
     this.window.mss = mss
     this.flight.mss = mss
     this.superLimit = superLimit
     this.payloadLimit = mss
+  }
+
+  /** Everything before `ack` has arrived. */
+  proveFull(ack: number): void {
+    if (this.proof === Proof.SENT && geq(ack, this.fullEnd)) this.proof = Proof.GIVEN
+  }
+
+  /** Full segments of the present size have arrived. */
+  get isFullProven(): boolean {
+    return this.proof === Proof.GIVEN
   }
 
   /** Bytes in the ring that were never sent. */
@@ -309,6 +326,10 @@ export class Sender {
     const flags = ACK | (empties ? PSH : 0) | (withFin ? FIN : 0)
     if (!c.tcp.output.segment(c, this.nxt, n, withFin && n === 0 ? ACK | FIN : flags)) return Sent.BLOCKED
     if (probe > 0) search!.sent(this.nxt, n)
+    else if (this.proof === Proof.NONE && n >= mss) {
+      this.proof = Proof.SENT
+      this.fullEnd = (this.nxt + n) | 0
+    }
     const end = (this.nxt + n + (withFin ? 1 : 0)) | 0
     this.nxt = end
     this.flight.add(end, nowUs, pipe + n)
@@ -359,7 +380,7 @@ export class Sender {
     return most > 0 && (rate === 0 || most < rate) ? most : rate
   }
 
-  /** At the end of each `speak`: for what the sender waits from now on. */
+  /** At the end of each `speak`: was the window in use, and for what does the data wait from now on. */
   watch(nowMs: number): void {
     const { window } = this
     this.use.note(window, this.cwndLimited || this.recovery.pipe(this.nxt) >= window.cwnd, this.una, this.nxt, nowMs)
@@ -373,22 +394,7 @@ export class Sender {
       !this.wantWritable
     )
       this.use.decay(window, this.initialSegments, this.rto.ms, nowMs)
-    if (this.chrono === null) {
-      if (this.nxt === this.una && this.ring.length === 0) return
-      this.chrono = new Chrono(nowMs)
-    }
-    this.chrono.turn(this.held(), nowMs)
-  }
-
-  private held(): number {
-    const outstanding = (this.nxt - this.una) | 0
-    if (this.unsent > 0) {
-      // A segment would still leave the congestion window, but not the peer's.
-      const isWindow = ((this.una + this.wnd - this.nxt) | 0) < Math.min(this.mss, this.unsent) && outstanding < this.window.cwnd
-      return isWindow ? Held.WINDOW : Held.BUSY
-    }
-    if (outstanding === 0) return Held.NOT
-    return this.wantWritable && !this.finSent ? Held.BUFFER : Held.BUSY
+    watchHolding(this, nowMs)
   }
 
   release(nowMs: number): void {

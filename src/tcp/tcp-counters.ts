@@ -83,6 +83,7 @@ export const TCP_COUNTERS = [
   'TCPMTUPSuccess',
   'TCPMTUPFail',
   'tcpMtuBlackHoles',
+  'tcpIcmpDoubted',
   'TCPMemoryPressures',
   'PruneCalled',
   'RcvPruned',

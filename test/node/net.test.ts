@@ -251,6 +251,39 @@ describe('back-pressure', () => {
   })
 })
 
+describe('options of TCP itself', () => {
+  it('reach the connection from the SYN on, change while it runs, and info() is at hand', async () => {
+    const [a, b] = two()
+    const server = b.net.createServer({ tapstack: { receiveBufferBytes: 30_000, maxSegmentBytes: 900 } })
+    server.listen(80)
+    await event(server, 'listening')
+    const accepted = new Promise<Socket>((resolve) => server.on('connection', resolve))
+    const client = a.net.connect({ port: 80, host: '10.0.0.2', tapstack: { cork: true, ttl: 33 } })
+    expect(client.tapstack === null || client.connecting).toBe(true)
+    await event(client, 'connect')
+    const socket = await accepted
+    expect(socket.tapstack!.info().receiveBufferBytes).toBe(30_000)
+    expect(client.tapstack!.info().mss).toBeLessThanOrEqual(900)
+    client.tapstack!.set({ cork: false, keepAlive: true })
+    const gone = event(socket.resume(), 'close')
+    client.destroy()
+    expect(client.tapstack).toBeNull()
+    await gone
+    server.close()
+    await a.close()
+    await b.close()
+  })
+
+  it('what cannot be is said at once', () => {
+    const { net } = fakeStack()
+    const bad = { tapstack: { speed: 1 } as object }
+    const wrong = expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' })
+    expect(() => net.connect({ port: 80, host: '10.0.0.1', ...bad })).toThrow(wrong)
+    expect(() => net.createServer(bad)).toThrow(wrong)
+    expect(() => new net.Socket(bad)).toThrow(wrong)
+  })
+})
+
 describe('options of a socket', () => {
   it('reach the connection, before and after it is there', async () => {
     const { net, tcp } = fakeStack()

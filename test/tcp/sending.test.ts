@@ -457,6 +457,47 @@ describe('sizes (section 3.7.1)', () => {
     expect(lab.c.info().pathMtu).toBe(1000)
   })
 
+  it('once full segments were acknowledged it is believed only when the segment times out (RFC 5927 section 7.2)', () => {
+    const lab = new TcpLab().accept()
+    lab.write(6 * MSS)
+    lab.inject(`. 1:1(0) ack ${1 + 3 * MSS}`)
+    lab.clear()
+    lab.icmp(3, 4, { seq: 1 + 3 * MSS, mtu: 1000 })
+    lab.expect()
+    expect(lab.c.info()).toMatchObject({ pathMtu: 1500, mss: MSS })
+    expect(lab.counters.tcpIcmpDoubted).toBe(1)
+    lab.advance(1000)
+    expect(lab.c.info()).toMatchObject({ pathMtu: 1000, mss: 960 })
+    expect(lab.take().at(-1)!.len).toBe(960)
+  })
+
+  it('and forgotten when that segment is acknowledged', () => {
+    const lab = new TcpLab().accept()
+    lab.write(6 * MSS)
+    lab.inject(`. 1:1(0) ack ${1 + 3 * MSS}`)
+    lab.icmp(3, 4, { seq: 1 + 3 * MSS, mtu: 1000 })
+    lab.inject(`. 1:1(0) ack ${1 + 4 * MSS}`)
+    lab.advance(1000)
+    expect(lab.counters.tcpTimeouts).toBeGreaterThan(0)
+    expect(lab.c.info()).toMatchObject({ pathMtu: 1500, mss: MSS })
+  })
+
+  it('or at once where doubtPathMtu is off, as in Linux', () => {
+    const lab = new TcpLab({ config: { tcp: { doubtPathMtu: false } } }).accept()
+    lab.write(6 * MSS)
+    lab.inject(`. 1:1(0) ack ${1 + 3 * MSS}`)
+    lab.clear()
+    lab.icmp(3, 4, { seq: 1 + 3 * MSS, mtu: 1000 })
+    expect(lab.c.info()).toMatchObject({ pathMtu: 1000, mss: 960 })
+  })
+
+  it('a router cannot make segments smaller than pathMtuMin', () => {
+    const lab = new TcpLab().accept()
+    lab.write(3 * MSS)
+    lab.icmp(3, 4, { seq: 1, mtu: 68 })
+    expect(lab.c.info()).toMatchObject({ pathMtu: 552, mss: 512 })
+  })
+
   it('a PACKET TOO BIG about nothing in flight is ignored (RFC 5927 section 7)', () => {
     const lab = new TcpLab().accept()
     lab.write(3 * MSS)

@@ -58,6 +58,17 @@ export type {
   RawListener,
   RawTcp,
 } from './tcp/api.ts'
+// What a congestion control of one's own is made of
+export {
+  type AckSample,
+  type CongestionChoice,
+  type CongestionControl,
+  type CongestionWindow,
+  decayIdle,
+  initialWindow,
+} from './tcp/congestion.ts'
+export { SlowStart } from './tcp/hystart.ts'
+export type { RateSample } from './tcp/rate.ts'
 export { dissect } from './trace/dissect.ts'
 export { type ByteTarget, PcapngWriter } from './trace/pcapng.ts'
 export { Datagram } from './udp/receive-queue.ts'

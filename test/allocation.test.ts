@@ -32,6 +32,11 @@ describe('bytes allocated, warm, raw shape', { timeout: 60_000 }, () => {
     expect(bytesPerUnit('bulk', 'wire', 'eager')).toBeLessThan(6)
   })
 
+  it('per segment that is paced, and by BBR over a path with a delay', () => {
+    expect(bytesPerUnit('bulk', 'wire', 'patient', 'cubic', '50000000')).toBeLessThan(6)
+    expect(bytesPerUnit('bulk', 'wire', 'patient', 'bbr', '0', '5')).toBeLessThan(8)
+  })
+
   it('per round trip of one byte, with and without offload', () => {
     expect(bytesPerUnit('echo', 'offload')).toBeLessThan(6)
     expect(bytesPerUnit('echo', 'wire')).toBeLessThan(6)

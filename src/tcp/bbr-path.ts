@@ -5,6 +5,7 @@
  * Bytes, microseconds, bytes per second. Infinity is "not known". Names are the draft's.
  */
 import type { AckSample } from './congestion.ts'
+import { MAX_CWND } from './hystart.ts'
 
 /** Share of the flight whose loss says that it was too much; how far bounds fall at most; what is left free below the long-term bound. */
 export const LOSS_THRESH = 0.02
@@ -28,6 +29,8 @@ export class BbrPath {
   private bwNow = 0
   /** What is believed now: maxBw, but not above what losses said of late. */
   bw = 0
+  /** Delivery rate of this ACK; 0: none. In a field, and what methods return as int32: no number is boxed on the way. */
+  bwSample = 0
 
   /** Of the last round: greatest rate and volume delivered; losses were seen, and how many ACKs brought some. */
   private bwLatest = 0
@@ -72,7 +75,8 @@ export class BbrPath {
   /** UpdateLatestDeliverySignals and UpdateMaxBw. `isLimited`: the application was the limit, or ProbeRTT. */
   update(s: AckSample, isLimited: boolean): void {
     const rs = s.rate
-    const bw = rs.bytesPerSecond
+    const bw = rs.intervalUs > 0 ? (rs.delivered * 1e6) / rs.intervalUs : 0
+    this.bwSample = bw
     if (this.isFirst) {
       this.isFirst = false
       this.nextRoundDelivered = rs.priorDelivered
@@ -138,7 +142,7 @@ export class BbrPath {
   /** AdvanceLatestDeliverySignals and BoundBWForModel. */
   finish(s: AckSample): void {
     if (this.lossRoundStart) {
-      this.bwLatest = s.rate.bytesPerSecond
+      this.bwLatest = this.bwSample
       this.inflightLatest = s.rate.delivered
       this.lossEventsInRound = 0
     }
@@ -171,24 +175,24 @@ export class BbrPath {
     this.inflightShortterm = Number.POSITIVE_INFINITY
   }
 
-  /** InflightWithHeadroom. */
+  /** InflightWithHeadroom. MAX_CWND: no bound. */
   inflightWithHeadroom(mss: number, least: number): number {
-    if (this.inflightLongterm === Number.POSITIVE_INFINITY) return Number.POSITIVE_INFINITY
-    return Math.max(this.inflightLongterm - Math.max(mss, HEADROOM * this.inflightLongterm), least)
+    if (this.inflightLongterm > MAX_CWND) return MAX_CWND
+    return Math.max(this.inflightLongterm - Math.max(mss, HEADROOM * this.inflightLongterm), least) | 0
   }
 
-  /** ResetFullBW; `bw`: what growth is measured against. */
-  resetFullBw(bw: number): void {
-    this.fullBw = bw
+  /** ResetFullBW; growth is measured against the rate of now. */
+  resetFullBw(): void {
+    this.fullBw = this.bwSample
     this.fullBwCount = 0
     this.isFullBwNow = false
   }
 
   /** CheckFullBWReached. */
-  checkFullBw(bw: number, isLimited: boolean): void {
+  checkFullBw(isLimited: boolean): void {
     if (this.isFullBwNow || !this.roundStart || isLimited) return
-    if (bw >= this.fullBw * FULL_BW_GROWTH) {
-      this.resetFullBw(bw)
+    if (this.bwSample >= this.fullBw * FULL_BW_GROWTH) {
+      this.resetFullBw()
       return
     }
     this.isFullBwNow = ++this.fullBwCount >= FULL_BW_ROUNDS

@@ -57,6 +57,8 @@ export class Bbr implements CongestionControl {
   private initialCwnd = 0
   private drainStartRound = 0
 
+  /** What the path holds without a queue: bandwidth times the shortest round trip. */
+  private bdp = 0
   private minRttUs = Number.POSITIVE_INFINITY
   private minRttMs = 0
   private isMinRttExpired = false
@@ -91,6 +93,7 @@ export class Bbr implements CongestionControl {
 
   start(w: CongestionWindow, initialWindowSegments: number): void {
     this.initialCwnd = initialWindow(w.mss, initialWindowSegments)
+    this.updateBdp()
     w.cwnd = this.initialCwnd
     w.ssthresh = 0x7fffffff
   }
@@ -110,13 +113,14 @@ export class Bbr implements CongestionControl {
     if (path.roundStart) this.roundsSinceProbeUp++
     path.adaptLowerBounds(w.cwnd, this.isProbingBw)
     path.updateAggregation(s, w.cwnd, this.path.isFullBwReached)
-    path.checkFullBw(s.rate.bytesPerSecond, this.isLimited)
+    path.checkFullBw(this.isLimited)
     this.checkStartup(s)
     if (this.state === DRAIN && this.isDrained(w, s)) this.startDown(s)
     if (rs.hasData) this.updateCycle(w, s)
     this.updateMinRtt(w, s)
     this.checkProbeRtt(w, s)
     path.finish(s)
+    this.updateBdp()
 
     this.setPacingRate(w, s, PACING_GAIN[this.state])
     this.setCwnd(w, s)
@@ -143,7 +147,7 @@ export class Bbr implements CongestionControl {
   private inflightTooHigh(w: CongestionWindow, s: AckSample, inflight: number, isLimited: boolean): void {
     this.wasProbeTooHigh = true
     this.isBwProbeSample = false
-    if (!isLimited) this.path.inflightLongterm = Math.floor(Math.max(inflight, Math.min(this.bdp(1), w.cwnd) * BETA))
+    if (!isLimited) this.path.inflightLongterm = Math.floor(Math.max(inflight, Math.min(this.bdp, w.cwnd) * BETA))
     if (this.state === UP) {
       this.undoState = UP
       this.startDown(s)
@@ -181,7 +185,7 @@ export class Bbr implements CongestionControl {
     const { path } = this
     this.restoreCwnd(w)
     path.isLossInRound = false
-    path.resetFullBw(0)
+    path.resetFullBw()
     path.restoreBounds()
     if (this.undoState === STARTUP && this.state !== STARTUP) {
       this.path.isFullBwReached = false
@@ -216,7 +220,7 @@ export class Bbr implements CongestionControl {
     ) {
       this.undoState = STARTUP
       this.path.isFullBwReached = true
-      path.inflightLongterm = Math.floor(Math.max(this.bdp(1), path.inflightLatest))
+      path.inflightLongterm = Math.floor(Math.max(this.bdp, path.inflightLatest))
     }
     if (!this.path.isFullBwReached) return
     this.state = DRAIN
@@ -224,7 +228,7 @@ export class Bbr implements CongestionControl {
   }
 
   private isDrained(w: CongestionWindow, s: AckSample): boolean {
-    return s.inFlight <= this.inflight(w, 1) || ((this.path.roundCount - this.drainStartRound) | 0) > DRAIN_ROUNDS
+    return s.inFlight <= this.inflight(w, 1, 0) || ((this.path.roundCount - this.drainStartRound) | 0) > DRAIN_ROUNDS
   }
 
   // ---------------------------------------------------------------- ProbeBW
@@ -262,7 +266,7 @@ export class Bbr implements CongestionControl {
   private startUp(w: CongestionWindow, s: AckSample): void {
     this.ackPhase = ACKS_PROBE_STARTING
     this.path.startRound(s.rate.totalDelivered)
-    this.path.resetFullBw(s.rate.bytesPerSecond)
+    this.path.resetFullBw()
     this.state = UP
     this.path.raiseSlope(w.cwnd, w.mss)
   }
@@ -275,7 +279,7 @@ export class Bbr implements CongestionControl {
         if (this.isTimeToProbe(w, s)) this.startRefill(s)
         else if (
           s.inFlight <= this.path.inflightWithHeadroom(w.mss, MIN_PIPE_SEGMENTS * w.mss) &&
-          s.inFlight <= this.inflight(w, 1)
+          s.inFlight <= this.inflight(w, 1, 0)
         )
           this.state = CRUISE
         break
@@ -299,7 +303,7 @@ export class Bbr implements CongestionControl {
 
   private isTimeToProbe(w: CongestionWindow, s: AckSample): boolean {
     if (((s.nowMs - this.cycleMs) | 0) > this.probeWaitMs) return true
-    const renoRounds = Math.min(this.bdp(1), w.cwnd) / w.mss
+    const renoRounds = Math.min(this.bdp, w.cwnd) / w.mss
     return this.roundsSinceProbeUp >= Math.min(renoRounds, MAX_RENO_ROUNDS)
   }
 
@@ -310,7 +314,7 @@ export class Bbr implements CongestionControl {
       return true
     }
     if (s.windowFull && w.cwnd >= longterm) {
-      this.path.resetFullBw(s.rate.bytesPerSecond)
+      this.path.resetFullBw()
       return false
     }
     return this.path.isFullBwNow
@@ -341,10 +345,11 @@ export class Bbr implements CongestionControl {
   private updateMinRtt(w: CongestionWindow, s: AckSample): void {
     this.isMinRttExpired = this.minRttUs !== Number.POSITIVE_INFINITY && ((s.nowMs - this.minRttMs) | 0) > MIN_RTT_FILTER_MS
     if (this.isMinRttExpired && this.state !== PROBE_RTT)
-      this.probeRttCwnd = Math.max(this.bdp(CWND_GAIN[PROBE_RTT]), MIN_PIPE_SEGMENTS * w.mss)
+      this.probeRttCwnd = Math.max(CWND_GAIN[PROBE_RTT] * this.bdp, MIN_PIPE_SEGMENTS * w.mss) | 0
     if (s.rttUs > 0 && (s.rttUs < this.minRttUs || this.isMinRttExpired)) {
       this.minRttUs = s.rttUs
       this.minRttMs = s.nowMs
+      this.updateBdp()
     }
   }
 
@@ -403,36 +408,32 @@ export class Bbr implements CongestionControl {
     this.lastUs = s.nowUs
     // InitPacingRate, with the first round trip: the initial window, as if Startup had begun with it.
     if (w.pacingRate === 0 && s.smoothedRttUs > 0)
-      w.pacingRate = (PACING_GAIN[STARTUP] * this.initialCwnd * 1e6) / s.smoothedRttUs
+      w.pacingRate = Math.floor((PACING_GAIN[STARTUP] * this.initialCwnd * 1e6) / s.smoothedRttUs)
     this.applyRate(w, gain)
   }
 
   private applyRate(w: CongestionWindow, gain: number): void {
     const rate = gain * this.path.bw * PACING_MARGIN
-    if (rate > 0 && (this.path.isFullBwReached || rate > w.pacingRate)) w.pacingRate = rate
+    if (rate > 0 && (this.path.isFullBwReached || rate > w.pacingRate)) w.pacingRate = Math.floor(rate)
   }
 
-  /** BDPMultiple. */
-  private bdp(gain: number): number {
-    if (this.minRttUs === Number.POSITIVE_INFINITY) return this.initialCwnd
-    return (gain * this.path.bw * this.minRttUs) / 1e6
+  /** BDPMultiple(1), whenever one of its factors has changed. */
+  private updateBdp(): void {
+    const { minRttUs } = this
+    this.bdp = minRttUs === Number.POSITIVE_INFINITY ? this.initialCwnd : (this.path.bw * minRttUs) / 1e6
   }
 
-  /** QuantizationBudget: three super-segments, four segments. */
-  private quantized(w: CongestionWindow, cap: number): number {
+  /** Inflight, with QuantizationBudget: three super-segments and four segments at least. `extra` bytes more. */
+  private inflight(w: CongestionWindow, gain: number, extra: number): number {
     const quantum = Math.max(Math.min(w.pacingRate * QUANTUM_S, MAX_QUANTUM), 2 * w.mss)
-    return Math.max(cap, 3 * quantum, MIN_PIPE_SEGMENTS * w.mss) + (this.state === UP ? 2 * w.mss : 0)
-  }
-
-  /** Inflight. */
-  private inflight(w: CongestionWindow, gain: number): number {
-    return this.quantized(w, this.bdp(gain))
+    const n = Math.max(gain * this.bdp + extra, 3 * quantum, MIN_PIPE_SEGMENTS * w.mss) + (this.state === UP ? 2 * w.mss : 0)
+    return n < MAX_CWND ? n | 0 : MAX_CWND
   }
 
   private setCwnd(w: CongestionWindow, s: AckSample): void {
     const { path } = this
     const least = MIN_PIPE_SEGMENTS * w.mss
-    const max = this.quantized(w, this.bdp(CWND_GAIN[this.state]) + path.extraAcked)
+    const max = this.inflight(w, CWND_GAIN[this.state], path.extraAcked)
     let cwnd = w.cwnd
     if (this.path.isFullBwReached) cwnd = Math.min(cwnd + s.delivered, max)
     else if (cwnd < max || path.roundCount <= 1) cwnd += s.delivered

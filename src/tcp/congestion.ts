@@ -15,7 +15,7 @@ export class CongestionWindow {
   ssthresh = 0x7fffffff
   /** Sender maximum segment size: payload bytes of a full segment. */
   mss = 0
-  /** Bytes per second at which data leaves; 0 = as the window allows. */
+  /** Bytes per second at which data leaves; 0 = as the window allows. A whole number: the sender reads it for every segment. */
   pacingRate = 0
 
   get slowStart(): boolean {
@@ -73,7 +73,10 @@ export interface CongestionControl {
   readonly name: string
   /** The connection is established; `w.mss` is known. Sets the initial window. */
   start(w: CongestionWindow, initialWindowSegments: number): void
-  /** New data were acknowledged (`s.acked` > 0) while no fast recovery was going on and the window was in full use: it may grow. */
+  /**
+   * New data were acknowledged (`s.acked` > 0) while no fast recovery was going on and the window was in full use: it may grow, by
+   * `s.delivered`. After a time-out an ACK may cover much that SACK had told before.
+   */
   acked(w: CongestionWindow, s: AckSample): void
   /** Loss was detected: sets ssthresh. Recovery leads cwnd there (RFC 9937), whatever is written to it. `inFlight`: bytes outstanding. */
   loss(w: CongestionWindow, inFlight: number, nowMs: number): void

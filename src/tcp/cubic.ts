@@ -44,7 +44,7 @@ export class Cubic implements CongestionControl {
   readonly name = 'cubic'
   /** Window before the last reduction, made smaller by fast convergence; 0: unknown. */
   private wMax = 0
-  /** Window before the last reduction. */
+  /** Window before the last reduction; 0: there was none. */
   private cwndPrior = 0
   /** Of this epoch (congestion avoidance since the last reduction): seconds until W_cubic is at `origin`, and that window. */
   private k = 0
@@ -68,7 +68,7 @@ export class Cubic implements CongestionControl {
   }
 
   acked(w: CongestionWindow, s: AckSample): void {
-    let acked = s.acked
+    let acked = s.delivered
     if (w.cwnd < w.ssthresh) {
       acked = this.slowStart.acked(w, s)
       if (w.cwnd < w.ssthresh || acked === 0) return
@@ -87,7 +87,7 @@ export class Cubic implements CongestionControl {
     this.lastMs = s.nowMs
 
     const t = ((s.nowMs - this.epochMs) | 0) / 1000
-    this.wEst += ((this.wEst >= this.cwndPrior ? 1 : ALPHA) * acked * mss) / cwnd
+    this.wEst += ((this.cwndPrior > 0 && this.wEst >= this.cwndPrior ? 1 : ALPHA) * acked * mss) / cwnd
     let target = this.curve(t + rttMs / 1000, mss)
     if (target > MAX_TARGET * cwnd) target = MAX_TARGET * cwnd
     let growth = target > cwnd ? (acked * (target - cwnd)) / cwnd : 0
@@ -152,7 +152,6 @@ export class Cubic implements CongestionControl {
     }
     // Section 4.8: the next congestion avoidance begins with K = 0 and W_max where slow start ends.
     this.wMax = 0
-    this.cwndPrior = 0
     this.inEpoch = false
     this.slowStart.restart()
     w.cwnd = w.mss

@@ -64,7 +64,7 @@ export class SlowStart {
     // RFC 9406 section 4.3: only in the initial slow start; later ones end at the ssthresh that was found.
     if (this.kind === 'plusplus' && w.ssthresh === INITIAL_SSTHRESH) this.plusplus(w, s)
     else if (this.kind === 'delay') this.delay(w, s)
-    let left = s.acked
+    let left = s.delivered
     if (w.cwnd >= w.ssthresh) return left
     const most = this.abcLimit > 0 ? this.abcLimit * w.mss : MAX_CWND
     let grow = left < most ? left : most

@@ -20,7 +20,7 @@ export class NewReno implements CongestionControl {
 
   acked(w: CongestionWindow, s: AckSample): void {
     if (w.cwnd >= MAX_CWND) return
-    let left = s.acked
+    let left = s.delivered
     if (w.cwnd < w.ssthresh) {
       // RFC 5681 equation 2. Without a limit, as RFC 9406 allows, one ACK may stand for a whole super-segment.
       if (this.abcLimit > 0) left = Math.min(left, (this.afterTimeout ? 1 : this.abcLimit) * w.mss)

@@ -79,7 +79,7 @@ export function pacingQuantum(rate: number, mss: number): number {
 /** Pacing of an algorithm that has no rate of its own (Linux tcp_update_pacing_rate): twice its rate while it doubles, 1.2 times after. */
 export function windowPacingRate(w: CongestionWindow, smoothedRttUs: number): number {
   if (smoothedRttUs <= 0) return 0
-  return ((w.cwnd < w.ssthresh >> 1 ? 2 : 1.2) * w.cwnd * 1e6) / smoothedRttUs
+  return Math.floor(((w.cwnd < w.ssthresh >> 1 ? 2 : 1.2) * w.cwnd * 1e6) / smoothedRttUs)
 }
 
 /** The time of the next segment has not come; a timer is set. */

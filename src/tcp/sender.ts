@@ -369,8 +369,9 @@ export class Sender {
   private restart(nowMs: number): void {
     const idleMs = (nowMs - this.lastSendMs) | 0
     const { ms } = this.rto
-    if (this.control.model !== undefined || (this.slowStartAfterIdle && idleMs > ms))
-      this.control.idle(this.window, this.initialSegments, idleMs, ms)
+    if (this.control.model === undefined && !(this.slowStartAfterIdle && idleMs > ms)) return
+    this.control.idle(this.window, this.initialSegments, idleMs, ms)
+    this.use.restart(nowMs)
   }
 
   /** Bytes per second at which data leaves now; 0 = no limit. */

@@ -46,6 +46,12 @@ export class WindowUse {
     } else if (outstanding > this.used) this.used = outstanding
   }
 
+  /** A pause is over, and what it means for the window was done. */
+  restart(nowMs: number): void {
+    this.used = 0
+    this.usedMs = nowMs
+  }
+
   /** Takes back half of what was not used for an RTO (RFC 2861). Not while it is our own buffer or losses that hold the sender back. */
   decay(w: CongestionWindow, initialWindowSegments: number, rtoMs: number, nowMs: number): void {
     if (this.used === 0 || ((nowMs - this.usedMs) | 0) < rtoMs) return
@@ -54,7 +60,6 @@ export class WindowUse {
       w.ssthresh = Math.max(w.ssthresh, w.cwnd - (w.cwnd >> 2))
       w.cwnd = (w.cwnd + used) >> 1
     }
-    this.used = 0
-    this.usedMs = nowMs
+    this.restart(nowMs)
   }
 }

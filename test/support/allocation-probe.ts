@@ -1,23 +1,25 @@
 /**
- * Measures garbage: run by allocation.test.ts in a process of its own, `node --expose-gc --import tsx allocation-probe.ts bulk|echo offload|wire eager|patient`. Two
+ * Measures garbage: run by allocation.test.ts in a process of its own, `node --expose-gc --import tsx allocation-probe.ts bulk|echo offload|wire eager|patient
+ * [congestion [bytes-per-second [delay-ms]]]`. Two
  * stacks over a pipe on virtual time, the raw shape; after a warm-up the heap is cleaned, the work is done with the collector idle (a
  * young generation large enough), and what `heapUsed` grew by is what was allocated. Prints one line of JSON.
  */
 import { allocate } from '../../src/base/arena.ts'
 import { SeededRandom } from '../../src/base/random.ts'
+import { fault } from '../../src/link/fault.ts'
 import { createPipe } from '../../src/link/pipe.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
 import { Stack } from '../../src/stack/stack.ts'
 import type { ConnectionHandler, RawConnection } from '../../src/tcp/api.ts'
 
-const [scenario, offload, reading] = process.argv.slice(2)
+const [scenario, offload, reading, congestion = 'cubic', rate = '0', delay = '0'] = process.argv.slice(2)
 /** `eager` reads whatever there is, `patient` only when much has gathered. */
 const LEAST = reading === 'patient' ? 32_768 : 1
 const host = new VirtualHost({ seed: 1 })
 const [endA, endB] = createPipe({ offload: offload === 'offload' })
 const a = new Stack({ host, random: new SeededRandom(1) })
 const b = new Stack({ host, random: new SeededRandom(2) })
-a.attach(endA, { addresses: ['10.0.0.1/24'] })
+a.attach(delay === '0' ? endA : fault(endA, { delay: Number(delay) }), { addresses: ['10.0.0.1/24'] })
 b.attach(endB, { addresses: ['10.0.0.2/24'] })
 const piece = allocate(1 << 16)
 const sink = allocate(1 << 16)
@@ -73,7 +75,8 @@ b.tcp.listen(
     },
   },
 )
-a.tcp.open({ remoteAddress: '10.0.0.2', remotePort: 7 }, scenario === 'bulk' ? new Source() : ping)
+const handler = scenario === 'bulk' ? new Source() : ping
+a.tcp.open({ remoteAddress: '10.0.0.2', remotePort: 7, congestion, maxPacingRate: Number(rate) }, handler)
 
 /** Payload bytes of a full segment with timestamps. */
 const SEGMENT = 1448

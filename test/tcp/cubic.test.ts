@@ -36,6 +36,7 @@ class Bench {
     s.nowUs = this.nowUs | 0
     s.nowMs = Math.floor(this.nowUs / 1000) | 0
     s.acked = segments * MSS
+    s.delivered = s.acked
     s.rttUs = rttMs * 1000
     s.smoothedRttUs = rttMs * 1000
     s.una = (s.una + s.acked) | 0

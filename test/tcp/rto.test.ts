@@ -115,6 +115,7 @@ describe('initial window (RFC 6928)', () => {
 function sample(acked: number): AckSample {
   const s = new AckSample(new RateSample())
   s.acked = acked
+  s.delivered = acked
   return s
 }
 

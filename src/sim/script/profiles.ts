@@ -64,6 +64,7 @@ const LINUX: Profile = {
       // tcp_rmem max 15 MiB gives window scale 8; 540000 less its overhead gives the first window of 65535.
       receiveBufferInitialBytes: 270_000,
       receiveBufferMaxBytes: 15 << 20,
+      hystart: 'delay',
     },
   },
   settings: {},
@@ -81,6 +82,7 @@ const FREEBSD: Profile = {
       // What its scripts expect; 40 ms since FreeBSD 14.
       delayedAckMs: 100,
       delayedAckMaxMs: 100,
+      abcLimit: 2,
       windowSteps: 'any',
       receiveBufferWholeSegments: true,
       acceptByBuffer: true,

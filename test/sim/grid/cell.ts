@@ -25,6 +25,8 @@ export interface FlowsOptions extends PathOptions {
   warmupMs: number
   /** The n-th flow begins n times this later. */
   staggerMs?: number
+  /** Round-trip times of the flows where they differ, not less than `rttMs`: their ACKs come back by links of their own. */
+  rttsMs?: readonly number[]
   config?: ConfigOverrides
 }
 
@@ -44,7 +46,7 @@ export interface FlowsResult {
 
 export const MTU = 1500
 const HEADERS = 14 + 20 + 20 + 12
-const FRAME = MTU + 14
+export const FRAME = MTU + 14
 const chunk = new Uint8Array(1 << 18)
 
 class Source implements ConnectionHandler {
@@ -97,12 +99,15 @@ export function runFlows(options: FlowsOptions): FlowsResult {
       sink.onReadable(c)
     },
   }
-  world.run(rttMs * 2 + 1) // ARP
+  // Data of all flows crosses the one line. The way back goes by the source address: each has a network, and a link, of its own.
+  const detours = (options.rttsMs ?? []).map((ms) => world.link(a, b, { delay: ms - rttMs / 2, queueBytes: 64 << 20 }))
+  world.run(Math.max(rttMs, ...(options.rttsMs ?? [])) * 2 + 1) // ARP
   const connections = flows.map((congestion, i) => {
     sinks.push(new Sink())
     b.tcp.listen({ port: 1000 + i }, listener)
     if (i > 0 && staggerMs > 0) world.run(staggerMs)
-    return a.tcp.open({ remoteAddress: '10.0.0.2', remotePort: 1000 + i, congestion }, new Source()) as Connection
+    const localAddress = detours.length > 0 ? `10.0.${i + 1}.1` : undefined
+    return a.tcp.open({ remoteAddress: '10.0.0.2', remotePort: 1000 + i, congestion, localAddress }, new Source()) as Connection
   })
   world.run(Math.max(0, warmupMs))
   const before = sinks.map((s) => s.bytes)

@@ -1,0 +1,174 @@
+/** Which algorithm a connection has: by config, listener, socket, name, function or object; and one written by somebody else. */
+import { describe, expect, it } from 'vitest'
+import { goodput, Westwood } from '../../examples/congestion_control.ts'
+import type { AckSample, CongestionControl, CongestionWindow } from '../../src/tcp/congestion.ts'
+import { TcpLab } from '../support/tcp-lab.ts'
+
+const MSS = 1460
+
+/** A window of so many segments, always; notes what it is told. */
+class Fixed implements CongestionControl {
+  readonly name = 'fixed'
+  readonly heard: string[] = []
+
+  constructor(private readonly segments: number) {}
+
+  start(w: CongestionWindow): void {
+    this.heard.push('start')
+    w.cwnd = this.segments * w.mss
+  }
+
+  acked(_w: CongestionWindow, s: AckSample): void {
+    this.heard.push(`acked ${s.acked}`)
+  }
+
+  loss(w: CongestionWindow): void {
+    this.heard.push('loss')
+    w.ssthresh = w.cwnd
+  }
+
+  timeout(): void {
+    this.heard.push('timeout')
+  }
+
+  recovered(): void {
+    this.heard.push('recovered')
+  }
+
+  idle(): void {
+    this.heard.push('idle')
+  }
+}
+
+describe('the choice of an algorithm', () => {
+  it('is CUBIC by default', () => {
+    expect(new TcpLab().accept().c.info().congestion).toBe('cubic')
+  })
+
+  it('is by stack: a name, or what makes one for each connection', () => {
+    for (const name of ['cubic', 'newreno', 'bbr']) {
+      expect(new TcpLab({ config: { tcp: { congestion: name } } }).accept().c.info().congestion).toBe(name)
+    }
+    const lab = new TcpLab({ config: { tcp: { congestion: () => new Fixed(3) } } }).accept()
+    expect(lab.c.info()).toMatchObject({ congestion: 'fixed', cwnd: 3 * MSS })
+  })
+
+  it("is newreno where Linux's name for it is given", () => {
+    expect(new TcpLab({ config: { tcp: { congestion: 'reno' } } }).accept().c.info().congestion).toBe('newreno')
+  })
+
+  it('is by listener: each connection gets its own', () => {
+    const lab = new TcpLab()
+    const made: Fixed[] = []
+    lab.listen({
+      congestion: () => {
+        made.push(new Fixed(2))
+        return made[made.length - 1]
+      },
+    })
+    lab.accept()
+    lab.remotePort++
+    lab.accept()
+    expect(made.length).toBe(2)
+    expect(lab.accepted.map((c) => c.snd.control)).toEqual(made)
+    expect(made.map((m) => m.heard[0])).toEqual(['start', 'start'])
+  })
+
+  it('a listener takes no object: its connections would share it', () => {
+    expect(() => new TcpLab().listen({ congestion: new Fixed(2) })).toThrow(/congestion/)
+  })
+
+  it('is by connection, as an object too', () => {
+    const fixed = new Fixed(5)
+    const lab = new TcpLab().connect('<mss 1460>', 65535, { congestion: fixed })
+    expect(lab.c.info()).toMatchObject({ congestion: 'fixed', cwnd: 5 * MSS })
+    lab.write(20 * MSS)
+    expect(lab.take().length).toBe(5)
+    lab.inject(`. 1:1(0) ack ${1 + 2 * MSS}`)
+    expect(lab.take().length).toBe(2)
+    expect(fixed.heard).toEqual(['start', `acked ${2 * MSS}`])
+  })
+
+  it('may change while it runs: the window stays, a rate does not', () => {
+    const lab = new TcpLab().accept('<mss 1460,sackOK>')
+    lab.c.set({ congestion: 'bbr' })
+    expect(lab.c.info()).toMatchObject({ congestion: 'bbr', cwnd: 10 * MSS })
+    lab.write(10 * MSS)
+    lab.advance(20)
+    lab.inject(`. 1:1(0) ack ${1 + 10 * MSS}`)
+    expect(lab.c.info().pacingRate).toBeGreaterThan(0)
+    const { cwnd } = lab.c.info()
+    lab.c.set({ congestion: 'cubic' })
+    expect(lab.c.info()).toMatchObject({ congestion: 'cubic', cwnd, pacingRate: 0 })
+  })
+
+  it('refuses what is none, by name of what there is', () => {
+    const lab = new TcpLab().accept()
+    for (const wrong of ['vegas', '', 'toString', 7, {}, null]) {
+      expect(() => lab.c.set({ congestion: wrong as string }), String(wrong)).toThrow(/congestion/)
+    }
+    expect(() => new TcpLab({ config: { tcp: { congestion: 'vegas' } } })).toThrow(/cubic.*newreno/)
+    expect(() => new TcpLab({ config: { tcp: { hystart: 'plus' as 'plusplus' } } })).toThrow(/hystart/)
+    expect(lab.c.info().congestion).toBe('cubic')
+  })
+})
+
+describe('the window and its use', () => {
+  it('grows in slow start only when half of it is in use', () => {
+    const lab = new TcpLab({ config: { tcp: { congestion: 'newreno' } } }).accept()
+    lab.write(4 * MSS)
+    lab.inject(`. 1:1(0) ack ${1 + 4 * MSS}`)
+    expect(lab.c.info().cwnd).toBe(10 * MSS)
+    lab.write(6 * MSS)
+    lab.inject(`. 1:1(0) ack ${1 + 10 * MSS}`)
+    expect(lab.c.info().cwnd).toBe(16 * MSS)
+  })
+
+  it('halves for each RTO of silence, down to the initial window, unless told not to', () => {
+    const windowAfter = (slowStartAfterIdle: boolean, ms: number): number => {
+      const lab = new TcpLab({ config: { tcp: { congestion: 'newreno', slowStartAfterIdle } } }).accept()
+      let acked = 1
+      for (let n = 10; n <= 40; n *= 2) {
+        lab.write(n * MSS)
+        acked += n * MSS
+        lab.inject(`. 1:1(0) ack ${acked}`)
+      }
+      expect(lab.c.info().cwnd).toBe(80 * MSS)
+      lab.advance(ms)
+      lab.write(MSS)
+      return lab.c.info().cwnd / MSS
+    }
+    expect(windowAfter(true, 150)).toBe(80)
+    expect(windowAfter(true, 250)).toBe(40)
+    expect(windowAfter(true, 500)).toBe(20)
+    expect(windowAfter(true, 60_000)).toBe(10)
+    expect(windowAfter(false, 60_000)).toBe(80)
+  })
+
+  it('comes down half the way to what was used in an RTO (RFC 2861)', () => {
+    const lab = new TcpLab({ config: { tcp: { congestion: 'newreno' } } }).accept()
+    let acked = 1
+    for (let n = 10; n <= 40; n *= 2) {
+      lab.write(n * MSS)
+      acked += n * MSS
+      lab.inject(`. 1:1(0) ack ${acked}`)
+    }
+    for (let i = 0; i < 6; i++) {
+      lab.write(20 * MSS)
+      lab.advance(50)
+      acked += 20 * MSS
+      lab.inject(`. 1:1(0) ack ${acked}`)
+    }
+    expect(lab.c.info().cwnd).toBeLessThan(80 * MSS)
+    expect(lab.c.info().cwnd).toBeGreaterThanOrEqual(20 * MSS)
+  })
+})
+
+describe('an algorithm of somebody else', { timeout: 30_000 }, () => {
+  it('is a file of a hundred lines, and does what it is for', () => {
+    const path = { rate: 20, rtt: 40, loss: 0.001 }
+    const westwood = goodput(() => new Westwood(), path, 6)
+    expect(westwood).toBeGreaterThan(0.8 * 20)
+    expect(westwood).toBeGreaterThan(1.2 * goodput('newreno', path, 6))
+  })
+})

@@ -207,6 +207,8 @@ export interface ConnectionInfo {
   receiveRttUs: number
   ecn: 'off' | 'classic' | 'accurate'
   fastOpen: 'none' | 'sent' | 'accepted' | 'received'
+  /** Bytes that our SYN carried. */
+  fastOpenBytes: number
   /** Time-outs, probes and keep-alives in a row without an answer. */
   retries: number
   probes: number

@@ -75,6 +75,7 @@ export function describeConnection(c: Connection): ConnectionInfo {
     receiveRttUs: rcv.sizing === null ? 0 : rcv.sizing.rttUs,
     ecn: ecnName(c),
     fastOpen: c.fastOpen === null ? 'none' : c.fastOpen.state,
+    fastOpenBytes: c.fastOpen === null ? 0 : c.fastOpen.synBytes,
     retries: c.deadlines.rtx === Rtx.PERSIST ? 0 : c.deadlines.retries,
     probes: c.deadlines.probes,
     signed: 'none',

@@ -100,10 +100,11 @@ export function writing(s: PosixSocket, len: number, flags: readonly string[]): 
 }
 
 /** sendto and sendmsg with an address: may connect at once. FreeBSD's does so without a flag, and takes all of the data. */
-function sendingTo(s: PosixSocket, len: number, flags: readonly string[], files: Files): Attempt {
+function sendingTo(s: PosixSocket, len: number, flags: readonly string[], files: Files, to?: Expression): Attempt {
   const implied = files.platform === 'freebsd' && s.connection === null && s.option('fastOpen') !== undefined
   const attempt = writing(s, len, flags)
   if (!implied && !flags.includes('MSG_FASTOPEN')) return attempt
+  if (isUnspecified(to)) return at(() => 'EOPNOTSUPP')
   const fast = sendingFast(s, len, flags, implied, attempt.nonBlocking)
   const { first } = fast
   fast.first = () => {
@@ -186,10 +187,14 @@ function accept(args: readonly Expression[], files: Files, call: Syscall): Attem
   }
 }
 
+/** An address of no family. */
+function isUnspecified(e: Expression | undefined): boolean {
+  return e?.kind === 'word' && e.name === 'AF_UNSPEC'
+}
+
 function connect(args: readonly Expression[], files: Files): Attempt {
   const s = socketOf(args[0], files)
-  const family = args[1]
-  const unspecified = family.kind === 'word' && family.name === 'AF_UNSPEC'
+  const unspecified = isUnspecified(args[1])
   return {
     first: () => {
       if (unspecified) {
@@ -297,7 +302,7 @@ export const CALLS: { readonly [name: string]: Call } = {
   readv: (a, f) => reading(socketOf(a[0], f), iovecBytes(a[1], f), []),
   write: (a, f) => writing(socketOf(a[0], f), count(a[2], f), []),
   send: (a, f) => writing(socketOf(a[0], f), count(a[2], f), names(a[3])),
-  sendto: (a, f) => sendingTo(socketOf(a[0], f), count(a[2], f), names(a[3]), f),
+  sendto: (a, f) => sendingTo(socketOf(a[0], f), count(a[2], f), names(a[3]), f, a[4]),
   writev: (a, f) => writing(socketOf(a[0], f), iovecBytes(a[1], f), []),
   shutdown: (a, f) => at(() => socketOf(a[0], f).shutdown(int(a[1], f.platform))),
   close: (a, f) =>

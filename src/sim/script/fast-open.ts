@@ -7,11 +7,16 @@ import type { Settings } from './settings.ts'
 /** Left free for options in a SYN with data, as the stack does. */
 const OPTION_SPACE = 40
 
+/** May a client use it (Linux tcp_fastopen)? */
+export function isFastOpenAllowed(stack: Stack): boolean {
+  return (stack.config.tcp.fastOpen & FastOpenMode.CLIENT) !== 0
+}
+
 /** Bytes that a SYN to the peer of the script would carry; 0: it would ask for a cookie, or must not carry any. */
 export function fastOpenRoom(stack: Stack, s: Settings, noCookie: boolean): number {
   const { tcp } = stack
   const { config } = tcp
-  if ((config.fastOpen & FastOpenMode.CLIENT) === 0) return 0
+  if (!isFastOpenAllowed(stack)) return 0
   const entry = tcp.fastOpenCache.find(tcp.paths.get(Address.v4(s.localAddress), Address.v4(s.remoteAddress)))
   if (entry?.isSuspended(tcp.clock.nowMs, config.fastOpenPauseMs)) return 0
   const free = noCookie || (config.fastOpen & FastOpenMode.CLIENT_NO_COOKIE) !== 0

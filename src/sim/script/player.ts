@@ -15,7 +15,7 @@ import { type CodeValue, runCode } from './code-run.ts'
 import { continues, ipFault, joined, tcpFault } from './compare.ts'
 import type { Surroundings } from './effects.ts'
 import { Endpoint } from './endpoint.ts'
-import { fastOpenRoom } from './fast-open.ts'
+import { fastOpenRoom, isFastOpenAllowed } from './fast-open.ts'
 import { icmpNumbers, injected } from './inject.ts'
 import type { ScriptLink } from './link.ts'
 import { type LivePacket, readPacket } from './live-packet.ts'
@@ -91,6 +91,9 @@ export class Player {
       sendBuffer: stack.config.tcp.sendBufferInitialBytes,
       receiveBuffer: stack.config.tcp.receiveBufferInitialBytes,
       woken: () => this.calls.retry(),
+      get fastOpenAllowed() {
+        return isFastOpenAllowed(stack)
+      },
       fastOpenRoom: (noCookie) => fastOpenRoom(stack, settings, noCookie),
       errnoOf: (name) => errnoNumber(name, profile.platform),
     }

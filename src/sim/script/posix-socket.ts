@@ -36,6 +36,8 @@ export interface SocketPlace {
   fastOpenRoom(noCookie: boolean): number
   /** Something happened that a blocking call may wait for. What it then writes leaves in the same turn, as from a thread that is woken. */
   woken(): void
+  /** May a client use Fast Open at all? */
+  readonly fastOpenAllowed: boolean
   /** The number of an error, as the system of the script counts. */
   errnoOf(name: string): number
 }
@@ -219,6 +221,7 @@ export class PosixSocket implements ConnectionHandler {
    * `keep`: the data is taken all the same (FreeBSD's implied connect).
    */
   sendFast(len: number, keep = false): Answer {
+    if (!this.place.fastOpenAllowed) return 'EOPNOTSUPP'
     if (this.state === 'connecting') return 'EALREADY'
     if (this.state === 'connected') return 'EISCONN'
     if (this.state === 'failed') return this.connected()

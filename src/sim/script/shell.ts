@@ -17,7 +17,7 @@ class Splitter {
   private words: string[] = []
 
   constructor(text: string) {
-    this.text = text.replace(/\\\n/g, ' ')
+    this.text = text.replace(/\\(?:\n|$)/g, ' ')
   }
 
   commands(): string[][][] {

@@ -148,7 +148,14 @@ const TCP: { readonly [name: string]: Entry } = {
     set: (s, v) => s.apply({ fastOpen: typeof v === 'number' && v > 0 ? v : false }),
     get: (s) => Number(s.option('fastOpen') ?? 0),
   },
-  TCP_FASTOPEN_CONNECT: remembered('TCP_FASTOPEN_CONNECT'),
+  TCP_FASTOPEN_CONNECT: {
+    ...remembered('TCP_FASTOPEN_CONNECT'),
+    set: (s, v) => {
+      if (!s.place.fastOpenAllowed) return 'EOPNOTSUPP'
+      s.remembered.set('TCP_FASTOPEN_CONNECT', v)
+      return 0
+    },
+  },
   TCP_FASTOPEN_NO_COOKIE: flag('fastOpenNoCookie'),
   TCP_CONGESTION: congestion,
   TCP_DEFER_ACCEPT: number('deferAcceptMs', 1000, 0, 0x7fffff, () => 0),

@@ -75,6 +75,13 @@ function options(i: ConnectionInfo): number {
   )
 }
 
+/** Linux counts the SYN, and what it carried with it. */
+function delivered(i: ConnectionInfo): number {
+  const withSyn = i.fastOpen === 'accepted' ? i.fastOpenBytes : 0
+  const isOpen = i.state !== 'SYN-SENT' && i.state !== 'SYN-RECEIVED' && i.state !== 'CLOSED'
+  return Math.ceil(Math.max(0, i.delivered - withSyn) / i.mss) + (isOpen ? 1 : 0)
+}
+
 function segments(bytes: number, mss: number): number {
   return bytes >= INFINITE_SSTHRESH ? INFINITE_SSTHRESH : Math.floor(bytes / mss)
 }
@@ -128,7 +135,7 @@ const FIELDS: { readonly [name: string]: (i: ConnectionInfo) => number } = {
   tcpi_busy_time: (i) => i.busyMs * 1000,
   tcpi_rwnd_limited: (i) => i.windowLimitedMs * 1000,
   tcpi_sndbuf_limited: (i) => i.bufferLimitedMs * 1000,
-  tcpi_delivered: (i) => Math.ceil(i.delivered / i.mss),
+  tcpi_delivered: delivered,
   tcpi_delivered_ce: (i) => i.ecnReport?.deliveredCePackets ?? Math.ceil(i.deliveredCe / i.mss),
   tcpi_received_ce: (i) => i.ecnReport?.receivedCePackets ?? 0,
   tcpi_delivered_ce_bytes: (i) => i.ecnReport?.deliveredCeBytes ?? 0,

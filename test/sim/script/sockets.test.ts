@@ -161,6 +161,16 @@ describe('calls on sockets', () => {
   +.1 < P. 1:2(1) ack 1 win 257`)
   })
 
+  it('Fast Open that is off, or to no address', () => {
+    passes(`\`./set_sysctls.py /proc/sys/net/ipv4/tcp_fastopen=0 \\
+\`
+    0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
+   +0 setsockopt(3, SOL_TCP, TCP_FASTOPEN_CONNECT, [1], 4) = -1 EOPNOTSUPP (Operation not supported)
+   +0 sendto(3, ..., 10, MSG_FASTOPEN, ..., ...) = -1 EOPNOTSUPP (Operation not supported)
+   +0 \`sysctl -q net.ipv4.tcp_fastopen=1\`
+   +0 sendto(3, ..., 10, MSG_FASTOPEN, AF_UNSPEC, ...) = -1 EOPNOTSUPP (Operation not supported)`)
+  })
+
   it('TCP_FASTOPEN_CONNECT and MSG_FASTOPEN: a cookie is asked for, and then used', () => {
     passes(`\`./defaults.sh
 sysctl -q net.ipv4.tcp_timestamps=0\`
@@ -179,6 +189,8 @@ sysctl -q net.ipv4.tcp_timestamps=0\`
    +0...0.02 write(4, ..., 1000) = 1000
    +0 > S 0:900(900) <mss 1460,nop,nop,sackOK,nop,wscale 8,FO abcd1234,nop,nop>
  +.02 < S. 123:123(0) ack 901 win 5840 <mss 940,nop,nop,sackOK,nop,wscale 6>
-   +0 > P. 901:1001(100) ack 1`)
+   +0 > P. 901:1001(100) ack 1
+ +.02 < . 1:1(0) ack 1001 win 257
+   +0 %{ assert tcpi_delivered == 2, tcpi_delivered }%`)
   })
 })

@@ -86,6 +86,10 @@ const FREEBSD: Profile = {
       windowSteps: 'any',
       receiveBufferWholeSegments: true,
       acceptByBuffer: true,
+      // Its default stack has neither; RACK is another one that can be loaded.
+      rack: false,
+      tailLossProbe: false,
+      frto: false,
       finWithAck: true,
       quickAcks: 0,
       synOptions: 'mss | nop wscale | sackOK TS | nop nop TS | sackOK | FO | eol*',

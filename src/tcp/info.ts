@@ -66,7 +66,7 @@ export function describeConnection(c: Connection): ConnectionInfo {
     ecnReport: c.ecn === null || c.ecn.accurate === null ? null : c.ecn.accurate.report(),
     deliveryRate: snd.rate.bytesPerSecond,
     deliveryRateAppLimited: snd.rate.lastWasLimited,
-    pacingRate: snd.window.pacingRate,
+    pacingRate: snd.pacingRate,
     busyMs: snd.chrono === null ? 0 : snd.chrono.busyMs(nowMs),
     windowLimitedMs: snd.chrono === null ? 0 : snd.chrono.windowMs(nowMs),
     bufferLimitedMs: snd.chrono === null ? 0 : snd.chrono.bufferMs(nowMs),

@@ -54,6 +54,8 @@ const LINUX: Profile = {
     tcp: {
       initialWindowSegments: 10,
       delayedAckMs: 40,
+      doubtPathMtu: false,
+      mtuProbing: 0,
       windowSteps: 'any',
       ecnControlPackets: true,
       rtoInitialMs: 1000,
@@ -83,6 +85,9 @@ const FREEBSD: Profile = {
       delayedAckMs: 100,
       delayedAckMaxMs: 100,
       abcLimit: 2,
+      nagle: 'rfc',
+      doubtPathMtu: false,
+      mtuProbing: 0,
       windowSteps: 'any',
       receiveBufferWholeSegments: true,
       acceptByBuffer: true,
@@ -127,6 +132,7 @@ const RFC: Profile = {
     tcp: {
       initialWindowSegments: 10,
       delayedAckMs: 200,
+      nagle: 'rfc',
       quickAcks: 0,
       rtoInitialMs: 1000,
       rtoMinMs: 1000,

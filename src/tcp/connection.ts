@@ -232,6 +232,7 @@ export class Connection implements RawConnection, Flow, Tellable {
     rcv.nxt = (rcv.nxt + 1) | 0
     rcv.edge = (rcv.edge + 1) | 0 // a number, but no room
     rcv.finSeen = false
+    rcv.hasDsack = false // who has nothing left to send has nothing to learn from it; Linux is silent, too
     rcv.ackNow = true
     this.tcp.markDirty(this)
     this.peerClosed = true

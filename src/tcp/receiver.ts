@@ -99,7 +99,10 @@ export class Receiver {
       this.ring.write(buf, off, len)
       this.nxt = (seq + len) | 0
       this.bytesReceived += len
-      if (this.spans !== null && this.spans.count > 0) this.absorb()
+      if (this.spans !== null && this.spans.count > 0) {
+        this.tellOverlap(seq, this.nxt)
+        this.absorb()
+      }
       return Accepted.IN_ORDER
     }
     const end = (seq + len) | 0
@@ -109,6 +112,7 @@ export class Receiver {
       this.spans.add(seq, end) // freshens the stamp: its block comes first after the D-SACK
       return Accepted.DUPLICATE
     }
+    this.tellOverlap(seq, end)
     if (!this.spans.add(seq, end)) return Accepted.REFUSED
     this.ring.put(this.ring.length + ((seq - this.nxt) | 0), buf, off, len)
     return Accepted.OUT_OF_ORDER
@@ -119,6 +123,13 @@ export class Receiver {
     this.hasDsack = true
     this.dsackLeft = left
     this.dsackRight = right
+  }
+
+  /** A segment that brings something new and something that is held: the first of what came twice is told (RFC 2883 section 4.2). */
+  private tellOverlap(seq: number, end: number): void {
+    const i = this.spans!.overlap(seq, end)
+    if (i < 0 || this.hasDsack) return
+    this.duplicate(later(seq, this.spans!.leftOf(i)), lt(end, this.spans!.rightOf(i)) ? end : this.spans!.rightOf(i))
   }
 
   private absorb(): void {

@@ -54,6 +54,12 @@ export class Spans {
     return false
   }
 
+  /** Index of the first range that has something of [from, to), or -1. */
+  overlap(from: number, to: number): number {
+    for (let i = 0; i < this.count && lt(this.left[i], to); i++) if (gt(this.right[i], from)) return i
+    return -1
+  }
+
   /** `nxt` moved: drops what it passed and returns where it gets to when the first range now touches it. */
   absorb(nxt: number): number {
     let to = nxt

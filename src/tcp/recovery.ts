@@ -134,7 +134,11 @@ export class Recovery {
     if (this.state === RecoveryState.CWR || this.state === RecoveryState.RECOVERY) {
       const delivered = sackPermitted ? s.delivered : Math.max(0, s.acked + this.detector.renoSacked - renoBefore)
       if (delivered > 0) this.reduction!.onAck(s.inFlight, delivered, s.acked > 0 && s.lost === 0)
-    } else if (s.acked > 0 && s.limited) this.control.acked(this.window, s)
+    } else if (s.acked > 0 && s.limited) {
+      // What SACK told of before is not counted again, least of all by the ACK that ends a recovery (Linux: acked_sacked).
+      if (sackPermitted && s.delivered < s.acked) s.acked = s.delivered
+      if (s.acked > 0) this.control.acked(this.window, s)
+    }
   }
 
   /** RFC 8985 section 7.4: a loss that the probe repaired is congestion like any other; nothing is left to be repaired. */

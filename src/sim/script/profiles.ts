@@ -96,10 +96,6 @@ const FREEBSD: Profile = {
       tailLossProbe: false,
       frto: false,
       finWithAck: true,
-      // Its base stack recovers as RFC 6675 says; RACK is another one.
-      rack: false,
-      tailLossProbe: false,
-      frto: false,
       quickAcks: 0,
       synOptions: 'mss | nop wscale | sackOK TS | nop nop TS | sackOK | FO | eol*',
       rtoInitialMs: 1000,

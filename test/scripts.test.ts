@@ -23,7 +23,7 @@ const textOf = (name: string): string => readFileSync(new URL(name, ROOT), 'utf8
 
 describe('scripts', () => {
   it('cover the whole of TCP', () => {
-    expect(files.length).toBeGreaterThanOrEqual(350)
+    expect(files.length).toBeGreaterThanOrEqual(450)
   })
 
   it.each(files)('%s', (name) => {

@@ -117,8 +117,10 @@ export function receiveSynchronized(c: Connection, seg: Segment): void {
   const span = seg.span
   if (rcv.isAcceptable(seg.seq, span)) {
     if (c.ecn !== null) c.ecn.heard(c, seg)
-    // R3: TS.Recent follows what advances the window; nothing outside of it may touch it, or a stranger could end the connection by it.
-    if (c.timestamps && seg.hasTimestamps && leq(seg.seq, rcv.lastAckSent)) c.setTsRecent(seg.tsVal)
+    // R3: TS.Recent follows what advances the window; nothing outside of it, and nothing whose ACK is refused below, may touch it, or a
+    // stranger could end the connection by it.
+    if (c.timestamps && seg.hasTimestamps && leq(seg.seq, rcv.lastAckSent) && (seg.flags & ACK) !== 0 && isAckSane(c, seg.ack))
+      c.setTsRecent(seg.tsVal)
     if (span > 0) trim(c, seg)
   } else {
     if (c.ecn !== null) c.ecn.heardOutside(c, seg)
@@ -133,6 +135,12 @@ export function receiveSynchronized(c: Connection, seg: Segment): void {
   // Sixth: URG. Seventh: text. Eighth: FIN.
   if ((seg.flags & URG) !== 0) receiveUrgent(c, seg)
   if (seg.len > 0 || (seg.flags & FIN) !== 0) receiveText(c, seg)
+}
+
+/** RFC 5961 section 5.2: neither of what was not sent, nor from longer ago than the largest window. */
+function isAckSane(c: Connection, ack: number): boolean {
+  const { snd } = c
+  return leq(ack, snd.nxt) && geq(ack, (snd.una - snd.maxWnd) | 0)
 }
 
 /** Second check: RFC 5961 section 3.2. With a closed window only the exact sequence number is in it (RFC 9293 MUST-66). */
@@ -207,8 +215,7 @@ function receiveAck(c: Connection, seg: Segment): boolean {
     if (c.deadlines.retries === 0) c.rto.sample((tcp.clock.nowUs - c.synSentUs) | 0)
     completeOpen(c, seg)
   }
-  if (gt(ack, snd.nxt) || lt(ack, (snd.una - snd.maxWnd) | 0)) {
-    // RFC 5961 section 5.2.
+  if (!isAckSane(c, ack)) {
     n[C.dropUnacceptableAck]++
     challenge(c)
     return false

@@ -4,13 +4,15 @@
  * As packetdrill compares: everything the script writes, options in order and byte for byte, the window as it stands in the header; the value
  * of timestamps only if their tick is known. Two differences. Segments that follow one another with the same flags count as the one packet of
  * their bytes that the script may have in their place: kernels hand such super-segments to the link. And the PSH flag of such a packet is not
- * compared, since kernels set it on every super-segment. What the stack echoes of the peer's timestamps is compared where the profile says so.
+ * compared, since kernels set it on every super-segment. Where the profile says so a full segment in the middle of a stream may lack the PSH
+ * that the script has: Linux pushes each time half a window was written, whatever the application did. What the stack echoes of the peer's timestamps is compared where the profile says so.
  */
 import { ACK, CWR, FIN, type IpSpec, PSH, SYN, type TcpSpec } from './ast.ts'
 import type { Endpoint } from './endpoint.ts'
 import { ECN_BITS } from './inject.ts'
 import type { LivePacket, LiveTcp } from './live-packet.ts'
 import { ecnText, flagText, scriptOptions } from './packet-text.ts'
+import type { Profile } from './profiles.ts'
 import type { Settings } from './settings.ts'
 import { optionText, parseOptions, type RawOption, rawOptions, TIMESTAMPS, word } from './tcp-options.ts'
 
@@ -38,16 +40,18 @@ export function joined(first: LiveTcp, next: LiveTcp): LiveTcp {
 }
 
 /** Null: the segment is what the script expects. Else what differs, in packetdrill's words. */
-export function tcpFault(spec: TcpSpec, live: LiveTcp, e: Endpoint, s: Settings, checkEcho: boolean): string | null {
+export function tcpFault(spec: TcpSpec, live: LiveTcp, e: Endpoint, s: Settings, p: Profile): string | null {
   learnTimestamps(spec, live, e)
   if (spec.options !== null) {
     const expected = rawOptions(spec.options)
     const actual = scriptOptions(live, e)
-    const fault = actual === null ? 'TCP options cannot be read' : optionsFault(spec, expected, actual, s, checkEcho)
+    const fault = actual === null ? 'TCP options cannot be read' : optionsFault(spec, expected, actual, s, p.checkEcho)
     if (fault !== null) return fault
   }
   const isSyn = (live.flags & SYN) !== 0
-  const liberal = live.segments > 1 ? PSH : 0
+  const isFull = live.length > 0 && live.length === e.socket?.connection?.info().mss
+  const mayLack = p.pushesInStream && isFull && (live.flags & PSH) === 0
+  const liberal = live.segments > 1 || mayLack ? PSH : 0
   if (((spec.flags ^ live.flags) & ~liberal) !== 0)
     return `flags: expected ${flagText(spec.flags, spec.ace)}, got ${flagText(live.flags, spec.ace)}`
   if (spec.seq.length !== live.length) return field('payload', spec.seq.length, live.length, 'bytes')

@@ -265,7 +265,7 @@ export class Player {
   private bodyFault(event: PacketEvent, packet: LivePacket, e: Endpoint): string | null {
     const { body } = event.packet
     const live = packet.body
-    if (body.kind === 'tcp' && live.kind === 'tcp') return tcpFault(body, live, e, this.settings, this.profile.checkEcho)
+    if (body.kind === 'tcp' && live.kind === 'tcp') return tcpFault(body, live, e, this.settings, this.profile)
     if (body.kind === 'icmp' && live.kind === 'icmp') {
       const { type, code } = icmpNumbers(body)
       if (type !== live.type) return `icmp type: expected ${type}, got ${live.type}`

@@ -16,6 +16,8 @@ export interface Profile {
   readonly sockets: SocketManners
   /** Does packetdrill there compare what we echo of the peer's timestamps? google's does not, nplab's does. */
   readonly checkEcho: boolean
+  /** Does the system set PSH in the middle of a stream, where the application did nothing? */
+  readonly pushesInStream: boolean
 }
 
 /** What the system's calls answer where POSIX leaves it open. */
@@ -72,6 +74,7 @@ const LINUX: Profile = {
   settings: {},
   sockets: LINUX_SOCKETS,
   checkEcho: false,
+  pushesInStream: true,
 }
 
 /** FreeBSD 14 with the settings that the tcp-testsuite assumes. */
@@ -122,6 +125,7 @@ const FREEBSD: Profile = {
     resetAfterFin: 'ECONNRESET',
   },
   checkEcho: true,
+  pushesInStream: false,
 }
 
 /** What the RFCs say where kernels have ideas of their own. */
@@ -144,6 +148,7 @@ const RFC: Profile = {
   settings: {},
   sockets: { ...LINUX_SOCKETS, backlogExtra: 0, bufferFactor: 1, resetAfterFin: 'ECONNRESET' },
   checkEcho: true,
+  pushesInStream: false,
 }
 
 export const PROFILES: { readonly [K in ProfileName]: Profile } = { linux: LINUX, freebsd: FREEBSD, rfc: RFC }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Outcome } from '../../../src/sim/script/ast.ts'
 import { parse } from '../../../src/sim/script/parse.ts'
+import { PROFILES } from '../../../src/sim/script/profiles.ts'
 import { type RunOptions, run } from '../../../src/sim/script/run.ts'
 
 function play(text: string, options: RunOptions = {}): Outcome {
@@ -65,6 +66,18 @@ describe('scripts that are right', () => {
    +0 > P. 4001:5001(1000) ack 1
 `)
     expect(outcome).toEqual({ result: 'passed' })
+  })
+
+  it('lets Linux push in the middle of a stream, at full segments only', () => {
+    const text = `${ACCEPT}
+   +0 write(4, ..., 2500) = 2500
+   +0 > P. 1:1001(1000) ack 1
+   +0 > . 1001:2001(1000) ack 1
+   +0 > P. 2001:2501(500) ack 1
+`
+    expect(play(text)).toEqual({ result: 'passed' })
+    expect(play(text, { profile: { ...PROFILES.linux, pushesInStream: false } }).reason).toContain('flags: expected P., got .')
+    expect(play(text.replace('P. 2001', '. 2001')).reason).toContain('flags: expected ., got P.')
   })
 
   it('maps sequence numbers of both sides, absolute in SYNs', () => {

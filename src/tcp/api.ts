@@ -39,6 +39,8 @@ export interface RawConnection {
   readonly writable: number
   /** Bytes written but not yet acknowledged by the peer. */
   readonly unsent: number
+  /** Bytes still to be read up to and including the last urgent one; 0 = no urgent data (RFC 9293 MUST-33). */
+  readonly urgentBytes: number
   readonly bytesRead: number
   readonly bytesWritten: number
   /**
@@ -209,6 +211,8 @@ export interface ConnectionInfo {
   fastOpen: 'none' | 'sent' | 'accepted' | 'received'
   /** Bytes that our SYN carried. */
   fastOpenBytes: number
+  /** What the network last complained of (ICMP) since data got through, as an error code; null = nothing (RFC 9293 MUST-47). */
+  softError: string | null
   /** Time-outs, probes and keep-alives in a row without an answer. */
   retries: number
   probes: number

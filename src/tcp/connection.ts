@@ -380,8 +380,8 @@ export class Connection implements RawConnection, Flow, Tellable {
   }
 
   get urgentBytes(): number {
-    // Distance from the next byte to be read to the urgent pointer (MUST-33).
-    return (this.rcv.up - this.rcv.nxt + this.rcv.ring.length) | 0
+    const { rcv } = this
+    return rcv.urgent ? Math.max(0, (rcv.up - rcv.nxt + rcv.ring.length) | 0) : 0
   }
 
   write(buf: Uint8Array, off: number, len: number): number {

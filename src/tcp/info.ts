@@ -76,6 +76,7 @@ export function describeConnection(c: Connection): ConnectionInfo {
     ecn: ecnName(c),
     fastOpen: c.fastOpen === null ? 'none' : c.fastOpen.state,
     fastOpenBytes: c.fastOpen === null ? 0 : c.fastOpen.synBytes,
+    softError: c.softError,
     retries: c.deadlines.rtx === Rtx.PERSIST ? 0 : c.deadlines.retries,
     probes: c.deadlines.probes,
     signed: 'none',

@@ -14,7 +14,7 @@ export function tellHandler(c: Connection): void {
   try {
     if (!c.orphan) {
       if (take(c, News.CONNECT)) c.handler.onConnect?.(c)
-      if (!c.orphan && take(c, News.URGENT)) c.handler.onUrgent?.(c, Math.max(0, c.urgentBytes))
+      if (!c.orphan && take(c, News.URGENT)) c.handler.onUrgent?.(c, c.urgentBytes)
       if (!c.orphan && take(c, News.READABLE)) c.handler.onReadable?.(c)
       if (!c.orphan && take(c, News.WRITABLE) && c.state !== State.CLOSED) c.handler.onWritable?.(c)
     }

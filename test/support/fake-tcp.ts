@@ -23,6 +23,7 @@ class FakeConnection implements RawConnection {
   handler: ConnectionHandler = nobody
   peer: FakeConnection | null = null
   stateName = 'ESTABLISHED'
+  readonly urgentBytes = 0
   bytesRead = 0
   bytesWritten = 0
   finSent = false

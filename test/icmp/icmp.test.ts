@@ -191,6 +191,18 @@ test('timestamp: originate kept, ours marked as not standard; broadcasts ignored
   expect(w.link.sent).toEqual([])
 })
 
+test('timestamp: from the address that was asked, with record route and timestamp options continued', () => {
+  const w = new World({ addresses: ['10.0.0.2/24', '10.0.0.3/24'] })
+  const asked = [0, 9, 0, 1, ...new Array<number>(12).fill(0)]
+  w.arrive(icmp(13, 0, asked, { destination: '10.0.0.3' }))
+  expect(only(w)).toMatchObject({ from: '10.0.0.3', to: '10.0.0.1', header: 20 })
+  w.arrive(icmp(13, 0, asked, { options: Uint8Array.of(7, 7, 4, 0, 0, 0, 0, 0) }))
+  const [{ bytes }] = w.link.take()
+  expect([...bytes.subarray(20, 28)]).toEqual([7, 7, 8, 10, 0, 0, 2, 0])
+  w.arrive(icmp(13, 0, asked, { options: Uint8Array.of(68, 8, 5, 0, 0, 0, 0, 0) }))
+  expect(w.link.take()[0].bytes.readUInt32BE(24)).toBe(0x80000000 + w.clock.nowMs)
+})
+
 test('unknown types, source quench and answers to nobody are dropped in silence', () => {
   const w = new World()
   for (const type of [1, 2, 4, 6, 15, 17, 30, 255]) w.arrive(icmp(type, 0, new Uint8Array(40)))

@@ -83,6 +83,14 @@ describe('input', () => {
     expect(w.counters()).toEqual({ ipInReceives: 1, ipInOctets: 47, ipInDelivers: 1 })
   })
 
+  test('a time to live of 1 or 0 is no reason to drop what has arrived (RFC 1122 section 3.2.1.7)', () => {
+    for (const ttl of [0, 1]) {
+      const { w, heard } = listening()
+      w.arrive(test253({ ttl }))
+      expect(heard.packets.map((p) => p.ttl)).toEqual([ttl])
+    }
+  })
+
   test('every broken header has a counter of its own, and no answer', () => {
     const broken: [string, (p: Buffer) => Buffer][] = [
       ['ipInTruncatedPkts', (p) => p.subarray(0, 19)],
@@ -178,7 +186,8 @@ describe('input', () => {
   test('options: known ones pass, source routes and malformed ones are refused with the right ICMP', () => {
     const { w, heard } = listening()
     w.arrive(test253({ options: Uint8Array.of(148, 4, 0, 0, 7, 7, 4, 0, 0, 0, 0, 0) }))
-    expect(heard.packets.map((p) => p.text)).toEqual(['payload'])
+    w.arrive(test253({ options: Uint8Array.of(136, 4, 0, 9) })) // stream identifier: obsolete, ignored
+    expect(heard.packets.map((p) => p.text)).toEqual(['payload', 'payload'])
     w.arrive(test253({ options: Uint8Array.of(131, 7, 4, 10, 0, 0, 9, 0) }))
     w.arrive(test253({ options: Uint8Array.of(1, 7, 7, 3, 0, 0, 0, 0) }))
     const replies = w.link.take().map((s) => [...readIp(s.bytes).payload.subarray(0, 8)])
@@ -186,7 +195,7 @@ describe('input', () => {
       [3, 5, 0],
       [12, 0, 23],
     ])
-    expect(heard.packets.length).toBe(1)
+    expect(heard.packets.length).toBe(2)
     expect(w.counters()).toMatchObject({ ipDropSourceRoute: 1, ipDropBadOptions: 1, ipInHdrErrors: 1 })
   })
 })

@@ -183,6 +183,16 @@ describe('binding', () => {
     expect(codeOf(() => w.udp.open().bind('0.0.0.0', 9))).toBe('no error')
   })
 
+  test('to a broadcast address or a group: heard there, sent from an address of ours (RFC 1122 section 3.2.1.3)', () => {
+    for (const to of ['10.0.0.255', '255.255.255.255', '224.0.0.1']) {
+      const w = new World()
+      const s = w.udp.open()
+      s.bind(to, 7)
+      s.send(Buffer.from('a'), 0, 1, PEER, 7)
+      expect(readIp(w.link.take()[0].bytes).from).toBe('10.0.0.2')
+    }
+  })
+
   test('ephemeral ports are spread over the range and run out with EADDRINUSE', () => {
     const w = new World({ config: { udp: { ephemeralFirst: 40000, ephemeralLast: 40063 } } })
     const ports: number[] = []

@@ -84,6 +84,7 @@ function takeOptions(c: Connection, seg: Segment): void {
 export function receiveSynchronized(c: Connection, seg: Segment): void {
   const { rcv, tcp } = c
   const n = tcp.counters.values
+  rcv.ackWasDue = rcv.ackNow
   if (c.state === State.SYN_RECEIVED && (seg.flags & (SYN | ACK)) === (SYN | ACK) && seg.seq === rcv.irs) {
     // The other half of a simultaneous open: its SYN is known, its ACK is what counts.
     seg.flags &= ~SYN
@@ -164,6 +165,7 @@ function acceptOutside(c: Connection, seg: Segment, span: number): boolean {
   if (span > 0 && leq((seg.seq + span) | 0, rcv.nxt)) {
     // A retransmission of what we have: say so (RFC 2883).
     n[C.tcpDuplicateSegments]++
+    if (seg.len > 0) acknowledgePending(c)
     if (seg.len > 0 && c.sackPermitted) rcv.duplicate(seg.seq, (seg.seq + seg.len) | 0)
   } else if (rcv.window === 0 && late === 0) {
     n[C.tcpZeroWindowDrops]++
@@ -175,6 +177,15 @@ function acceptOutside(c: Connection, seg: Segment, span: number): boolean {
   seg.len = 0
   seg.flags &= ~FIN
   return true
+}
+
+/**
+ * A segment out of order, or one that had arrived before, is about to be taken in. RFC 5681 section 4.2: each of them has its ACK, or a sender
+ * that counts duplicates counts too few, and one with SACK misses ranges and D-SACKs. So an ACK that is due already does not wait for the end
+ * of the turn, which may hear a whole flight.
+ */
+function acknowledgePending(c: Connection): void {
+  if (c.rcv.ackWasDue && c.state >= State.ESTABLISHED && c.tcp.output.segment(c, c.snd.nxt, 0, ACK)) c.segmentsOut++
 }
 
 /** Cuts a segment that touches the window to the part inside it. */
@@ -334,6 +345,7 @@ function receiveText(c: Connection, seg: Segment): void {
       tcp.markDirty(c)
       return
     }
+    if (seg.seq !== rcv.nxt) acknowledgePending(c)
     const hadHoles = rcv.spans !== null && rcv.spans.count > 0
     const what = rcv.accept(seg.seq, seg.buf, seg.off, seg.len)
     if (what === Accepted.IN_ORDER) {

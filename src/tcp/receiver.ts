@@ -54,6 +54,8 @@ export class Receiver {
 
   /** ACK policy: something must be acknowledged now; or by `delayed` at the latest. */
   ackNow = false
+  /** So it was before the segment that is being received. */
+  ackWasDue = false
   delayed = false
   /** ack-policy.ts: segments still to be acknowledged at once; delay in ms, 0 before the first data; time of the last; size to be confirmed. */
   quick = 0

@@ -104,10 +104,6 @@ const FREEBSD: Profile = {
       rtoInitialMs: 1000,
       rtoMinMs: 230,
       rtoMaxMs: 64_000,
-      // Its default stack counts duplicates; RACK and TLP are another stack of it.
-      rack: false,
-      tailLossProbe: false,
-      frto: false,
       timeWaitMs: 60_000,
       keepAliveIdleMs: 7_200_000,
       keepAliveIntervalMs: 75_000,

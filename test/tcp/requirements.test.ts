@@ -128,6 +128,30 @@ describe('IP options', () => {
   })
 })
 
+describe('segments to many', () => {
+  it('are dropped in silence: limited and directed broadcasts, groups, all bits zero (MUST-57)', () => {
+    for (const to of [
+      [255, 255, 255, 255],
+      [10, 0, 0, 255],
+      [224, 0, 0, 1],
+      [10, 0, 0, 0],
+    ]) {
+      const lab = new TcpLab()
+      lab.listen()
+      lab.inject('S 0:0(0) win 65535 <mss 1000>', { hold: true })
+      const { bytes } = lab.link.inbound[0]
+      bytes.set(to, 16)
+      bytes.set([0, 0], 10)
+      const sum = ~naiveSum(bytes, 0, 20) & 0xffff
+      bytes.set([sum >> 8, sum & 255], 10)
+      lab.run()
+      lab.expect()
+      expect(lab.counters).toEqual({ tcpInSegs: 1, dropNotUnicast: 1 })
+      expect(lab.stack.tcp.flowTable.size).toBe(0)
+    }
+  })
+})
+
 describe('trouble on the way', () => {
   it('is told by info() while the connection lives, until data gets through (MUST-47, SHLD-25)', () => {
     const lab = new TcpLab().accept()

@@ -159,6 +159,10 @@ export interface TcpConfig {
   backlog: number
   /** A PACKET TOO BIG about a size that was acknowledged before waits for a time-out. RFC 5927 section 7.2. */
   doubtPathMtu: boolean
+  /** TCP-AO without a key for it is no obstacle (RFC 5925 section 7.3, SHOULD); false: it is dropped, as Linux does. */
+  acceptUnknownAo: boolean
+  /** With TCP-AO: hard errors and PACKET TOO BIG by ICMP are heard once a connection is established. RFC 5925 section 7.8: not. Linux accept_icmps. */
+  acceptIcmpWithAo: boolean
   /** Packetization-layer path MTU discovery (RFC 4821): 0 never, 1 when a black hole is suspected, 2 always. Linux tcp_mtu_probing. */
   mtuProbing: number
   /** MSS to begin with, and the least that time-outs halve it to. Linux tcp_base_mss, tcp_mtu_probe_floor. */
@@ -294,6 +298,8 @@ export function defaults(): Config {
       fastOpenPauseMs: 60_000,
       backlog: 511,
       doubtPathMtu: true,
+      acceptUnknownAo: true,
+      acceptIcmpWithAo: false,
       mtuProbing: 1,
       mtuProbeBaseBytes: 1024,
       mtuProbeFloorBytes: 48,

@@ -284,7 +284,7 @@ export class AccurateEcn {
     this.blocks = blocks
     this.fields = -1
     if (this.wantsOption(c)) {
-      const room = OPTION_SPACE - (c.timestamps ? TIMESTAMPS_SPACE : 0)
+      const room = OPTION_SPACE - (c.timestamps ? TIMESTAMPS_SPACE : 0) - c.rcv.signatureBytes
       for (let b = blocks; b >= 0; b--) {
         for (let f = 3; f >= this.minFields && f > 0; f--) {
           const space = spaceFor(f, b)

@@ -79,7 +79,8 @@ export interface RawConnection {
 
 /**
  * What setsockopt knows of TCP, for one connection or for all that a listener accepts; what is left out stays as the stack's config says.
- * On a connection `set` changes them while it runs, but for those that only a handshake can agree on (`fastOpen`, `ecn`, `keys`).
+ * On a connection `set` changes them while it runs, but for those that only a handshake can agree on (`fastOpen`, `ecn`). `keys` may
+ * change as long as some are of the peer, and of the kind that the handshake had.
  */
 export interface SocketOptions {
   /** TCP_NODELAY: small segments do not wait for an ACK. */
@@ -118,7 +119,10 @@ export interface SocketOptions {
   fastOpen?: boolean | number
   /** TCP_FASTOPEN_NO_COOKIE: data in the SYN without a cookie, for networks that one owns. */
   fastOpenNoCookie?: boolean
-  /** TCP_MD5SIG, TCP-AO (RFC 2385, RFC 5925): segments of these peers are signed and must be. */
+  /**
+   * TCP_MD5SIG, TCP-AO (RFC 2385, RFC 5925): segments of these peers are signed and must be. Of several TCP-AO keys for one peer the first is what an
+   * opener signs with, and what the peer is asked to use (RNextKeyID).
+   */
   keys?: readonly TcpKey[]
 }
 
@@ -126,7 +130,7 @@ export type EcnMode = 'off' | 'accept' | 'on' | 'accurate'
 
 /** A key shared with a peer, for BGP speakers. */
 export interface TcpKey {
-  /** The peer, or a prefix of peers: `10.0.0.1`, `10.0.0.0/24`. On an opener: the peer, when left out. */
+  /** The peer, or a prefix of peers: `10.0.0.1`, `10.0.0.0/24`, `fd00::/64`. Every peer when left out. */
   peer?: string
   algorithm: 'md5' | 'hmac-sha-1-96' | 'aes-128-cmac-96'
   /** The secret; a string is taken as UTF-8. */
@@ -134,6 +138,8 @@ export interface TcpKey {
   /** RFC 5925: the numbers of this key as sent and as received. 0 when left out; no meaning for md5. */
   sendId?: number
   receiveId?: number
+  /** RFC 5925 section 3.1: other TCP options are not signed, for middleboxes that change them. TCP_AO_KEYF_EXCLUDE_OPT. */
+  excludeOptions?: boolean
 }
 
 /** What `ss -ti` shows. Times in microseconds where the name ends in Us, milliseconds where in Ms; sizes in bytes. */

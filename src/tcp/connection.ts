@@ -31,6 +31,8 @@ import { Receiver } from './receiver.ts'
 import { Rto } from './rto.ts'
 import type { Segment } from './segment.ts'
 import { Sender } from './sender.ts'
+import type { Signature } from './signature.ts'
+import { changeKeys } from './signature-check.ts'
 import { applySizes, roundReceiveBuffer, scaleFor } from './sizes.ts'
 import { applyOptions, checkOptions } from './socket-options.ts'
 import { speakConnection } from './speaking.ts'
@@ -68,6 +70,7 @@ export class Connection implements RawConnection, Flow, Tellable {
   tsRecentMs = 0
   /** What the SYN carried besides (RFC 7413). */
   fastOpen: FastOpen | null = null
+  keys: Signature | null = null
   tos = 0
   ttl: number
   /** What OPEN asks for; null unless ECN is asked for or agreed on. */
@@ -436,6 +439,7 @@ export class Connection implements RawConnection, Flow, Tellable {
 
   set(options: SocketOptions): void {
     checkOptions(options)
+    changeKeys(this, options.keys)
     applyOptions(this, options)
   }
 

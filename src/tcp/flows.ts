@@ -7,6 +7,7 @@
 import type { Address } from '../base/address.ts'
 import type { HalfSipHash } from '../base/siphash.ts'
 import type { Segment } from './segment.ts'
+import type { Signature } from './signature.ts'
 
 /** Takes segments: a connection, a handshake in progress, a TIME-WAIT entry. */
 export interface Flow {
@@ -14,6 +15,8 @@ export interface Flow {
   readonly localPort: number
   readonly remoteAddress: Address
   readonly remotePort: number
+  /** Null: it is not signed. */
+  readonly keys: Signature | null
   receive(segment: Segment): void
 }
 

@@ -8,6 +8,7 @@
 import { ErrorKind, ErrorReport } from '../ip/ip.ts'
 import type { Connection } from './connection.ts'
 import { geq, lt } from './seq.ts'
+import { ignoresIcmp } from './signature-check.ts'
 import { headerBytes } from './sizes.ts'
 import { State } from './state.ts'
 import { C } from './tcp-counters.ts'
@@ -19,6 +20,10 @@ export function receiveIcmpError(c: Connection, report: ErrorReport, seq: number
   const first = c.fastOpen?.handshaking ? snd.iss : snd.una
   if (!report.local && (lt(seq, first) || geq(seq, snd.nxt))) {
     n[C.dropIcmpOutOfWindow]++ // not about anything in flight: forged, or very late
+    return
+  }
+  if (c.keys !== null && ignoresIcmp(c, report)) {
+    n[C.TCPAODroppedIcmps]++
     return
   }
   if (report.kind === ErrorKind.PACKET_TOO_BIG) {

@@ -79,7 +79,7 @@ export function describeConnection(c: Connection): ConnectionInfo {
     softError: c.softError,
     retries: c.deadlines.rtx === Rtx.PERSIST ? 0 : c.deadlines.retries,
     probes: c.deadlines.probes,
-    signed: 'none',
+    signed: c.keys === null ? 'none' : c.keys.name,
   }
 }
 

@@ -11,6 +11,8 @@ import type { ListenerHandler, ListenerOptions, RawConnection, RawListener } fro
 import type { Connection } from './connection.ts'
 import { FastOpened, type FastOpenQueue, fastOpenQueue, tryFastOpen } from './fast-open-passive.ts'
 import type { Segment } from './segment.ts'
+import { keysOfListener } from './signature-check.ts'
+import type { KeyChain } from './signature-keys.ts'
 import { checkListenerOptions } from './socket-options.ts'
 import { receiveCookie, sendCookie } from './syn-cookies.ts'
 import { SynReceived } from './syn-received.ts'
@@ -33,6 +35,8 @@ export class Listener implements RawListener, Tellable {
   synAckRetries: number
   /** Null: TCP Fast Open is off. */
   fastOpen: FastOpenQueue | null = null
+  /** Null: nobody signs. */
+  keys: KeyChain | null = null
   private readonly queue: Connection[] = []
   readonly pending = new Set<SynReceived>()
   private cookieMs = 0
@@ -63,6 +67,7 @@ export class Listener implements RawListener, Tellable {
     const { deferAcceptMs, synRetries } = this.options
     this.synAckRetries = synRetries ?? config.synAckRetries
     this.adoptFastOpen()
+    this.keys = keysOfListener(this)
     this.deferredTimeouts = timeoutsWithin(deferAcceptMs ?? 0, config.rtoInitialMs, config.rtoMaxMs)
   }
 
@@ -128,7 +133,7 @@ export class Listener implements RawListener, Tellable {
       }
       return
     }
-    const opened = this.fastOpen === null ? FastOpened.COMMON : tryFastOpen(this, this.fastOpen, seg, isn)
+    const opened = this.fastOpen === null || seg.keys !== null ? FastOpened.COMMON : tryFastOpen(this, this.fastOpen, seg, isn)
     if (opened === FastOpened.TAKEN) return
     const { packet } = seg
     const half = new SynReceived(this, tcp.paths.get(packet.destination, packet.source), seg, seg.seq, isn)

@@ -5,6 +5,7 @@ import { RouteKind } from '../ip/route.ts'
 import type { ConnectionHandler, ListenerHandler, ListenOptions, OpenOptions, RawConnection, RawListener } from './api.ts'
 import { beginFastOpen } from './fast-open.ts'
 import { Listener } from './listener.ts'
+import { openSigned } from './signature-check.ts'
 import { applyOptions, checkListenerOptions, checkOptions } from './socket-options.ts'
 import type { Tcp } from './tcp.ts'
 import { C } from './tcp-counters.ts'
@@ -46,8 +47,9 @@ export function openConnection(tcp: Tcp, options: OpenOptions, handler: Connecti
   const c = tcp.newConnection(path, localPort, options.remotePort, null)
   c.handler = handler
   c.snd.iss = tcp.secrets.isn(local, localPort, remote, options.remotePort, tcp.clock)
+  openSigned(c, options.keys)
   applyOptions(c, options)
-  beginFastOpen(c, options)
+  if (c.keys === null) beginFastOpen(c, options)
   tcp.flowTable.add(c)
   tcp.opened(c, options.ref !== false)
   tcp.counters.values[C.tcpActiveOpens]++

@@ -16,7 +16,8 @@ import { PAYLOAD_AT } from '../netif/frame.ts'
 import { CSUM_NONE, CSUM_PARTIAL, frameMeta, GSO_NONE, GSO_TCP4, GSO_TCP6 } from '../netif/netif.ts'
 import type { Connection } from './connection.ts'
 import { addToSyn } from './fast-open.ts'
-import type { SynOptions } from './syn-options.ts'
+import type { Signature } from './signature.ts'
+import { OPTION_SPACE, type SynOptions } from './syn-options.ts'
 import { C } from './tcp-counters.ts'
 import { ACK, ALIGNED_TIMESTAMPS, COOKIE_MAX, RST, SYN, TCP, TCP_HEADER, TIMESTAMPS_SPACE, URG } from './wire.ts'
 
@@ -45,6 +46,7 @@ export class Bare {
   readonly cookie = new Uint8Array(COOKIE_MAX)
   payload: ByteRing | null = null
   payloadLength = 0
+  keys: Signature | null = null
 }
 
 export class Output {
@@ -80,7 +82,9 @@ export class Output {
       flags |= ecn.flags(c, seq, len)
       tos = (tos & 0xfc) | ecn.codepoint(c, seq, len)
     }
-    const header = TCP_HEADER + (c.timestamps ? TIMESTAMPS_SPACE : 0) + extra
+    const { keys } = c
+    const space = keys === null ? 0 : keys.space
+    const header = TCP_HEADER + space + (c.timestamps ? TIMESTAMPS_SPACE : 0) + extra
     const at = PAYLOAD_AT - header
     frame.start = at
     put16(buf, at, c.localPort)
@@ -99,7 +103,7 @@ export class Output {
     put16(buf, at + TCP.window, rcv.advertise(true))
     put16(buf, at + TCP.checksum, 0)
     put16(buf, at + TCP.urgent, urgent)
-    let o = at + TCP_HEADER
+    let o = at + TCP_HEADER + space
     if (c.timestamps) {
       put32(buf, o, ALIGNED_TIMESTAMPS)
       put32(buf, o + 4, c.tsNow())
@@ -110,6 +114,7 @@ export class Output {
       if (accurate.fields >= 0) o = accurate.write(buf, o)
       if (accurate.blocks > 0) rcv.writeSack(buf, o, c.timestamps, accurate.blocks)
     } else if (extra > 0) rcv.writeSack(buf, o, c.timestamps)
+    if (keys !== null) keys.sign(buf, at, frame.end, c.localAddress, c.remoteAddress)
     const mss = snd.payloadLimit
     const gso = len > mss ? (c.remoteAddress.isV4 ? GSO_TCP4 : GSO_TCP6) : GSO_NONE
     this.finish(frame, route, c.path.pseudoSum, gso, mss)
@@ -143,6 +148,7 @@ export class Output {
     b.hasTimestamps = c.timestamps
     b.tsVal = c.tsNow()
     b.tsEcr = (flags & ACK) !== 0 ? c.tsRecent : 0
+    b.keys = c.keys
     if (c.fastOpen !== null) addToSyn(c, c.fastOpen, b)
     return this.bare(c.route, c.localAddress, c.remoteAddress, c.ecn === null ? c.tos : c.tos & 0xfc, c.ttl)
   }
@@ -162,6 +168,7 @@ export class Output {
     b.hasTimestamps = c.timestamps
     b.tsVal = c.tsNow()
     b.tsEcr = c.tsRecent
+    b.keys = c.keys
     this.bare(c.route, c.localAddress, c.remoteAddress, c.tos, c.ttl)
   }
 
@@ -171,23 +178,25 @@ export class Output {
     const frame = this.frame.reset()
     const buf = frame.buf
     const isSyn = (b.flags & SYN) !== 0
-    const options = isSyn ? this.synOptions.write(b) : b.hasTimestamps ? TIMESTAMPS_SPACE : 0
+    const { keys } = b
+    const space = keys === null ? 0 : keys.space
+    const options = isSyn ? this.synOptions.write(b, OPTION_SPACE - space) : b.hasTimestamps ? TIMESTAMPS_SPACE : 0
     if (b.payload !== null) {
       b.payload.copyOut(0, b.payloadLength, buf, PAYLOAD_AT)
       frame.end = PAYLOAD_AT + b.payloadLength
     }
-    const at = PAYLOAD_AT - TCP_HEADER - options
+    const at = PAYLOAD_AT - TCP_HEADER - space - options
     frame.start = at
     put16(buf, at, b.sourcePort)
     put16(buf, at + TCP.destinationPort, b.destinationPort)
     put32(buf, at + TCP.sequence, b.seq)
     put32(buf, at + TCP.acknowledgment, b.ack)
-    buf[at + TCP.dataOffset] = ((TCP_HEADER + options) << 2) | (b.flags >> 8)
+    buf[at + TCP.dataOffset] = ((TCP_HEADER + space + options) << 2) | (b.flags >> 8)
     buf[at + TCP.flags] = b.flags
     put16(buf, at + TCP.window, b.wnd)
     put16(buf, at + TCP.checksum, 0)
     put16(buf, at + TCP.urgent, 0)
-    const o = at + TCP_HEADER
+    const o = at + TCP_HEADER + space
     if (isSyn) {
       const { bytes } = this.synOptions
       for (let i = 0; i < options; i++) buf[o + i] = bytes[i]
@@ -199,6 +208,8 @@ export class Output {
     b.hasAccEcn = false
     b.cookieLength = -1
     b.payload = null
+    b.keys = null
+    if (keys !== null) keys.sign(buf, at, frame.end, local, remote)
     this.finish(frame, route, pseudoSum(local, remote, PROTO_TCP, 0), GSO_NONE, 0)
     const family = remote.isV4 ? this.ip.v4! : this.ip.v6!
     if (!family.output(frame, route, PROTO_TCP, tos, ttl, true)) return false

@@ -15,7 +15,7 @@ import { type Memory, PRESSED_SEGMENTS } from './memory.ts'
 import type { RightSizing } from './right-sizing.ts'
 import { geq, gt, later, leq, lt } from './seq.ts'
 import { Spans } from './spans.ts'
-import { OPT_NOP, OPT_SACK } from './wire.ts'
+import { OPT_NOP, OPT_SACK, TIMESTAMPS_SPACE } from './wire.ts'
 
 /** What `accept` did with a segment's payload. */
 export const Accepted = { IN_ORDER: 0, OUT_OF_ORDER: 1, DUPLICATE: 2, REFUSED: 3 } as const
@@ -63,6 +63,8 @@ export class Receiver {
   ato = 0
   lastDataMs = 0
   lastSize = 0
+  /** Bytes of options that a signature takes from SACK blocks. */
+  signatureBytes = 0
   /** D-SACK to report in the next ACK (RFC 2883). */
   dsackLeft = 0
   dsackRight = 0
@@ -233,7 +235,8 @@ export class Receiver {
     const spans = this.spans
     const held = spans === null ? 0 : spans.count
     if (held === 0 && !this.hasDsack) return 0
-    const max = timestamps ? MAX_BLOCKS_WITH_TIMESTAMPS : MAX_BLOCKS
+    let max = timestamps ? MAX_BLOCKS_WITH_TIMESTAMPS : MAX_BLOCKS
+    if (this.signatureBytes > 0) max = Math.max(0, (36 - this.signatureBytes - (timestamps ? TIMESTAMPS_SPACE : 0)) >> 3)
     return Math.min(max, held + (this.hasDsack ? 1 : 0))
   }
 

@@ -2,6 +2,7 @@
 import { get16, get32 } from '../base/bytes.ts'
 import type { Packet } from '../ip/packet.ts'
 import { gsoSize } from '../netif/netif.ts'
+import type { Signature } from './signature.ts'
 import {
   ACCECN_COUNTER,
   AE,
@@ -11,12 +12,16 @@ import {
   FIN,
   OPT_ACCECN0,
   OPT_ACCECN1,
+  OPT_AO,
+  OPT_AO_LEAST_LENGTH,
   OPT_END,
   OPT_EXPERIMENTAL,
   OPT_EXPERIMENTAL_FAST_OPEN_LENGTH,
   OPT_FAST_OPEN,
   OPT_FAST_OPEN_LENGTH,
   OPT_FAST_OPEN_MAGIC,
+  OPT_MD5,
+  OPT_MD5_LENGTH,
   OPT_MSS,
   OPT_MSS_LENGTH,
   OPT_NOP,
@@ -64,6 +69,10 @@ export class Segment {
   cookieLength = -1
   cookieAt = 0
   cookieExperimental = false
+  /** Signature (RFC 2385, RFC 5925): where its option is in `buf`; 0: none, -1: of an impossible length, or more than one. */
+  signatureAt = 0
+  /** What it was verified with, and what an answer is signed with. */
+  keys: Signature | null = null
   /** SACK blocks: pairs (left, right) in `sacks`. */
   sackCount = 0
   readonly sacks = new Int32Array(8)
@@ -107,6 +116,7 @@ export class Segment {
     this.windowScale = -1
     this.sackPermitted = false
     this.cookieLength = -1
+    this.signatureAt = 0
     this.sackCount = 0
     this.accEcnKind = 0
     if (header === TCP_HEADER) {
@@ -159,6 +169,12 @@ export class Segment {
             this.tsVal = get32(buf, i + 2)
             this.tsEcr = get32(buf, i + 6)
           }
+          break
+        case OPT_MD5:
+          this.signatureAt = this.signatureAt === 0 && length === OPT_MD5_LENGTH ? i : -1
+          break
+        case OPT_AO:
+          this.signatureAt = this.signatureAt === 0 && length >= OPT_AO_LEAST_LENGTH ? i : -1
           break
         case OPT_FAST_OPEN:
           this.fastOpen(i + OPT_FAST_OPEN_LENGTH, length - OPT_FAST_OPEN_LENGTH, false)

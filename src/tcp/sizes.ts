@@ -26,8 +26,10 @@ export function applySizes(c: Connection): void {
   const mss = Math.max(LEAST_MSS, mtu - header)
   const netif = c.route.iface!.netif
   const tso = v4 ? Offload.TSO4 : Offload.TSO6
-  const offload = (netif.offload & (tso | Offload.TX_CHECKSUM)) === (tso | Offload.TX_CHECKSUM)
+  const signed = c.keys !== null
+  const offload = !signed && (netif.offload & (tso | Offload.TX_CHECKSUM)) === (tso | Offload.TX_CHECKSUM)
   const superLimit = offload ? Math.min(netif.gsoMax, 65535) - ipHeader - TCP_HEADER - 40 : mss
+  c.rcv.signatureBytes = signed ? c.keys!.space : 0
   c.snd.setMss(mss, Math.max(mss, superLimit))
   c.rcv.mss = Math.min(c.rcv.mss, Math.max(88, c.announcedMss - options))
 }
@@ -41,7 +43,9 @@ export function roundReceiveBuffer(c: Connection): void {
 
 /** Of a full segment: the headers and the options that every segment carries. */
 export function headerBytes(c: Connection): number {
-  return (c.remoteAddress.isV4 ? 20 : 40) + TCP_HEADER + (c.timestamps ? TIMESTAMPS_SPACE : 0)
+  return (
+    (c.remoteAddress.isV4 ? 20 : 40) + TCP_HEADER + (c.timestamps ? TIMESTAMPS_SPACE : 0) + (c.keys === null ? 0 : c.keys.space)
+  )
 }
 
 /** The largest packet that the route, the peer and we ourselves allow. */

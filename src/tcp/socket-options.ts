@@ -9,6 +9,7 @@ import type { ListenerOptions, SocketOptions } from './api.ts'
 import type { Connection } from './connection.ts'
 import { isEcnMode } from './ecn.ts'
 import { checkKeys } from './fast-open-keys.ts'
+import { checkTcpKeys } from './signature-keys.ts'
 import { applySizes } from './sizes.ts'
 import { State } from './state.ts'
 import { News } from './telling.ts'
@@ -44,6 +45,7 @@ const CHECKS: { readonly [K in keyof Required<SocketOptions>]?: Check } = {
   maxPacingRate: [0, Number.MAX_SAFE_INTEGER],
   congestion: isCongestionChoice,
   ecn: isEcnMode,
+  keys: checkTcpKeys,
 }
 
 /** Names of the socket options, to tell them from other options of `open` and `listen`. */

@@ -18,7 +18,7 @@ import type { Listener } from './listener.ts'
 import { words } from './ports.ts'
 import type { Segment } from './segment.ts'
 import { firstWindow, mostWindow, scaleFor } from './sizes.ts'
-import { SynReceived } from './syn-received.ts'
+import { leavesRoom, SynReceived } from './syn-received.ts'
 import { C } from './tcp-counters.ts'
 import { ACK, CWR, ECE, MAX_WINDOW_SCALE, SYN } from './wire.ts'
 
@@ -107,7 +107,7 @@ export function sendCookie(listener: Listener, seg: Segment): void {
   const nowMs = tcp.clock.nowMs
   listener.cookiesSent(nowMs)
   const timestamps = config.timestamps && seg.hasTimestamps
-  const sack = timestamps && config.sack && seg.sackPermitted
+  const sack = timestamps && config.sack && seg.sackPermitted && leavesRoom(seg.keys, true) // the cookie needs the timestamps
   const scaling = timestamps && config.windowScale && seg.windowScale >= 0
   const ecn = timestamps && modeOf(listener) !== 'off' && (seg.flags & (ECE | CWR)) === (ECE | CWR)
   const bits = (scaling ? Math.min(seg.windowScale, MAX_WINDOW_SCALE) : NO_SCALE) | (sack ? SACK_BIT : 0) | (ecn ? ECN_BIT : 0)
@@ -126,6 +126,8 @@ export function sendCookie(listener: Listener, seg: Segment): void {
   b.hasTimestamps = timestamps
   b.tsVal = timestamps ? (stamp(nowMs, bits) + tcp.secrets.timestampOffset(local, remote)) | 0 : 0
   b.tsEcr = seg.tsVal
+  b.keys = seg.keys
+  if (seg.keys !== null) seg.keys.begin(b.seq)
   counters.values[C.SyncookiesSent]++
   output.bare(scratchRoute, local, remote, ecn ? (options.tos ?? 0) & 0xfc : options.tos, options.ttl)
 }

@@ -15,6 +15,7 @@ import type { Path } from './path.ts'
 import { Rto } from './rto.ts'
 import type { Segment } from './segment.ts'
 import { gt, lt } from './seq.ts'
+import type { Signature } from './signature.ts'
 import { firstWindow, mostWindow, scaleFor } from './sizes.ts'
 import { applyOptions } from './socket-options.ts'
 import { State } from './state.ts'
@@ -25,6 +26,7 @@ import { ACK, MAX_WINDOW_SCALE, RST, SYN } from './wire.ts'
 export class SynReceived extends Timed implements Flow {
   readonly localPort: number
   readonly remotePort: number
+  readonly keys: Signature | null
   private readonly timestamps: boolean
   private readonly sackPermitted: boolean
   private readonly windowScaling: boolean
@@ -54,8 +56,10 @@ export class SynReceived extends Timed implements Flow {
     const { config } = tcp
     this.localPort = seg.destinationPort
     this.remotePort = seg.sourcePort
-    this.timestamps = config.timestamps && seg.hasTimestamps
+    this.keys = seg.keys
+    if (this.keys !== null) this.keys.begin(iss)
     this.sackPermitted = config.sack && seg.sackPermitted
+    this.timestamps = config.timestamps && seg.hasTimestamps && leavesRoom(this.keys, this.sackPermitted)
     this.windowScaling = config.windowScale && seg.windowScale >= 0
     this.peerScale = this.windowScaling ? Math.min(seg.windowScale, MAX_WINDOW_SCALE) : 0
     this.peerMss = tcp.peerMss(seg.mss, path.remote.isV4)
@@ -173,6 +177,7 @@ export class SynReceived extends Timed implements Flow {
     c.accepted = false
     c.timestamps = this.timestamps
     c.sackPermitted = this.sackPermitted
+    c.keys = this.keys
     c.windowScaling = this.windowScaling
     if (this.timestamps) c.setTsRecent(this.tsRecent)
     this.path.resolve(tcp.ip)
@@ -270,10 +275,16 @@ export class SynReceived extends Timed implements Flow {
     b.hasTimestamps = this.timestamps
     b.tsVal = (tcp.clock.nowMs + path.tsOffset) | 0
     b.tsEcr = this.tsRecent
+    b.keys = this.keys
     if (isSyn && this.ecn !== null) {
       b.flags |= this.ecn.synAckFlags(this.retries, tcp.config.ecnFallback)
       b.hasAccEcn = this.ecn.hasOption && !this.resent && this.retries === 0 && tcp.config.ecnOption !== 'never'
     }
     tcp.output.bare(path.route, path.local, path.remote, this.ecn === null ? options.tos : (options.tos ?? 0) & 0xfc, options.ttl)
   }
+}
+
+/** Beside MD5 and timestamps no SACK block would fit: SACK is worth more (Linux tcp_synack_options). */
+export function leavesRoom(keys: Signature | null, sack: boolean): boolean {
+  return !sack || keys === null || keys.space <= 16
 }

@@ -67,6 +67,15 @@ export const TCP_COUNTERS = [
   'TCPFastOpenListenOverflow',
   'TCPFastOpenCookieReqd',
   'TCPFastOpenBlackhole',
+  'TCPMD5NotFound', // unsigned, where MD5 is demanded
+  'TCPMD5Unexpected',
+  'TCPMD5Failure',
+  'TCPAORequired',
+  'TCPAOKeyNotFound',
+  'TCPAOBad',
+  'TCPAOGood',
+  'TCPAODroppedIcmps',
+  'dropBadSignatureOption', // of impossible length, or more than one
   'dropTooShort',
   'dropBadChecksum',
   'dropNotUnicast',

@@ -42,6 +42,7 @@ import { RateSample } from './rate.ts'
 import type { Rto } from './rto.ts'
 import { Segment } from './segment.ts'
 import { later } from './seq.ts'
+import { isAuthentic } from './signature-check.ts'
 import { Spoken } from './speaking.ts'
 import { State } from './state.ts'
 import { SynCookies } from './syn-cookies.ts'
@@ -72,6 +73,8 @@ export class Tcp implements Protocol, RawTcp {
   /** Full connections, whatever their state. */
   openConnections = 0
   isClosed = false
+  /** Keys were given to some connection or listener, once. */
+  signing = false
   readonly listeners = new Listeners()
   private readonly segment: Segment
   private readonly deps: TcpDeps
@@ -131,6 +134,7 @@ export class Tcp implements Protocol, RawTcp {
       return
     }
     const flow = this.flowTable.find(packet.destination, seg.destinationPort, packet.source, seg.sourcePort)
+    if ((seg.signatureAt !== 0 || this.signing) && !isAuthentic(this, flow, seg)) return
     if (flow !== null) flow.receive(seg)
     else this.receiveUnknown(seg)
   }
@@ -169,7 +173,9 @@ export class Tcp implements Protocol, RawTcp {
   /** RFC 9293 section 3.10.7.1: the reset that fits a segment of no connection. */
   resetFor(seg: Segment): void {
     const { packet } = seg
+    if (seg.signatureAt !== 0 && seg.keys === null) return // its sender could not believe a reset
     const b = this.output.bareSegment
+    b.keys = seg.keys
     b.sourcePort = seg.destinationPort
     b.destinationPort = seg.sourcePort
     if ((seg.flags & ACK) !== 0) {

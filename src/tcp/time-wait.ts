@@ -11,6 +11,7 @@ import type { Flow } from './flows.ts'
 import type { Path } from './path.ts'
 import type { Segment } from './segment.ts'
 import { geq, gt, leq, lt } from './seq.ts'
+import type { Signature } from './signature.ts'
 import type { Tcp } from './tcp.ts'
 import { C } from './tcp-counters.ts'
 import { ACK, FIN, RST, SYN } from './wire.ts'
@@ -19,6 +20,7 @@ export class TimeWait implements Flow {
   readonly path: Path
   readonly localPort: number
   readonly remotePort: number
+  readonly keys: Signature | null
   readonly sndNxt: number
   readonly rcvNxt: number
   private readonly timestamps: boolean
@@ -40,6 +42,7 @@ export class TimeWait implements Flow {
     this.path = c.path
     this.localPort = c.localPort
     this.remotePort = c.remotePort
+    this.keys = c.keys
     this.sndNxt = c.snd.nxt
     this.rcvNxt = c.rcv.nxt
     this.timestamps = c.timestamps
@@ -120,6 +123,7 @@ export class TimeWait implements Flow {
     b.hasTimestamps = this.timestamps
     b.tsVal = (tcp.clock.nowMs + this.path.tsOffset) | 0
     b.tsEcr = this.tsRecent
+    b.keys = this.keys
     tcp.sendBare(this.localAddress, this.remoteAddress)
   }
 }

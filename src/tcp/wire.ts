@@ -43,6 +43,9 @@ export const OPT_WINDOW_SCALE = 3
 export const OPT_SACK_PERMITTED = 4
 export const OPT_SACK = 5
 export const OPT_TIMESTAMPS = 8
+/** RFC 2385, RFC 5925. */
+export const OPT_MD5 = 19
+export const OPT_AO = 29
 /** RFC 7413. */
 export const OPT_FAST_OPEN = 34
 /** Shared by experiments, told apart by a magic number (RFC 6994). */
@@ -56,6 +59,9 @@ export const OPT_MSS_LENGTH = 4
 export const OPT_WINDOW_SCALE_LENGTH = 3
 export const OPT_SACK_PERMITTED_LENGTH = 2
 export const OPT_TIMESTAMPS_LENGTH = 10
+export const OPT_MD5_LENGTH = 18
+/** RFC 5925 section 2.2: kind, length, KeyID, RNextKeyID; the MAC follows. */
+export const OPT_AO_LEAST_LENGTH = 4
 /** Without the cookie. */
 export const OPT_FAST_OPEN_LENGTH = 2
 export const OPT_EXPERIMENTAL_FAST_OPEN_LENGTH = 4

@@ -127,7 +127,9 @@ try {
     run('tar', ['-xzf', tarball, '-C', installed, '--strip-components=1'], project)
     for (const name of [...Object.keys(manifest.dependencies), '@koromix']) {
       const from = join(root, 'node_modules', name)
-      if (existsSync(from)) symlinkSync(from, join(project, 'node_modules', name))
+      const to = join(project, 'node_modules', name)
+      mkdirSync(dirname(to), { recursive: true })
+      if (existsSync(from)) symlinkSync(from, to)
     }
   })
 
@@ -142,7 +144,7 @@ try {
     for (const kind of ['js', 'cjs']) {
       step(`dist/${name}.${kind} reaches nothing of Node`, () => {
         const { files, packages } = reach(join(installed, 'dist', `${name}.${kind}`))
-        const strange = [...packages].filter((p) => p !== 'buffer-layout')
+        const strange = [...packages].filter((p) => p !== 'buffer-layout' && !p.startsWith('@noble/'))
         expect(strange.length === 0, `it imports ${strange.join(', ')}`)
         for (const file of files) expect(!/\bnode:[a-z]/.test(readFileSync(file, 'utf8')), `${file} speaks of node:`)
         for (const file of files)

@@ -12,6 +12,7 @@ const flow = (l: number, lp: number, r: number, rp: number): Flow => ({
   localPort: lp,
   remoteAddress: HOSTS[r],
   remotePort: rp,
+  keys: null,
   receive() {},
 })
 

@@ -77,8 +77,8 @@ function bits(key: MasterKey): number {
 const NAMES = ['peer', 'algorithm', 'key', 'sendId', 'receiveId', 'excludeOptions']
 
 /** Throws ERR_INVALID_ARG_VALUE for what are no keys, or such that cannot stand together. The secrets are in no message. */
-export function checkTcpKeys(value: unknown): value is readonly TcpKey[] {
-  if (!Array.isArray(value)) return false
+export function checkTcpKeys(value: unknown): true {
+  if (!Array.isArray(value)) throw invalidArgument('option keys: must be a list of keys')
   for (const key of value as readonly TcpKey[]) checkKey(key)
   const keys = (value as readonly TcpKey[]).map((key) => new MasterKey(key))
   keys.forEach((a, i) => {

@@ -7,6 +7,10 @@
  * Ping-pong: data was sent in answer to data, so the next answer will carry the ACK; quick-ACK mode rests. A delayed ACK that found nothing to
  * ride on ends it.
  *
+ * An ACK goes out at the end of the turn, so that one ACK may stand for a whole flight. On a path that loses, that is too much to lose with
+ * one packet: nothing is in flight then that would bring another, and the peer stands still until a timer. So after anything out of order,
+ * for a few thousand segments, every second segment has its ACK within the turn, too (RFC 5681 section 4.2: SHOULD, for the same reason).
+ *
  * What "full" means is measured, for the peer's segments may be smaller than what we announced.
  */
 import type { Connection } from './connection.ts'
@@ -18,12 +22,15 @@ import { FIN, PSH, SYN, URG } from './wire.ts'
 /** Below this a segment says nothing about the peer's segment size unless it has no reason to be small (Linux TCP_MSS_DEFAULT, TCP_MIN_MSS). */
 const SURE_SIZE = 536
 const LEAST_SIZE = 88
+/** How long a path counts as one that loses: some losses more at a rate of one in a thousand. */
+export const EAGER_SEGMENTS = 4096
 
 /** In-order data arrived, in segments of `size` bytes. */
 export function dataArrived(c: Connection, seg: Segment, size: number, hadHoles: boolean): void {
   const { rcv, tcp } = c
   const { nowMs } = tcp.clock
   const { delayedAckMs } = tcp.config
+  if (rcv.eager > 0) rcv.eager--
   measureSize(rcv, size, seg.flags, c.announcedMss)
   measureRtt(c, seg, size)
   if (rcv.ato === 0) {

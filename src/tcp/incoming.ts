@@ -4,7 +4,7 @@
  * the resets of SYN-SENT and SYN-RECEIVED leave at once, as if there were no connection, and the one to data that nobody will read.
  */
 
-import { dataArrived } from './ack-policy.ts'
+import { dataArrived, EAGER_SEGMENTS } from './ack-policy.ts'
 import { acknowledge, beginAck } from './acknowledging.ts'
 import { completeOpen } from './completing.ts'
 import type { Connection } from './connection.ts'
@@ -165,6 +165,7 @@ function acceptOutside(c: Connection, seg: Segment, span: number): boolean {
   if (span > 0 && leq((seg.seq + span) | 0, rcv.nxt)) {
     // A retransmission of what we have: say so (RFC 2883).
     n[C.tcpDuplicateSegments]++
+    rcv.eager = EAGER_SEGMENTS // it may be our ACK that was lost
     if (seg.len > 0) acknowledgePending(c)
     if (seg.len > 0 && c.sackPermitted) rcv.duplicate(seg.seq, (seg.seq + seg.len) | 0)
   } else if (rcv.window === 0 && late === 0) {
@@ -345,7 +346,7 @@ function receiveText(c: Connection, seg: Segment): void {
       tcp.markDirty(c)
       return
     }
-    if (seg.seq !== rcv.nxt) acknowledgePending(c)
+    if (seg.seq !== rcv.nxt || rcv.eager > 0) acknowledgePending(c)
     const hadHoles = rcv.spans !== null && rcv.spans.count > 0
     const what = rcv.accept(seg.seq, seg.buf, seg.off, seg.len)
     if (what === Accepted.IN_ORDER) {
@@ -357,6 +358,7 @@ function receiveText(c: Connection, seg: Segment): void {
       else if (what === Accepted.REFUSED) n[C.dropTooManyRanges]++
       else n[C.tcpDuplicateSegments]++
       rcv.ackNow = true // RFC 5681 section 4.2: at once, it is what fast retransmit lives on
+      rcv.eager = EAGER_SEGMENTS
       tcp.markDirty(c)
     }
   }

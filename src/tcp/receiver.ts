@@ -59,6 +59,8 @@ export class Receiver {
   delayed = false
   /** ack-policy.ts: segments still to be acknowledged at once; delay in ms, 0 before the first data; time of the last; size to be confirmed. */
   quick = 0
+  /** Segments during which the path counts as one that loses: every second has its ACK, also within a turn. */
+  eager = 0
   pingpong = false
   ato = 0
   lastDataMs = 0

@@ -9,6 +9,32 @@ const fixed = (extra = {}): object => ({
 /** The n-th segment of 1000 bytes. */
 const seg = (i: number): string => `. ${1 + i * 1000}:${1001 + i * 1000}(1000) ack 1`
 
+describe('within a turn (RFC 5681 section 4.2)', () => {
+  const burst = (lab: TcpLab, from: number, count: number): void => {
+    for (let i = from; i < from + count; i++) lab.inject(seg(i), { hold: true })
+    lab.run()
+  }
+
+  it('one ACK stands for all that came, as long as nothing is lost', () => {
+    const lab = new TcpLab(fixed({ quickAcks: 0 })).accept()
+    burst(lab, 0, 10)
+    lab.expect('. 1:1(0) ack 10001')
+  })
+
+  it('every second segment has its own on a path that loses, so that one lost ACK stops nobody', () => {
+    const lab = new TcpLab(fixed({ quickAcks: 0 })).accept()
+    lab.inject(seg(1))
+    lab.inject(seg(0))
+    lab.clear()
+    burst(lab, 2, 10)
+    lab.expect(...[4001, 6001, 8001, 10_001, 12_001].map((ack) => `. 1:1(0) ack ${ack}`))
+    for (let i = 12; i < 4096 + 12; i++) lab.inject(seg(i))
+    lab.clear()
+    burst(lab, 4108, 10)
+    lab.expect('. 1:1(0) ack 4118001')
+  })
+})
+
 describe('quick-ACK mode', () => {
   it('the first 16 segments are acknowledged one by one, then every second', () => {
     const lab = new TcpLab(fixed()).accept()

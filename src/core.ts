@@ -57,6 +57,7 @@ export type {
   RawConnection,
   RawListener,
   RawTcp,
+  TcpKey,
 } from './tcp/api.ts'
 // What a congestion control of one's own is made of
 export {

@@ -23,6 +23,8 @@ export const Accepted = { IN_ORDER: 0, OUT_OF_ORDER: 1, DUPLICATE: 2, REFUSED: 3
 /** RFC 2018: at most four blocks fit, three beside timestamps. */
 const MAX_BLOCKS_WITH_TIMESTAMPS = 3
 const MAX_BLOCKS = 4
+/** Of 40 bytes of options: what blocks of 8 may take, after NOP NOP, kind and length. */
+const SACK_SPACE = 36
 
 export class Receiver {
   irs = 0
@@ -238,7 +240,7 @@ export class Receiver {
     const held = spans === null ? 0 : spans.count
     if (held === 0 && !this.hasDsack) return 0
     let max = timestamps ? MAX_BLOCKS_WITH_TIMESTAMPS : MAX_BLOCKS
-    if (this.signatureBytes > 0) max = Math.max(0, (36 - this.signatureBytes - (timestamps ? TIMESTAMPS_SPACE : 0)) >> 3)
+    if (this.signatureBytes > 0) max = Math.max(0, (SACK_SPACE - this.signatureBytes - (timestamps ? TIMESTAMPS_SPACE : 0)) >> 3)
     return Math.min(max, held + (this.hasDsack ? 1 : 0))
   }
 

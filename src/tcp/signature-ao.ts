@@ -12,6 +12,8 @@
  * older than others heard before, or a recorded one could bring back an old key.
  *
  * A handshake that is only a candidate (its SYN is just being judged) has this object, too: `begin` makes it one of ours.
+ *
+ * Deviation: the key in use may be taken away (section 3.1 forbids it): the first of the others takes its place, as if the peer had asked.
  */
 import type { Address } from '../base/address.ts'
 import { put16, put32 } from '../base/bytes.ts'
@@ -103,6 +105,7 @@ export class AoSignature implements Signature {
   /** The handshake was ours before, and forgotten: a cookie brought back both numbers. */
   resume(iss: number, irs: number): void {
     this.iss = iss
+    this.sent.begin(iss)
     this.learn(irs)
   }
 

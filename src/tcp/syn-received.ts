@@ -19,8 +19,9 @@ import type { Signature } from './signature.ts'
 import { firstWindow, mostWindow, scaleFor } from './sizes.ts'
 import { applyOptions } from './socket-options.ts'
 import { State } from './state.ts'
+import { OPTION_SPACE } from './syn-options.ts'
 import { C } from './tcp-counters.ts'
-import { ACK, MAX_WINDOW_SCALE, RST, SYN } from './wire.ts'
+import { ACK, MAX_WINDOW_SCALE, RST, SYN, TIMESTAMPS_SPACE } from './wire.ts'
 
 /** SYN-RECEIVED of a passive open: what is known after the SYN. */
 export class SynReceived extends Timed implements Flow {
@@ -284,7 +285,10 @@ export class SynReceived extends Timed implements Flow {
   }
 }
 
+/** NOP NOP, kind and length, and a SACK block. */
+const ONE_BLOCK = 12
+
 /** Beside MD5 and timestamps no SACK block would fit: SACK is worth more (Linux tcp_synack_options). */
 export function leavesRoom(keys: Signature | null, sack: boolean): boolean {
-  return !sack || keys === null || keys.space <= 16
+  return !sack || keys === null || OPTION_SPACE - TIMESTAMPS_SPACE - keys.space >= ONE_BLOCK
 }

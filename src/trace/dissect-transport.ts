@@ -26,7 +26,11 @@ import {
   AE,
   OPT_ACCECN0,
   OPT_ACCECN1,
+  OPT_AO,
+  OPT_AO_LEAST_LENGTH,
   OPT_END,
+  OPT_MD5,
+  OPT_MD5_LENGTH,
   OPT_MSS,
   OPT_NOP,
   OPT_SACK,
@@ -153,6 +157,8 @@ function tcpOption(buf: Uint8Array, at: number, kind: number, length: number): s
   }
   if ((kind === OPT_ACCECN0 || kind === OPT_ACCECN1) && (length - 2) % ACCECN_COUNTER === 0 && length <= 11)
     return accEcn(buf, at, kind, length)
+  if (kind === OPT_MD5 && length === OPT_MD5_LENGTH) return 'md5'
+  if (kind === OPT_AO && length >= OPT_AO_LEAST_LENGTH) return `ao keyid ${buf[at + 2]} rnextkeyid ${buf[at + 3]}`
   return `option ${kind} length ${length}`
 }
 

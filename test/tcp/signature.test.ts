@@ -357,6 +357,17 @@ describe('md5', () => {
     expect(peer.take().length).toBe(1)
   })
 
+  it('an ACK that completes nothing is reset with a signature', () => {
+    const { lab, peer } = bench('md5')
+    lab.listen({ keys: [md5()] })
+    lab.inject('S 0:0(0) win 65535 <mss 1460>')
+    lab.clear()
+    peer.take()
+    lab.inject('. 1:1(0) ack 7')
+    lab.expect('R 7:7(0)')
+    expect(peer.take().length).toBe(1)
+  })
+
   it('a key may change while the connection runs', () => {
     const { lab, peer } = server('md5')
     lab.c.set({ keys: [md5('another')] })
@@ -491,6 +502,17 @@ describe('TCP-AO', () => {
     expect(lab.take().at(-1)!.len).toBeGreaterThan(0)
     lab.inject('P. 1:101(100) ack 1445') // and a duplicate of the peer
     expect(lab.counters.TCPAOBad ?? 0).toBe(0)
+  })
+
+  it('the reset of an ACK that completes nothing is signed with its number extended, too', () => {
+    const { lab, peer } = bench('ao', { iss: -5 })
+    lab.listen({ keys: [ao()] })
+    lab.inject('S 0:0(0) win 65535 <mss 1460>')
+    lab.clear()
+    peer.take()
+    lab.inject('. 1:1(0) ack 20') // beyond the wrap
+    lab.expect('R 20:20(0)')
+    expect(peer.take().length).toBe(1)
   })
 
   it('a listener cannot reset what it does not know: neither number is known to both (RFC 5925 section 7.7)', () => {

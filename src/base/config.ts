@@ -4,6 +4,7 @@
  */
 import { type ArpConfig, arpDefaults } from './arp-config.ts'
 import { invalidArgument } from './errors.ts'
+import { type TcpManners, tcpMannerDefaults, verifyManners } from './tcp-manners.ts'
 
 export interface Ipv4Config {
   /** RFC 1700; Linux ip_default_ttl. */
@@ -46,19 +47,13 @@ export interface UdpConfig {
   portUnreachable: boolean
 }
 
-export interface TcpConfig {
+export interface TcpConfig extends TcpManners {
   /** Send buffer: what `write` takes beyond what is acknowledged. Starts small, follows cwnd. Linux tcp_wmem. */
   sendBufferInitialBytes: number
   sendBufferMaxBytes: number
   /** Receive window: starts here, grows with what the application reads (DRS). Linux tcp_rmem. */
   receiveBufferInitialBytes: number
   receiveBufferMaxBytes: number
-  /** The receive buffer is made a multiple of the MSS once that is known. FreeBSD tcp_mss(). */
-  receiveBufferWholeSegments: boolean
-  /** The window's edge moves by a segment or half the buffer (RFC 9293 section 3.8.6.2.2), or by `any` step while there is room (BSD, Linux). */
-  windowSteps: 'large' | 'any'
-  /** What the receive buffer has room for is accepted, also beyond the window that was told. BSD. */
-  acceptByBuffer: boolean
   /** Initial window in segments. RFC 6928. */
   initialWindowSegments: number
   /** Delayed ACK. RFC 9293 MUST-40: < 500 ms. Linux TCP_DELACK_MIN. */
@@ -188,11 +183,6 @@ export interface TcpConfig {
   ephemeralLast: number
   /** RFC 1337: a RST does not end TIME-WAIT. */
   rfc1337: boolean
-  /** Any reset, any SYN inside the window ends a connection, as in RFC 793 and no longer in RFC 5961. FreeBSD insecure_rst, insecure_syn. */
-  insecureReset: boolean
-  insecureSyn: boolean
-  /** An ACK of something new carries our FIN once more while that is not acknowledged. BSD. */
-  finWithAck: boolean
   /** Congestion control: a name, or a function that makes an object for each connection (tcp/congestion.ts). */
   congestion: string | (() => object)
   /**
@@ -249,13 +239,11 @@ export function defaults(): Config {
     icmp: { echoBroadcast: false, errorsPerSecond: 1000, errorsBurst: 50, errorsPerSecondPerHost: 10, quoteBytes: 548 },
     udp: { receiveBufferBytes: 212_992, ephemeralFirst: 32768, ephemeralLast: 60999, portUnreachable: true },
     tcp: {
+      ...tcpMannerDefaults(),
       sendBufferInitialBytes: 64 << 10,
       sendBufferMaxBytes: 4 << 20,
       receiveBufferInitialBytes: 128 << 10,
       receiveBufferMaxBytes: 6 << 20,
-      receiveBufferWholeSegments: false,
-      windowSteps: 'large',
-      acceptByBuffer: false,
       initialWindowSegments: 10,
       delayedAckMs: 40,
       delayedAckMaxMs: 200,
@@ -314,9 +302,6 @@ export function defaults(): Config {
       ephemeralFirst: 32768,
       ephemeralLast: 60999,
       rfc1337: true,
-      insecureReset: false,
-      insecureSyn: false,
-      finWithAck: false,
       ecn: 'accept',
       ecnAcceptAccurate: false,
       ecnFallback: true,
@@ -373,6 +358,7 @@ function verify(config: Config): void {
     }
   }
   const { tcp, udp, ipv4, turn } = config
+  verifyManners(tcp)
   if (!['plusplus', 'delay', 'off'].includes(tcp.hystart)) throw invalidArgument(`option tcp.hystart cannot be ${tcp.hystart}`)
   const ordered = (low: number, high: number, what: string): void => {
     if (low > high) throw invalidArgument(`option ${what}: ${low} is above ${high}`)

@@ -15,7 +15,7 @@ export function closeConnection(c: Connection, lingerMs: number | undefined): vo
   c.orphan = true
   c.rcv.release()
   if (c.state === State.SYN_SENT) c.finish(null)
-  else if (unread && c.state !== State.TIME_WAIT && !c.isClosed) {
+  else if (unread && c.tcp.config.resetUnread && c.state !== State.TIME_WAIT && !c.isClosed) {
     // RFC 2525 section 2.17: the peer must learn that what it sent was not read.
     c.tcp.counters.values[C.tcpAbortOnClose]++
     c.sendReset()

@@ -2,7 +2,7 @@
 import type { Connection } from './connection.ts'
 import { learnFromSynAck, resendSynData, synAcknowledged } from './fast-open.ts'
 import type { Segment } from './segment.ts'
-import { applySizes, roundReceiveBuffer } from './sizes.ts'
+import { applySizes, roundBuffers } from './sizes.ts'
 import { State } from './state.ts'
 import { C } from './tcp-counters.ts'
 import { News } from './telling.ts'
@@ -19,7 +19,7 @@ export function completeOpen(c: Connection, seg: Segment): void {
   deadlines.retries = 0
   rto.backoff = 0
   applySizes(c)
-  if (tcp.config.receiveBufferWholeSegments) roundReceiveBuffer(c)
+  roundBuffers(c)
   snd.begin(tcp.clock.nowMs, bytes)
   if (resend > 0) resendSynData(c, resend)
   if (retries > 1) snd.window.cwnd = snd.mss // RFC 5681 section 3.1, after more than one loss as RFC 6928 has it

@@ -33,7 +33,7 @@ import type { Segment } from './segment.ts'
 import { Sender } from './sender.ts'
 import type { Signature } from './signature.ts'
 import { changeKeys } from './signature-check.ts'
-import { applySizes, roundReceiveBuffer, scaleFor } from './sizes.ts'
+import { applySizes, roundBuffers, scaleFor } from './sizes.ts'
 import { applyOptions, checkOptions } from './socket-options.ts'
 import { speakConnection } from './speaking.ts'
 import { STATE_NAMES, State } from './state.ts'
@@ -174,7 +174,7 @@ export class Connection implements RawConnection, Flow, Tellable {
   established(state: number = State.ESTABLISHED): void {
     this.prepare()
     applySizes(this)
-    if (this.tcp.config.receiveBufferWholeSegments) roundReceiveBuffer(this)
+    roundBuffers(this)
     this.snd.begin(this.tcp.clock.nowMs)
     this.everConnected = true
     this.setState(state)
@@ -259,7 +259,7 @@ export class Connection implements RawConnection, Flow, Tellable {
     const refused = this.state === State.SYN_RECEIVED && this.fastOpen?.handshaking !== true
     if (this.fastOpen !== null) endFastOpen(this, this.fastOpen, true)
     if (refused) this.finish('ECONNREFUSED')
-    else if (this.state === State.CLOSING || this.state === State.LAST_ACK) this.finish(null)
+    else if ((this.state === State.CLOSING || this.state === State.LAST_ACK) && !this.tcp.config.tellLateReset) this.finish(null)
     else this.finish('ECONNRESET')
   }
 

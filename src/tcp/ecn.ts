@@ -18,6 +18,7 @@ import type { Connection } from './connection.ts'
 import { RecoveryState } from './recovery.ts'
 import type { Segment } from './segment.ts'
 import { geq, gt } from './seq.ts'
+import { State } from './state.ts'
 import { C } from './tcp-counters.ts'
 import { ACK, AE, CWR, ECE, SYN } from './wire.ts'
 
@@ -80,7 +81,7 @@ export class Ecn {
     const { retries } = c.deadlines
     const fallback = c.tcp.config.ecnFallback
     if (this.level === EcnLevel.ACCURATE) return fallback && retries > 1 ? 0 : AE | CWR | ECE
-    return fallback && retries > 0 ? 0 : CWR | ECE
+    return fallback && retries > c.tcp.config.ecnSynRetries ? 0 : CWR | ECE
   }
 
   /** The SYN-ACK to our SYN (RFC 9768 table 2). False: no ECN on this connection. */
@@ -192,9 +193,12 @@ export class Ecn {
 
   /** Flags to add to a segment with `len` payload bytes at `seq`. */
   flags(c: Connection, seq: number, len: number): number {
-    if (this.accurate !== null) return this.accurate.flags(len)
+    if (this.accurate !== null) {
+      const flags = this.accurate.flags(len)
+      return c.state === State.TIME_WAIT && !c.tcp.config.ecnLastAck ? 0 : flags
+    }
     let flags = this.echoing ? ECE : 0
-    if (len > 0 && seq === c.snd.nxt && this.isCwrDue(c)) flags |= CWR
+    if (len > 0 && (seq === c.snd.nxt || c.tcp.config.cwrOnRetransmission) && this.isCwrDue(c)) flags |= CWR
     return flags
   }
 
@@ -208,7 +212,14 @@ export class Ecn {
   codepoint(c: Connection, seq: number, len: number): number {
     if (!this.capable) return Codepoint.NOT_ECT
     if (len > 0 && seq === c.snd.nxt) return Codepoint.ECT0
-    return this.accurate !== null && c.tcp.config.ecnControlPackets ? Codepoint.ECT0 : Codepoint.NOT_ECT
+    const { config } = c.tcp
+    return config.ecnControlPackets && (this.accurate !== null || config.ecnControlClassic) ? Codepoint.ECT0 : Codepoint.NOT_ECT
+  }
+
+  /** That of our SYN, or of the SYN-ACK of a simultaneous open. */
+  handshakeCodepoint(c: Connection, flags: number): number {
+    const { config } = c.tcp
+    return config.ecnControlClassic && (flags & ECE) !== 0 ? Codepoint.ECT0 : Codepoint.NOT_ECT
   }
 
   /** It was sent, with these flags, and with a D-SACK or not. */
@@ -248,6 +259,11 @@ export class EcnHandshake {
   synAckFlags(retries: number, fallback: boolean): number {
     if (this.level === EcnLevel.CLASSIC) return ECE
     return fallback && retries > 1 ? 0 : aceFlags(reflection(this.synField))
+  }
+
+  /** The ECN field of the SYN-ACK. One that got lost may have been dropped for it: RFC 5562 section 3.1. */
+  synAckCodepoint(retries: number, capable: boolean): number {
+    return capable && this.level === EcnLevel.CLASSIC && retries === 0 ? Codepoint.ECT0 : Codepoint.NOT_ECT
   }
 
   /** The first SYN-ACK says that we know the option (RFC 9768 section 3.2.3.2.1); retransmissions do without. */

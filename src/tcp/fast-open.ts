@@ -145,6 +145,7 @@ export function learnFromSynAck(c: Connection, fo: FastOpen, seg: Segment, bytes
   const entry = tcp.fastOpenCache.touch(c.path)
   if (seg.mss > 0) entry.mss = tcp.peerMss(seg.mss, c.remoteAddress.isV4)
   if (hasCookie) entry.keep(seg.buf, seg.cookieAt, seg.cookieLength, seg.cookieExperimental)
+  else if (tcp.config.fastOpenRefused === 'pause' && (sent === 0 || refused > 0)) entry.blackHole(tcp.clock.nowMs)
   else if (sent === 0 && !timedOut) entry.refused(fo.experimental)
   if (hasCookie || (sent > 0 && refused === 0)) entry.worked()
   else if (timedOut) entry.lost(tcp.clock.nowMs) // only the repeated, plain SYN came through: the first one, or its answer, was lost

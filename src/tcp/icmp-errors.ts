@@ -5,6 +5,7 @@
  * Deviation: "net unreachable" and "host unreachable" end a SYN-SENT too, as in Linux (RFC 5461 section 4.1 describes it; MUST-56 would have us
  * wait for the time-out): who connects wants to know, and a forger would have to guess the sequence number.
  */
+import type { TcpManners } from '../base/tcp-manners.ts'
 import { ErrorKind, ErrorReport } from '../ip/ip.ts'
 import type { Connection } from './connection.ts'
 import { geq, lt } from './seq.ts'
@@ -32,10 +33,29 @@ export function receiveIcmpError(c: Connection, report: ErrorReport, seq: number
   }
   const opening = c.state === State.SYN_SENT || c.state === State.SYN_RECEIVED
   // Hard errors end a connection only while it is opening; later they are soft (RFC 5927 section 5.2).
-  if (opening && report.kind !== ErrorKind.TIME_EXCEEDED && report.kind !== ErrorKind.PARAMETER_PROBLEM)
-    c.finish(report.errorCode)
+  const code = opening ? whatEnds(tcp.config.icmpEndsOpening, report) : null
+  if (code !== null) c.finish(code)
   else c.softError = report.errorCode
 }
+
+/** What an attempt to connect ends with, or null: it goes on. */
+function whatEnds(which: TcpManners['icmpEndsOpening'], report: ErrorReport): string | null {
+  const { kind } = report
+  if (which === 'unreachable')
+    return kind === ErrorKind.TIME_EXCEEDED || kind === ErrorKind.PARAMETER_PROBLEM ? null : report.errorCode
+  if (which === 'none') return null
+  // Prohibited, not by precedence; TTL exceeded, not the time of a reassembly.
+  if (
+    kind === ErrorKind.PROHIBITED
+      ? report.code <= LAST_PROHIBITED
+      : kind === ErrorKind.PROTOCOL_UNREACHABLE || kind === ErrorKind.PORT_UNREACHABLE
+  )
+    return 'ECONNREFUSED'
+  return kind === ErrorKind.TIME_EXCEEDED && report.code === 0 ? report.errorCode : null
+}
+
+/** RFC 1812 section 5.2.7.1: communication administratively prohibited; 14 and 15 are about precedence. */
+const LAST_PROHIBITED = 13
 
 /** A PACKET TOO BIG that must be borne out by a time-out before it is believed. */
 export interface Doubt {

@@ -13,6 +13,7 @@ import { completeFastOpen, repeatSynAck } from './fast-open-passive.ts'
 import { Accepted } from './receiver.ts'
 import type { Segment } from './segment.ts'
 import { geq, gt, later, leq, lt } from './seq.ts'
+import { roundBuffers } from './sizes.ts'
 import { State } from './state.ts'
 import { C } from './tcp-counters.ts'
 import { News } from './telling.ts'
@@ -55,6 +56,8 @@ export function receiveInSynSent(c: Connection, seg: Segment): void {
     c.setState(State.SYN_RECEIVED)
     c.synDue = true
     c.deadlines.stopRetransmit()
+    roundBuffers(c)
+    if (seg.len > 0) rcv.hold(seg.buf, seg.off, seg.len) // a FIN must come again
     tcp.markDirty(c)
     return
   }
@@ -226,6 +229,7 @@ function receiveAck(c: Connection, seg: Segment): boolean {
     }
     if (c.deadlines.retries === 0) c.rto.sample((tcp.clock.nowUs - c.synSentUs) | 0)
     completeOpen(c, seg)
+    takeHeld(c, seg)
   }
   if (!isAckSane(c, ack)) {
     n[C.dropUnacceptableAck]++
@@ -285,6 +289,20 @@ function receiveAck(c: Connection, seg: Segment): boolean {
   if (advance || opened || sacked > 0 || duplicate) tcp.markDirty(c)
   if (advance && snd.finSent && ack === snd.nxt) return c.finAcknowledged()
   return true
+}
+
+/** Text that came with the peer's SYN is in order now; what `seg` has of it is cut off. */
+function takeHeld(c: Connection, seg: Segment): void {
+  const { rcv } = c
+  const held = rcv.takeHeld()
+  if (held === 0) return
+  if (lt((seg.seq + seg.len) | 0, rcv.nxt)) {
+    seg.len = 0
+    seg.flags &= ~FIN
+    seg.seq = rcv.nxt
+  } else trim(c, seg)
+  dataArrived(c, seg, held, false)
+  c.notify(News.READABLE)
 }
 
 function receiveSacks(c: Connection, seg: Segment): number {

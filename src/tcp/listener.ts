@@ -118,7 +118,7 @@ export class Listener implements RawListener, Tellable {
       tcp.resetFor(seg)
       return
     }
-    if ((seg.flags & SYN) === 0 || (seg.flags & FIN) !== 0) {
+    if ((seg.flags & SYN) === 0 || ((seg.flags & FIN) !== 0 && config.synWithFin !== 'accept')) {
       n[C.dropSynNotFirst]++
       return
     }

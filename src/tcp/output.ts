@@ -150,7 +150,8 @@ export class Output {
     b.tsEcr = (flags & ACK) !== 0 ? c.tsRecent : 0
     b.keys = c.keys
     if (c.fastOpen !== null) addToSyn(c, c.fastOpen, b)
-    return this.bare(c.route, c.localAddress, c.remoteAddress, c.ecn === null ? c.tos : c.tos & 0xfc, c.ttl)
+    const tos = c.ecn === null ? c.tos : (c.tos & 0xfc) | c.ecn.handshakeCodepoint(c, b.flags)
+    return this.bare(c.route, c.localAddress, c.remoteAddress, tos, c.ttl)
   }
 
   /** RST with everything a peer may check (RFC 9293 section 3.10.7.1; RFC 5961: exactly SND.NXT). Best effort. */

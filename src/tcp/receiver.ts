@@ -45,6 +45,7 @@ export class Receiver {
   /** The edge may move by any step while there is room for a segment or a quarter of the buffer. */
   private anyStep = false
   private byBuffer = false
+  private roundDown = false
   /** TCP_WINDOW_CLAMP: most that is advertised. */
   clamp = 0x3fffffff
   readonly ring: ByteRing
@@ -126,6 +127,20 @@ export class Receiver {
     return Accepted.OUT_OF_ORDER
   }
 
+  /** Keeps text that came with a SYN for when the connection is established (RFC 9293 section 3.10.7.3). */
+  hold(buf: Uint8Array, off: number, len: number): void {
+    this.spans ??= new Spans(this.maxRanges)
+    if (len <= this.limit && this.spans.add(this.nxt, (this.nxt + len) | 0)) this.ring.put(0, buf, off, len)
+  }
+
+  /** What was held is in order now: how many bytes. */
+  takeHeld(): number {
+    if (this.spans === null || this.spans.count === 0) return 0
+    const before = this.nxt
+    this.absorb()
+    return (this.nxt - before) | 0
+  }
+
   /** Remembers a duplicate range for the next ACK. */
   duplicate(left: number, right: number): void {
     this.hasDsack = true
@@ -165,7 +180,7 @@ export class Receiver {
     let field = (window + unit - 1) >> shift // rounded up: rounding down would move the edge left
     // But not again and again: a peer that sends byte by byte would get a unit each time, and the buffer would have no end. What is told
     // then lies less than a unit below the edge, which stays (RFC 7323 section 2.4).
-    if ((field << shift) - unit >= this.limit - this.ring.length) field = window >> shift
+    if (this.roundDown || (field << shift) - unit >= this.limit - this.ring.length) field = window >> shift
     if (field > 0xffff) field = 0xffff
     this.edge = later(this.edge, (this.nxt + (field << shift)) | 0)
     this.lastAckSent = this.nxt
@@ -271,6 +286,7 @@ export class Receiver {
   choose(config: TcpConfig): void {
     this.anyStep = config.windowSteps === 'any'
     this.byBuffer = config.acceptByBuffer
+    this.roundDown = config.windowRounding === 'down'
   }
 
   /** One past the last sequence number that is accepted. */

@@ -34,11 +34,13 @@ export function applySizes(c: Connection): void {
   c.rcv.mss = Math.min(c.rcv.mss, Math.max(88, c.announcedMss - options))
 }
 
-/** A receive buffer of whole segments, options not counted. */
-export function roundReceiveBuffer(c: Connection): void {
-  const { rcv } = c
+/** Buffers of whole segments, options not counted, for those who have them so. */
+export function roundBuffers(c: Connection): void {
+  if (!c.tcp.config.wholeSegmentBuffers) return
+  const { rcv, snd } = c
   const mss = Math.min(c.snd.peerMss, c.route.mtu - (c.remoteAddress.isV4 ? 20 : 40) - TCP_HEADER)
   if (rcv.limit > mss) rcv.limit = Math.ceil(rcv.limit / mss) * mss
+  if (snd.limit > mss) snd.limit = Math.ceil(snd.limit / mss) * mss
 }
 
 /** Of a full segment: the headers and the options that every segment carries. */

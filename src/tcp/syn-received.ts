@@ -277,11 +277,14 @@ export class SynReceived extends Timed implements Flow {
     b.tsVal = (tcp.clock.nowMs + path.tsOffset) | 0
     b.tsEcr = this.tsRecent
     b.keys = this.keys
+    let { tos } = options
+    if (this.ecn !== null) tos = (tos ?? 0) & 0xfc
     if (isSyn && this.ecn !== null) {
+      tos = tos! | this.ecn.synAckCodepoint(this.retries, tcp.config.ecnSynAck)
       b.flags |= this.ecn.synAckFlags(this.retries, tcp.config.ecnFallback)
       b.hasAccEcn = this.ecn.hasOption && !this.resent && this.retries === 0 && tcp.config.ecnOption !== 'never'
     }
-    tcp.output.bare(path.route, path.local, path.remote, this.ecn === null ? options.tos : (options.tos ?? 0) & 0xfc, options.ttl)
+    tcp.output.bare(path.route, path.local, path.remote, tos, options.ttl)
   }
 }
 

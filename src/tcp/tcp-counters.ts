@@ -103,6 +103,8 @@ export const TCP_COUNTERS = [
   'dropIcmpNoSocket',
   'dropChallengeLimit',
   'dropSynNotFirst',
+  'dropSynWithFin',
+  'dropSynInTimeWait',
   'dropNoRoute',
 ] as const
 

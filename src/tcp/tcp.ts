@@ -50,7 +50,7 @@ import { SynOptions } from './syn-options.ts'
 import { SynReceived } from './syn-received.ts'
 import { C, TCP_COUNTERS } from './tcp-counters.ts'
 import { TimeWait, TimeWaits } from './time-wait.ts'
-import { ACK, DEFAULT_MSS_V4, DEFAULT_MSS_V6, RST, TCP_HEADER } from './wire.ts'
+import { ACK, DEFAULT_MSS_V4, DEFAULT_MSS_V6, FIN, RST, SYN, TCP_HEADER } from './wire.ts'
 
 export class Tcp implements Protocol, RawTcp {
   readonly counters = new Counters(TCP_COUNTERS)
@@ -133,6 +133,10 @@ export class Tcp implements Protocol, RawTcp {
       n[C.tcpInErrs]++
       return
     }
+    if ((seg.flags & (SYN | FIN)) === (SYN | FIN) && this.config.synWithFin === 'drop') {
+      n[C.dropSynWithFin]++
+      return
+    }
     const flow = this.flowTable.find(packet.destination, seg.destinationPort, packet.source, seg.sourcePort)
     if ((seg.signatureAt !== 0 || this.signing) && !isAuthentic(this, flow, seg)) return
     if (flow !== null) flow.receive(seg)
@@ -168,6 +172,10 @@ export class Tcp implements Protocol, RawTcp {
     const isn = this.secrets.isn(packet.destination, seg.destinationPort, packet.source, seg.sourcePort, this.clock)
     listener.receive(seg, later(isn, (old.sndNxt + 0x10000) | 0), true)
     return true
+  }
+
+  isListening(address: Address, port: number): boolean {
+    return this.listeners.find(address, port) !== null
   }
 
   /** RFC 9293 section 3.10.7.1: the reset that fits a segment of no connection. */

@@ -79,6 +79,10 @@ export class TimeWait implements Flow {
       const byTimestamp = this.timestamps && seg.hasTimestamps && seg.tsVal !== this.tsRecent
       const isNew = byTimestamp ? newerTimestamp : gt(seg.seq, this.rcvNxt)
       if (isNew && tcp.succeed(this, seg)) return
+      if (!tcp.config.timeWaitChallenge && tcp.isListening(this.localAddress, this.localPort)) {
+        tcp.counters.values[C.dropSynInTimeWait]++
+        return
+      }
       if (tcp.config.insecureSyn && geq(seg.seq, this.rcvNxt) && lt(seg.seq, (this.rcvNxt + this.window) | 0)) {
         this.send(RST | ACK) // RFC 793 page 71, but for the end that it asks for
         return

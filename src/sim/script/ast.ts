@@ -239,6 +239,10 @@ export type Effect =
   /** A counter of the stack, by Linux's name (`OutOfWindowIcmps`), must have moved since the last `counters-marked`, by so much if not null. */
   | { kind: 'counter-moved'; name: string; by: number | null }
   | { kind: 'counters-marked' }
+  /** How long a handshake of the sockets made from now on may take. */
+  | { kind: 'connect-limit'; ms: number }
+  /** Connections in TIME-WAIT are forgotten. */
+  | { kind: 'forget-time-wait' }
   /** RFC 2385: the key of what goes from one address to the other. `md5-keys-flushed`: none any more. */
   | { kind: 'md5-key'; source: string; destination: string; key: string }
   | { kind: 'md5-keys-flushed' }

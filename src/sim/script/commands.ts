@@ -63,6 +63,10 @@ const PROGRAMS: { readonly [name: string]: Program } = {
     if (args.length !== 1 || args[0] !== '-F') throw new Unsupported(`command: ${line}`)
     return [{ kind: 'md5-keys-flushed' }]
   },
+  tcpdrop: (args, line) => {
+    if (args.join(' ') !== '-s TIME_WAIT') throw new Unsupported(`command: ${line}`)
+    return [{ kind: 'forget-time-wait' }]
+  },
   modprobe: nothing,
   kldstat: nothing,
   kldload: nothing,

@@ -33,6 +33,7 @@ export class Surroundings {
     private readonly iface: AttachedInterface,
     /** Lets time pass. */
     private readonly sleep: (us: number) => void,
+    private readonly limitConnects: (ms: number) => void,
     /** Keys of TCP-MD5 are the sockets'. */
     private readonly setKey: (source: string, destination: string, key: string | null) => void,
   ) {}
@@ -73,6 +74,12 @@ export class Surroundings {
       case 'flush-metrics':
         stack.ipv4.pathMtu.clear()
         stack.tcp.fastOpenCache.clear()
+        return
+      case 'connect-limit':
+        this.limitConnects(e.ms)
+        return
+      case 'forget-time-wait':
+        stack.tcp.timeWaits.clear()
         return
       case 'sleep':
         this.sleep(e.us)

@@ -22,6 +22,15 @@ const COMMON: { readonly [name: string]: number } = {
   IPTOS_LOWDELAY: 0x10,
   IPTOS_THROUGHPUT: 0x08,
   IPTOS_RELIABILITY: 0x04,
+  ...codepoints(),
+}
+
+/** IPTOS_DSCP_*: the code points of RFC 2474, 2597 and 3246 as values of the whole octet. */
+function codepoints(): { [name: string]: number } {
+  const out: { [name: string]: number } = { IPTOS_DSCP_EF: 0xb8, IPTOS_DSCP_VA: 0xb0 }
+  for (let c = 0; c < 8; c++) out[`IPTOS_DSCP_CS${c}`] = c << 5
+  for (let c = 1; c <= 4; c++) for (let drop = 1; drop <= 3; drop++) out[`IPTOS_DSCP_AF${c}${drop}`] = (c << 5) | (drop << 3)
+  return out
 }
 
 const LINUX: { readonly [name: string]: number } = {

@@ -83,13 +83,18 @@ export class Player {
     const { settings, profile, stack } = this
     return {
       tcp: stack.tcp,
-      manners: profile.sockets,
+      manners: { ...profile.sockets },
+      config: stack.config.tcp,
       localAddress: formatIPv4(settings.localAddress),
       bindPort: settings.bindPort,
       remoteAddress: formatIPv4(settings.remoteAddress),
       connectPort: settings.connectPort,
-      sendBuffer: stack.config.tcp.sendBufferInitialBytes,
-      receiveBuffer: stack.config.tcp.receiveBufferInitialBytes,
+      get sendBuffer() {
+        return stack.config.tcp.sendBufferInitialBytes
+      },
+      get receiveBuffer() {
+        return stack.config.tcp.receiveBufferInitialBytes
+      },
       woken: () => this.calls.retry(),
       get fastOpenAllowed() {
         return isFastOpenAllowed(stack)
@@ -97,6 +102,11 @@ export class Player {
       fastOpenRoom: (noCookie) => fastOpenRoom(stack, settings, noCookie),
       errnoOf: (name) => errnoNumber(name, profile.platform),
     }
+  }
+
+  /** How long handshakes of sockets made from now on may take. */
+  limitConnects(ms: number): void {
+    this.files.place.manners.connectLimitMs = ms
   }
 
   /** Nothing happens for so long but what happens by itself. */

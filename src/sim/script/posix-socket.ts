@@ -4,6 +4,7 @@
  * A call gives what the system call would return: a number, the name of an error, or null when it would block; whether that waits or becomes
  * EAGAIN is the caller's to decide. Errors of a connection are kept until a call or SO_ERROR fetches them, once, as kernels do.
  */
+import type { TcpConfig } from '../../base/config.ts'
 import { NetError } from '../../base/errors.ts'
 import type {
   ConnectionHandler,
@@ -25,6 +26,8 @@ export type Answer = number | string | null
 export interface SocketPlace {
   readonly tcp: RawTcp
   readonly manners: SocketManners
+  /** Of the stack: what options are that nobody set. */
+  readonly config: TcpConfig
   readonly localAddress: string
   readonly bindPort: number
   readonly remoteAddress: string

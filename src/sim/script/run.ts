@@ -68,6 +68,7 @@ function play(script: Script, options: RunOptions): void {
     stack,
     iface,
     (us) => player.sleep(us),
+    (ms) => player.limitConnects(ms),
     () => skip('keys that a command sets are not played'),
   )
   surroundings.apply(begin.rest)

@@ -129,9 +129,9 @@ const TCP: { readonly [name: string]: Entry } = {
     const info = s.connection?.info()
     return info === undefined ? 536 : info.mss
   }),
-  TCP_KEEPIDLE: number('keepAliveIdleMs', 1000, 1, 32767, () => 7200),
-  TCP_KEEPINTVL: number('keepAliveIntervalMs', 1000, 1, 32767, () => 75),
-  TCP_KEEPCNT: number('keepAliveProbes', 1, 1, 127, () => 9),
+  TCP_KEEPIDLE: number('keepAliveIdleMs', 1000, 1, 32767, (s) => s.place.config.keepAliveIdleMs / 1000),
+  TCP_KEEPINTVL: number('keepAliveIntervalMs', 1000, 1, 32767, (s) => s.place.config.keepAliveIntervalMs / 1000),
+  TCP_KEEPCNT: number('keepAliveProbes', 1, 1, 127, (s) => s.place.config.keepAliveProbes),
   TCP_KEEPINIT: {
     set: (s, v) => {
       if (typeof v !== 'number' || v <= 0) return 'EINVAL'

@@ -18,6 +18,7 @@ export type Section = 'tcp' | 'ipv4' | 'icmp' | 'udp'
  * - `bit`: 0 or 1, one bit of a number of the config.
  * - `text`: as it is; `texts`: several with commas between them.
  * - `effect`: not a matter of the config.
+ * - `connectLimit`: milliseconds for a handshake.
  *
  * `otherwise`: values that say what is done anyhow, for a line whose value of the config does not exist.
  */
@@ -33,6 +34,7 @@ type Line =
   | { text: string; section?: Section }
   | { texts: string; section?: Section }
   | { effect: Effect }
+  | { connectLimit: true }
 
 export type SysctlTable = { readonly [name: string]: Sysctl }
 
@@ -90,6 +92,7 @@ function apply(line: Exclude<Sysctl, 'ignored'>, key: string, value: string): Ef
   }
   const n = integer(value)
   if (Number.isNaN(n)) refuse()
+  if ('connectLimit' in line) return [{ kind: 'connect-limit', ms: n }]
   if ('bit' in line) return [{ kind: 'config-bit', section: 'tcp', name: line.of, bit: line.bit, on: n !== 0 }]
   if ('flag' in line) return config({ [line.flag]: (n !== 0) !== (line.not ?? false) })
   if (n < 0) refuse()

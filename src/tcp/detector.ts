@@ -36,7 +36,7 @@ export class Detector {
   learn(s: AckSample, mss: number, n: Float64Array): void {
     const d = this.flight.delivery
     if (this.rack === null && this.config.rack && s.sacked > 0) this.rack = new Rack()
-    if (d.hasLatest) this.rttUs = (s.nowUs - d.latestUs) | 0
+    if (d.hasLatest) this.rttUs = (s.nowUs - d.lastUs) | 0
     if (this.rack !== null) {
       this.rack.note(d, s.nowUs)
       this.rack.adapt(s.una, s.nxt)

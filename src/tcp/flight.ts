@@ -38,13 +38,25 @@ export const AMBIGUOUS = 8
 export const APP_LIMITED = 16
 
 /** What stays when a record is lost. */
-const KEPT = AMBIGUOUS | APP_LIMITED
+const KEPT = ~(SACKED | LOST | RETRANSMITTED)
+/** Above the flags: bytes of the segments that the record was sent as. */
+const FLAG_MASK = 0xff
+const SEGMENT_SHIFT = 8
 
 /**
  * SACK may cut records only while there are fewer. An honest receiver's ranges end where segments ended, and losses are few; thousands of
  * ranges of a byte each are an attack on memory and time (CVE-2019-11478). What cannot be cut counts as not SACKed.
  */
 const MAX_CUT_RECORDS = 1024
+
+/** To whole segments; 0: every byte is one. */
+function roundUp(bytes: number, segment: number): number {
+  return segment === 0 ? bytes : Math.ceil(bytes / segment) * segment
+}
+
+function roundDown(bytes: number, segment: number): number {
+  return segment === 0 ? bytes : bytes - (bytes % segment)
+}
 
 export class Flight {
   una = 0
@@ -86,8 +98,8 @@ export class Flight {
     this.delivery.begin(nowUs, minRttUs, this.fack)
   }
 
-  /** Appends what was just sent, ending at sequence `end`. `inFlight`: bytes in the network with it. */
-  add(end: number, us: number, inFlight: number): void {
+  /** Appends what was just sent, ending at `end`. `inFlight`: bytes in the network with it; `segment`: bytes of each segment, 0: any. */
+  add(end: number, us: number, inFlight: number, segment = 0): void {
     if (this.count === 0) {
       this.lostEnd = this.una
       this.rate.restart(us)
@@ -98,7 +110,7 @@ export class Flight {
     const log = this.log!
     log[at] = end
     log[at + SENT] = us
-    log[at + FLAGS] = 0
+    log[at + FLAGS] = segment << SEGMENT_SHIFT
     this.snapshot(at, inFlight)
   }
 
@@ -144,19 +156,24 @@ export class Flight {
         start = end
         continue
       }
-      const isCut = gt(left, start) || gt(end, right)
-      if (isCut && this.count >= MAX_CUT_RECORDS) {
-        start = end
-        continue
-      }
-      if (gt(left, start)) {
-        this.cut(i, left)
-        start = left
-        continue // the right half is the next record
-      }
-      if (gt(end, right)) {
-        this.cut(i, right)
-        end = right
+      if (gt(left, start) || gt(end, right)) {
+        // Only whole segments count, as in Linux: a range inside of one is either an attack or a peer that will SACK the rest soon.
+        const segment = this.log![this.at(i) + FLAGS] >> SEGMENT_SHIFT
+        const from = gt(left, start) ? (start + roundUp((left - start) | 0, segment)) | 0 : start
+        const to = gt(end, right) ? (start + roundDown((right - start) | 0, segment)) | 0 : end
+        if (!lt(from, to) || this.count >= MAX_CUT_RECORDS) {
+          start = end
+          continue
+        }
+        if (gt(from, start)) {
+          this.cut(i, from)
+          start = from
+          continue // the right half is the next record
+        }
+        if (gt(end, to)) {
+          this.cut(i, to)
+          end = to
+        }
       }
       const at = this.at(i)
       const flags = this.log![at + FLAGS]
@@ -240,19 +257,19 @@ export class Flight {
   }
 
   /** The first `bytes` of record `i`, which is lost, were sent again at `us`; the rest becomes a record of its own. */
-  retransmitted(i: number, bytes: number, us: number, inFlight: number): void {
+  retransmitted(i: number, bytes: number, us: number, inFlight: number, segment = 0): void {
     const start = this.startOf(i)
     const edge = (start + bytes) | 0
     if (lt(edge, this.log![this.at(i)])) this.cut(i, edge)
-    this.sentAgain(i, us, inFlight)
+    this.sentAgain(i, us, inFlight, segment)
     this.log![this.at(i) + FLAGS] |= RETRANSMITTED
     this.retransmittedBytes += bytes
   }
 
   /** Record `i` was sent again at `us` to find out whether it is lost (RFC 8985 section 7.3). */
-  sentAgain(i: number, us: number, inFlight: number): void {
+  sentAgain(i: number, us: number, inFlight: number, segment = 0): void {
     const at = this.at(i)
-    this.log![at + FLAGS] |= AMBIGUOUS
+    this.log![at + FLAGS] = (this.log![at + FLAGS] & FLAG_MASK) | AMBIGUOUS | (segment << SEGMENT_SHIFT)
     this.log![at + SENT] = us
     this.snapshot(at, inFlight)
   }
@@ -266,7 +283,7 @@ export class Flight {
   }
 
   flagsOf(i: number): number {
-    return this.log![this.at(i) + FLAGS]
+    return this.log![this.at(i) + FLAGS] & FLAG_MASK
   }
 
   /** When record `i` was last sent. */
@@ -377,6 +394,8 @@ export class Flight {
   /** Record `i` becomes two that meet at `seq`, both with its flags and time. The shorter side of the log moves. */
   cut(i: number, seq: number): void {
     if (this.count * STRIDE === this.log!.length) this.grow()
+    const segment = this.log![this.at(i) + FLAGS] >> SEGMENT_SHIFT
+    const isAligned = segment === 0 || ((seq - this.startOf(i)) | 0) % segment === 0
     this.count++
     if (i < this.count >> 1) {
       this.head = (this.head - 1) & (this.log!.length / STRIDE - 1)
@@ -385,6 +404,7 @@ export class Flight {
       for (let j = this.count - 1; j > i; j--) this.copy(j, j - 1)
     }
     this.log![this.at(i)] = seq
+    if (!isAligned) this.log![this.at(i + 1) + FLAGS] &= FLAG_MASK // its segments begin who knows where
     if (this.hint > i) this.hint++
   }
 

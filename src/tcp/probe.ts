@@ -25,7 +25,7 @@ export function sendProbe(c: Connection, pipe: number, nowUs: number, nowMs: num
       return Sent.BLOCKED
     }
     if (bytes < size) flight.cut(i, start)
-    flight.sentAgain(flight.count - 1, nowUs, pipe)
+    flight.sentAgain(flight.count - 1, nowUs, pipe, snd.payloadLimit)
     snd.lastSendMs = nowMs
   }
   recovery.probed(snd.nxt, bytes > 0, bytes)

@@ -20,7 +20,7 @@ const PERSIST_RECOVERIES = 16
 const MAX_STEPS = 0xff
 
 export class Rack {
-  /** Of the most recently sent segment that was delivered: when it was sent (RACK.xmit_ts), its end, its round-trip time. */
+  /** Of the most recently sent segment that was delivered: when it was sent (RACK.xmit_ts), its end. And RACK.rtt. */
   private xmitUs = 0
   private end = 0
   private known = false
@@ -38,7 +38,8 @@ export class Rack {
   note(d: Delivery, nowUs: number): void {
     if (!d.hasLatest) return
     this.advanced = true
-    this.rttUs = (nowUs - d.latestUs) | 0
+    // As Linux: of the last in sequence. Where an ACK covers a retransmission and what was sent long before it, that is the longer time.
+    this.rttUs = (nowUs - d.lastUs) | 0
     if (this.known && !this.isAfter(d.latestUs, d.latestEnd)) return
     this.known = true
     this.xmitUs = d.latestUs

@@ -134,9 +134,10 @@ export class Recovery {
     if (this.state === RecoveryState.CWR || this.state === RecoveryState.RECOVERY) {
       const delivered = sackPermitted ? s.delivered : Math.max(0, s.acked + this.detector.renoSacked - renoBefore)
       if (delivered > 0) this.reduction!.onAck(s.inFlight, delivered, s.acked > 0 && s.lost === 0)
-    } else if (s.acked > 0 && s.limited) {
-      // What SACK told of before is not counted again, least of all by the ACK that ends a recovery (Linux: acked_sacked).
-      if (sackPermitted && s.delivered < s.acked) s.acked = s.delivered
+    } else if (s.limited && (s.acked > 0 || (s.sacked > 0 && this.reordering > this.config.reorderingSegments))) {
+      // Where the path reorders, what is SACKed is progress too (Linux tcp_may_raise_cwnd). What SACK told of before is not counted again,
+      // least of all by the ACK that ends a recovery (Linux: acked_sacked).
+      if (sackPermitted && (s.acked === 0 || s.delivered < s.acked)) s.acked = s.delivered
       if (s.acked > 0) this.control.acked(this.window, s)
     }
   }

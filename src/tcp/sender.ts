@@ -256,7 +256,7 @@ export class Sender {
     if (forced) n = Math.min(n, mss)
     else if (mustWait(c, nowUs)) return Sent.NOTHING
     if (!this.again(c, start, n)) return Sent.BLOCKED
-    this.flight.retransmitted(i, n, nowUs, pipe + n)
+    this.flight.retransmitted(i, n, nowUs, pipe + n, mss)
     if (this.pacingRate > 0) charge(this, n, nowUs)
     const isTimeout = this.recovery.state === RecoveryState.LOSS
     if (!isTimeout) c.tcp.counters.values[C.TCPFastRetrans]++
@@ -332,7 +332,7 @@ export class Sender {
     }
     const end = (this.nxt + n + (withFin ? 1 : 0)) | 0
     this.nxt = end
-    this.flight.add(end, nowUs, pipe + n)
+    this.flight.add(end, nowUs, pipe + n, mss)
     if (this.pacingRate > 0) charge(this, n, nowUs)
     if (withFin) {
       this.finSent = true

@@ -19,6 +19,11 @@ export interface ConnectionHandler {
   onWritable?(connection: RawConnection): void
   /** Urgent data is announced (RFC 9293 MUST-32); it is read inline. `bytes`: how many up to and including the last urgent one. */
   onUrgent?(connection: RawConnection, bytes: number): void
+  /**
+   * R1 was reached (RFC 9293 SHLD-9): what was sent has timed out `tcp.retries1` times in a row without an answer. The connection goes on
+   * until R2 or the user timeout; `info().retries` and `info().backoff` say how it stands. Told once, and again after progress.
+   */
+  onStalled?(connection: RawConnection): void
   /** The connection has ended for the application: both directions are closed (error null), or it broke. The last call. */
   onClose?(connection: RawConnection, error: NetError | null): void
 }

@@ -13,6 +13,7 @@ import { suspectBlackHole } from './mtu-probe.ts'
 import { State } from './state.ts'
 import { probeTimeoutMs } from './tail-loss.ts'
 import { C } from './tcp-counters.ts'
+import { News } from './telling.ts'
 
 /** What the retransmission timer is for. */
 export const Rtx = { OFF: 0, RETRANSMIT: 1, PERSIST: 2, PROBE: 3, REORDER: 4 } as const
@@ -242,7 +243,10 @@ export class Deadlines extends Timed {
       }
     } else {
       n[C.tcpTimeouts]++
-      if (this.retries === tcp.config.retries1) this.c.doubtRoute() // R1
+      if (this.retries === tcp.config.retries1) {
+        this.c.doubtRoute() // R1
+        this.c.notify(News.STALLED)
+      }
       if (this.c.doubt !== null) recallDoubt(this.c)
       if (this.retries >= tcp.config.retries1) suspectBlackHole(this.c)
       snd.recovery.onTimeout(snd.nxt, tcp.clock.nowUs, now, this.retries, n)
@@ -263,6 +267,11 @@ export class Deadlines extends Timed {
     this.c.tcp.counters.values[C.tcpAbortOnTimeout]++
     this.c.finish(this.c.softError ?? 'ETIMEDOUT')
     return true
+  }
+
+  /** After time-outs: what is echoed had been sent at `ms` of our clock, not later than the first of what timed out. */
+  isOfFirst(ms: number): boolean {
+    return ((ms - this.firstRetryMs) | 0) <= 0
   }
 
   private untilUserTimeout(now: number, ms: number): number {

@@ -122,9 +122,7 @@ export class Recovery {
     this.preferNew = false
     this.detector.waitUs = 0
     if (sackPermitted) this.detector.learn(s, this.window.mss, n)
-    if (this.tail?.isOut === true) {
-      if (this.tail.acknowledged(s.una, s.isBare)) this.repairedByProbe(s, n)
-    }
+    if (this.tail?.isOut === true && this.tail.acknowledged(s.una, s.isBare)) this.repairedByProbe(s, n)
     if (this.state !== RecoveryState.OPEN || s.duplicate || s.sacked > 0 || this.dsacked) this.judge(s, n)
     this.dsacked = false
 

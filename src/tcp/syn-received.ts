@@ -10,6 +10,7 @@ import { acceptEcn, EcnHandshake, EcnLevel } from './ecn.ts'
 import type { FastOpen } from './fast-open.ts'
 import type { FastOpenKeys } from './fast-open-keys.ts'
 import type { Flow } from './flows.ts'
+import { sampleEcho } from './handshake-echo.ts'
 import type { Listener } from './listener.ts'
 import type { Path } from './path.ts'
 import { Rto } from './rto.ts'
@@ -37,6 +38,7 @@ export class SynReceived extends Timed implements Flow {
   private readonly window: number
   private readonly rto: Rto
   private sentUs = 0
+  private sentMs = 0
   /** The SYN-ACK went out more than once: no round-trip time from it (Karn). */
   private resent = false
   private retries = 0
@@ -90,6 +92,7 @@ export class SynReceived extends Timed implements Flow {
     }
     this.sendSynAck()
     this.sentUs = tcp.clock.nowUs
+    this.sentMs = tcp.clock.nowMs
     tcp.timers.arm(this, (tcp.clock.nowMs + this.rto.ms) | 0)
     return true
   }
@@ -193,14 +196,20 @@ export class SynReceived extends Timed implements Flow {
     c.snd.maxWnd = c.snd.wnd
     c.snd.wl1 = seg.seq
     c.snd.wl2 = seg.ack
-    if (this.retries > 0) c.rto.handshakeTimedOut()
-    else if (!this.resent) c.rto.sample((tcp.clock.nowUs - this.sentUs) | 0)
+    let isSpurious = false
+    if (this.retries > 0) {
+      const echoMs = (seg.tsEcr - this.path.tsOffset) | 0
+      isSpurious = this.timestamps && seg.hasTimestamps && sampleEcho(c.rto, tcp.clock.nowMs, echoMs) && echoMs === this.sentMs
+      c.rto.handshakeTimedOut()
+      c.rto.backoff = 0
+    } else if (!this.resent) c.rto.sample((tcp.clock.nowUs - this.sentUs) | 0)
     if (this.ecn !== null) c.ecn = this.ecn.connection(seg, tcp.config.ecnValidate)
     applyOptions(c, listener.options)
     c.fastOpen = fo
     c.established(fo === null ? State.ESTABLISHED : State.SYN_RECEIVED)
     if (fo !== null) c.deadlines.synRetries = listener.synAckRetries + 1 // one more than without, as Linux
-    if (this.retries > 1) c.snd.window.cwnd = c.snd.mss // RFC 5681 section 3.1, after more than one loss as RFC 6928 has it
+    // RFC 5681 section 3.1, RFC 6928 section 2: one segment when the SYN-ACK was lost; more than once, as Linux.
+    if (this.retries > 1 && !isSpurious) c.snd.window.cwnd = c.snd.mss
     return c
   }
 

@@ -5,7 +5,7 @@ import type { Connection } from './connection.ts'
 import { State } from './state.ts'
 
 /** Bits of `Connection.news`. */
-export const News = { CONNECT: 1, READABLE: 2, WRITABLE: 4, URGENT: 8, CLOSE: 16 } as const
+export const News = { CONNECT: 1, READABLE: 2, WRITABLE: 4, URGENT: 8, CLOSE: 16, STALLED: 32 } as const
 
 export const NO_HANDLER: ConnectionHandler = {}
 
@@ -17,6 +17,7 @@ export function tellHandler(c: Connection): void {
       if (!c.orphan && take(c, News.URGENT)) c.handler.onUrgent?.(c, c.urgentBytes)
       if (!c.orphan && take(c, News.READABLE)) c.handler.onReadable?.(c)
       if (!c.orphan && take(c, News.WRITABLE) && c.state !== State.CLOSED) c.handler.onWritable?.(c)
+      if (!c.orphan && take(c, News.STALLED) && c.state !== State.CLOSED) c.handler.onStalled?.(c)
     }
     if (c.orphan) c.news &= News.CLOSE
     if (take(c, News.CLOSE)) {

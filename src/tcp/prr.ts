@@ -9,11 +9,21 @@ export class Prr {
   private recoverFs = 0
   private delivered = 0
   private out = 0
+  /** Since the sender last had its turn: bytes delivered, and segments more that ACKs allowed. One turn may hear many ACKs. */
+  private recent = 0
+  private extra = 0
 
   begin(inFlight: number): void {
     this.recoverFs = inFlight > 0 ? inFlight : 1
     this.delivered = 0
     this.out = 0
+    this.spoke()
+  }
+
+  /** The sender has sent what it may. */
+  spoke(): void {
+    this.recent = 0
+    this.extra = 0
   }
 
   /** `bytes` left. */
@@ -24,14 +34,14 @@ export class Prr {
   /** The window after an ACK that delivered `delivered` bytes, in bytes. `isSafe`: SND.UNA advanced and nothing more was found lost. */
   window(inFlight: number, ssthresh: number, mss: number, delivered: number, isSafe: boolean): number {
     this.delivered += delivered
+    this.recent += delivered
+    if (isSafe) this.extra += mss
     let n: number
     if (inFlight > ssthresh) {
       // In whole segments, rounded up, as RFC 9937 and Linux count: half a segment may leave as one.
       n = Math.ceil((this.delivered * ssthresh) / (this.recoverFs * mss)) * mss - this.out
     } else {
-      n = Math.max(this.delivered - this.out, delivered)
-      if (isSafe) n += mss
-      n = Math.min(ssthresh - inFlight, n)
+      n = Math.min(ssthresh - inFlight, Math.max(this.delivered - this.out, this.recent) + this.extra)
     }
     if (this.out === 0 && n < mss) n = mss // RFC 9937 section 6: the first retransmission leaves at once
     return inFlight + (n > 0 ? n : 0)

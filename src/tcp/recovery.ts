@@ -53,7 +53,8 @@ export class Recovery {
   private againBytes = 0
   private dsackBytes = 0
   private readonly detector: Detector
-  private reduction: Reduction | null = null
+  /** Made with the first. */
+  reduction: Reduction | null = null
   private tail: TailLoss | null = null
 
   constructor(

@@ -33,6 +33,10 @@ export class Reduction {
     this.prr.sent(bytes)
   }
 
+  spoke(): void {
+    this.prr.spoke()
+  }
+
   /** RFC 9937 section 6: the window is ssthresh from here on. */
   end(control: CongestionControl, inFlight: number, nowMs: number): void {
     if (control.model === undefined) this.window.cwnd = this.window.ssthresh

@@ -386,6 +386,7 @@ export class Sender {
     const { window } = this
     this.use.note(window, this.cwndLimited || this.recovery.pipe(this.nxt) >= window.cwnd, this.una, this.nxt, nowMs)
     this.cwndLimited = false
+    this.recovery.reduction?.spoke()
     if (this.isPaced) this.isPaced = false
     else this.pacer?.rest()
     if (

@@ -364,7 +364,23 @@ describe('PRR (RFC 9937)', () => {
     q.sent(1000)
     expect(q.window(2000, 7000, 1000, 2000, false)).toBe(4000)
     q.sent(2000)
+    q.spoke()
     expect(q.window(2000, 7000, 1000, 1000, true)).toBe(4000)
+  })
+
+  it('two ACKs heard in one turn allow what they would one after the other', () => {
+    const one = new Prr()
+    const both = new Prr()
+    for (const p of [one, both]) {
+      p.begin(20_000)
+      p.sent(9000)
+    }
+    expect(one.window(1000, 10_000, 1000, 1000, true)).toBe(3000)
+    one.sent(2000)
+    one.spoke()
+    expect(one.window(2000, 10_000, 1000, 1000, true)).toBe(4000)
+    both.window(1000, 10_000, 1000, 1000, true)
+    expect(both.window(0, 10_000, 1000, 1000, true)).toBe(4000)
   })
 })
 

@@ -10,7 +10,6 @@
  * The option is not on SYNs; a server puts it on its first SYN-ACK, and either side sends it once the other has (section 3.2.3.2). It
  * shares the forty bytes with timestamps and SACK: SACK keeps two blocks, the option the counters that have moved.
  */
-
 import { ECT_OFFSET, spaceFor, writeCounters } from './accecn-option.ts'
 import { aceFlags, aceOf, Codepoint, reflection } from './ace.ts'
 import type { EcnReport } from './api.ts'

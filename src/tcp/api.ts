@@ -215,7 +215,7 @@ export interface ConnectionInfo {
   windowLimitedMs: number
   bufferLimitedMs: number
   notSentBytes: number
-  /** Delayed-ACK time-out now in use, the measured time between segments received, the receiver's round-trip estimate, in us. */
+  /** Delayed-ACK time-out now in use, 0 before the first data; the round-trip time as the receiver sees it. */
   atoMs: number
   receiveRttUs: number
   ecn: 'off' | 'classic' | 'accurate'

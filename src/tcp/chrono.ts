@@ -2,7 +2,6 @@
  * For how long there was something to send, and what it waited for (Linux tcp_chrono): what tells a slow application from a slow reader at
  * the other end and from a buffer that is too small. Looked at once at the end of each `speak`, so that a segment costs nothing.
  */
-
 import type { Sender } from './sender.ts'
 
 /** What holds data back. BUSY: nothing but the network. */

@@ -2,7 +2,6 @@
  * Every deadline of a connection behind one timer: retransmission or persist, delayed ACK, keep-alive, and the end of its life (linger,
  * FIN-WAIT-2 without an owner). Pushing a deadline back is one store; the timer fires at the earliest it ever knew and looks again.
  */
-
 import type { TcpConfig } from '../base/config.ts'
 import { Timed } from '../base/timers.ts'
 import { ackDelayed } from './ack-policy.ts'

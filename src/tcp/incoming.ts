@@ -3,7 +3,6 @@
  * connection's halves and asks connection.ts for every step to another state. Connections send nothing here: they join the dirty list. Only
  * the resets of SYN-SENT and SYN-RECEIVED leave at once, as if there were no connection, and the one to data that nobody will read.
  */
-
 import { dataArrived, EAGER_SEGMENTS } from './ack-policy.ts'
 import { acknowledge, beginAck } from './acknowledging.ts'
 import { completeOpen } from './completing.ts'

@@ -38,14 +38,18 @@ export class Bare {
   hasTimestamps = false
   tsVal = 0
   tsEcr = 0
-  /** Seldom used, and nothing again after each segment: Fast Open's option (-1: none, 0: asks for a cookie), and payload of a SYN. */
+
+  // Seldom used, and nothing again after each segment.
   /** RFC 9768's option, as a SYN-ACK has it. */
   hasAccEcn = false
+  /** Fast Open's option: length of the cookie, 0 = asks for one, -1 = no such option; in the old form. */
   cookieLength = -1
   cookieExperimental = false
   readonly cookie = new Uint8Array(COOKIE_MAX)
+  /** Payload of a SYN: the first bytes of this ring. */
   payload: ByteRing | null = null
   payloadLength = 0
+  /** What it is signed with. */
   keys: Signature | null = null
 }
 

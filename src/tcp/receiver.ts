@@ -7,7 +7,6 @@
  *
  * Invariants: nxt <= edge; ring.length = received in order and not yet read; every span lies above nxt.
  */
-
 import { put16, put32 } from '../base/bytes.ts'
 import type { TcpConfig } from '../base/config.ts'
 import { ByteRing } from '../base/ring.ts'

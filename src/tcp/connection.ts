@@ -40,6 +40,7 @@ import { STATE_NAMES, State } from './state.ts'
 import type { Tcp } from './tcp.ts'
 import { C } from './tcp-counters.ts'
 import { News, NO_HANDLER, tellHandler } from './telling.ts'
+import { DEFAULT_MSS_V4 } from './wire.ts'
 
 export class Connection implements RawConnection, Flow, Tellable {
   handler: ConnectionHandler = NO_HANDLER
@@ -61,7 +62,7 @@ export class Connection implements RawConnection, Flow, Tellable {
   timestamps = false
   sackPermitted = false
   windowScaling = false
-  announcedMss = 536
+  announcedMss = DEFAULT_MSS_V4
   /** TCP_MAXSEG; 0 = none. */
   maxSegment = 0
   /** Generation of the routes when sizes were last derived from them. */
@@ -114,28 +115,9 @@ export class Connection implements RawConnection, Flow, Tellable {
   ) {
     const config = tcp.config
     this.rto = rto ?? new Rto(config.rtoInitialMs, config.rtoMinMs, config.rtoMaxMs)
-    this.snd = new Sender(
-      tcp.memory,
-      tcp.flights,
-      control,
-      this.rto,
-      config.sendBufferInitialBytes,
-      config.sendBufferMaxBytes,
-      config.initialWindowSegments,
-      config.slowStartAfterIdle,
-      config.pacing,
-      config,
-    )
-    this.rcv = new Receiver(
-      tcp.memory,
-      config.receiveBufferInitialBytes,
-      config.receiveBufferMaxBytes,
-      config.maxOutOfOrderRanges,
-    )
-    this.rcv.choose(config)
+    this.snd = new Sender(tcp.memory, tcp.flights, control, this.rto, config)
+    this.rcv = new Receiver(tcp.memory, config)
     this.deadlines = new Deadlines(this, config)
-    this.snd.noDelay = config.noDelay
-    this.snd.minshall = config.nagle === 'minshall'
     this.ttl = tcp.defaultTtl
     this.ecnMode = config.ecn
     this.lastReceivedMs = tcp.clock.nowMs

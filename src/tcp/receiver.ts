@@ -14,7 +14,7 @@ import { type Memory, PRESSED_SEGMENTS } from './memory.ts'
 import type { RightSizing } from './right-sizing.ts'
 import { geq, gt, later, leq, lt } from './seq.ts'
 import { Spans } from './spans.ts'
-import { OPT_NOP, OPT_SACK, TIMESTAMPS_SPACE } from './wire.ts'
+import { DEFAULT_MSS_V4, OPT_NOP, OPT_SACK, TIMESTAMPS_SPACE } from './wire.ts'
 
 /** What `accept` did with a segment's payload. */
 export const Accepted = { IN_ORDER: 0, OUT_OF_ORDER: 1, DUPLICATE: 2, REFUSED: 3 } as const
@@ -38,18 +38,22 @@ export class Receiver {
   up = 0
   urgent = false
   /** What the peer's full segments seem to be (ack-policy.ts). Linux's first guess. */
-  mss = 536
-  /** The buffer the window is made from. */
+  mss = DEFAULT_MSS_V4
+  /** Size of the buffer that the window is made from, and how large it may become. */
   limit: number
+  private maxLimit: number
   /** The edge may move by any step while there is room for a segment or a quarter of the buffer. */
-  private anyStep = false
-  private byBuffer = false
-  private roundDown = false
+  private readonly anyStep: boolean
+  /** What the buffer has room for is accepted, also beyond the edge. */
+  private readonly byBuffer: boolean
+  /** The window field is rounded down to the unit of its scale. */
+  private readonly roundDown: boolean
   /** TCP_WINDOW_CLAMP: most that is advertised. */
   clamp = 0x3fffffff
   readonly ring: ByteRing
   /** Ranges above nxt; made when the first is needed. */
   spans: Spans | null = null
+  private readonly maxRanges: number
   /** Where the peer's FIN is, once seen (possibly out of order). */
   finSeq = 0
   finSeen = false
@@ -81,12 +85,15 @@ export class Receiver {
 
   constructor(
     readonly memory: Memory,
-    limit: number,
-    private maxLimit: number,
-    private readonly maxRanges: number,
+    config: TcpConfig,
   ) {
     this.ring = new ByteRing(memory.pool)
-    this.limit = limit
+    this.limit = config.receiveBufferInitialBytes
+    this.maxLimit = config.receiveBufferMaxBytes
+    this.maxRanges = config.maxOutOfOrderRanges
+    this.anyStep = config.windowSteps === 'any'
+    this.byBuffer = config.acceptByBuffer
+    this.roundDown = config.windowRounding === 'down'
   }
 
   /** How far below nxt a segment may begin and still be of now: no longer ago than the largest window. */
@@ -279,13 +286,6 @@ export class Receiver {
       put32(buf, off + 4, this.spans!.rightOf(i))
       off += 8
     }
-  }
-
-  /** How the window behaves. */
-  choose(config: TcpConfig): void {
-    this.anyStep = config.windowSteps === 'any'
-    this.byBuffer = config.acceptByBuffer
-    this.roundDown = config.windowRounding === 'down'
   }
 
   /** One past the last sequence number that is accepted. */

@@ -25,7 +25,7 @@ import type { Rto } from './rto.ts'
 import { geq, gt, leq, lt } from './seq.ts'
 import { C } from './tcp-counters.ts'
 import { WindowUse } from './window-use.ts'
-import { ACK, FIN, PSH } from './wire.ts'
+import { ACK, DEFAULT_MSS_V4, FIN, PSH } from './wire.ts'
 
 /** What `next` did. */
 export const Sent = { SOMETHING: 0, NOTHING: 1, BLOCKED: 2 } as const
@@ -44,13 +44,13 @@ export class Sender {
   /** Peer's window scale. */
   scale = 0
   /** Payload bytes of a full segment, options that every segment carries already taken off. */
-  mss = 536
+  mss = DEFAULT_MSS_V4
   /** What the peer's SYN said. */
-  peerMss = 536
+  peerMss = DEFAULT_MSS_V4
   /** Largest payload of one super-segment: mss when the link has no TSO. */
-  superLimit = 536
+  superLimit = DEFAULT_MSS_V4
   /** The same two with the SACK option of the moment taken off. */
-  payloadLimit = 536
+  payloadLimit = DEFAULT_MSS_V4
   /** No super-segments: their flags would not survive segmentation (accurate-ecn.ts). */
   private single = false
 
@@ -64,13 +64,13 @@ export class Sender {
   up = 0
   urgent = false
 
-  noDelay = false
+  noDelay: boolean
   /** TCP_CORK: a small segment waits for company, for `corkMs` at most. */
   cork = false
   /** What was written up to now leaves at once, whatever Nagle and cork say. */
   push = false
   /** Minshall's variant of Nagle's algorithm, and the end of the last small segment. */
-  minshall = false
+  private readonly minshall: boolean
   private smallEnd = 0
   /** TCP_NOTSENT_LOWAT; 0 = none. */
   notSentLowat = 0
@@ -78,12 +78,18 @@ export class Sender {
   override = false
   /** A write took less than it was given: tell when there is room. */
   wantWritable = false
+  /** Size of the buffer, and how large it may become. */
   limit: number
+  private maxLimit: number
+  private readonly initialSegments: number
+  private readonly slowStartAfterIdle: boolean
   lastSendMs = 0
   /** The congestion window ended the burst that is being sent. */
   private cwndLimited = false
   readonly use = new WindowUse()
 
+  /** Algorithms without a rate of their own are paced, too (pacer.ts). */
+  readonly pacing: boolean
   /** Most bytes per second, whatever the algorithm says; 0 = as fast as it allows (Linux SO_MAX_PACING_RATE). */
   maxPacingRate = 0
   /** Made when there is a rate for the first time. */
@@ -110,17 +116,18 @@ export class Sender {
     flights: FlightPool,
     public control: CongestionControl,
     readonly rto: Rto,
-    initialLimit: number,
-    private maxLimit: number,
-    private readonly initialSegments: number,
-    private readonly slowStartAfterIdle: boolean,
-    readonly pacing: boolean,
     config: TcpConfig,
   ) {
+    this.noDelay = config.noDelay
+    this.minshall = config.nagle === 'minshall'
+    this.limit = config.sendBufferInitialBytes
+    this.maxLimit = config.sendBufferMaxBytes
+    this.initialSegments = config.initialWindowSegments
+    this.slowStartAfterIdle = config.slowStartAfterIdle
+    this.pacing = config.pacing
     this.ring = new ByteRing(memory.pool)
     this.flight = new Flight(flights, this.rate)
     this.recovery = new Recovery(this.flight, this.window, control, config)
-    this.limit = initialLimit
   }
 
   /** Another algorithm from now on; the window that was reached stays. */

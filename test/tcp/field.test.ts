@@ -249,8 +249,14 @@ describe('the receiver beside an array', () => {
         fc.array(fc.tuple(fc.nat(6000), fc.integer({ min: 1, max: 900 }), fc.nat(1500)), { maxLength: 80 }),
         (irs, scale, ops) => {
           const pool = new BufferPool()
-          const memory = new Memory(pool, defaults().tcp, new Float64Array(TCP_COUNTERS.length))
-          const r = new Receiver(memory, 4000, 4000, 64)
+          const config = {
+            ...defaults().tcp,
+            receiveBufferInitialBytes: 4000,
+            receiveBufferMaxBytes: 4000,
+            maxOutOfOrderRanges: 64,
+          }
+          const memory = new Memory(pool, config, new Float64Array(TCP_COUNTERS.length))
+          const r = new Receiver(memory, config)
           r.scale = scale
           r.mss = 500
           r.nxt = irs

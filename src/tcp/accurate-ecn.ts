@@ -17,9 +17,8 @@ import type { Connection } from './connection.ts'
 import type { Ecn } from './ecn.ts'
 import type { Segment } from './segment.ts'
 import { State } from './state.ts'
-import { OPTION_SPACE } from './syn-options.ts'
 import { C } from './tcp-counters.ts'
-import { OPT_ACCECN0, OPT_NOP, TIMESTAMPS_SPACE } from './wire.ts'
+import { OPT_ACCECN0, OPT_NOP, OPTION_SPACE, TIMESTAMPS_SPACE } from './wire.ts'
 
 /** Section 3.2.1. */
 const ACE_OFFSET = 5

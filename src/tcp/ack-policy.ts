@@ -17,11 +17,11 @@ import type { Connection } from './connection.ts'
 import type { Receiver } from './receiver.ts'
 import { RightSizing } from './right-sizing.ts'
 import type { Segment } from './segment.ts'
-import { FIN, PSH, SYN, URG } from './wire.ts'
+import { DEFAULT_MSS_V4, FIN, MIN_MSS, PSH, SYN, URG } from './wire.ts'
 
 /** Below this a segment says nothing about the peer's segment size unless it has no reason to be small (Linux TCP_MSS_DEFAULT, TCP_MIN_MSS). */
-const SURE_SIZE = 536
-const LEAST_SIZE = 88
+const SURE_SIZE = DEFAULT_MSS_V4
+const LEAST_SIZE = MIN_MSS
 /** How long a path counts as one that loses: some losses more at a rate of one in a thousand. */
 export const EAGER_SEGMENTS = 4096
 

@@ -4,8 +4,7 @@
  *
  * Bytes, microseconds, bytes per second. Infinity is "not known". Names are the draft's.
  */
-import type { AckSample } from './congestion.ts'
-import { MAX_CWND } from './hystart.ts'
+import { type AckSample, MAX_CWND } from './congestion.ts'
 
 /** Share of the flight whose loss says that it was too much; how far bounds fall at most; what is left free below the long-term bound. */
 export const LOSS_THRESH = 0.02

@@ -14,8 +14,7 @@
  */
 import { type Random, randomFraction } from '../base/random.ts'
 import { BbrPath, BETA, LOSS_THRESH } from './bbr-path.ts'
-import { type AckSample, type CongestionControl, type CongestionWindow, initialWindow } from './congestion.ts'
-import { MAX_CWND } from './hystart.ts'
+import { type AckSample, type CongestionControl, type CongestionWindow, initialWindow, MAX_CWND } from './congestion.ts'
 
 const STARTUP = 0
 const DRAIN = 1
@@ -83,10 +82,12 @@ export class Bbr implements CongestionControl {
   private wasInRecovery = false
   private undoState = -1
   private isCongestionMarked = false
+  /** Time of the last ACK. */
+  private lastUs = 0
 
   constructor(private readonly random: Random) {}
 
-  /** For tests and `info()`: the state's name. */
+  /** For tests: the state's name. */
   get stateName(): (typeof BBR_STATES)[number] {
     return BBR_STATES[this.state]
   }
@@ -95,7 +96,6 @@ export class Bbr implements CongestionControl {
     this.initialCwnd = initialWindow(w.mss, initialWindowSegments)
     this.updateBdp()
     w.cwnd = this.initialCwnd
-    w.ssthresh = 0x7fffffff
   }
 
   /** All that an ACK changes is in `model`. */
@@ -400,9 +400,6 @@ export class Bbr implements CongestionControl {
   }
 
   // ---------------------------------------------------------------- control
-
-  /** Time of the last ACK. */
-  private lastUs = 0
 
   private setPacingRate(w: CongestionWindow, s: AckSample, gain: number): void {
     this.lastUs = s.nowUs

@@ -8,11 +8,15 @@
  */
 import type { RateSample } from './rate.ts'
 
+/** Far above any window in use, far below int32 overflow. */
+export const MAX_CWND = 1 << 30
+/** ssthresh before anything was lost: arbitrarily high (RFC 5681 section 3.1). */
+export const INITIAL_SSTHRESH = 0x7fffffff
+
 /** What an algorithm reads and writes. Bytes throughout. */
 export class CongestionWindow {
   cwnd = 0
-  /** RFC 5681: arbitrarily high at the start. */
-  ssthresh = 0x7fffffff
+  ssthresh = INITIAL_SSTHRESH
   /** Sender maximum segment size: payload bytes of a full segment. */
   mss = 0
   /** Bytes per second at which data leaves; 0 = as the window allows. A whole number: the sender reads it for every segment. */

@@ -11,8 +11,15 @@
  * Beyond the RFC, as Linux: the window grows in whole segments, and before W_max is known (nothing was lost, or a time-out forgot it) by at
  * least a twentieth per round trip, because slow start may have been left too early.
  */
-import { type AckSample, type CongestionControl, type CongestionWindow, decayIdle, initialWindow } from './congestion.ts'
-import { type HystartKind, MAX_CWND, SlowStart } from './hystart.ts'
+import {
+  type AckSample,
+  type CongestionControl,
+  type CongestionWindow,
+  decayIdle,
+  initialWindow,
+  MAX_CWND,
+} from './congestion.ts'
+import { type HystartKind, SlowStart } from './hystart.ts'
 
 /** RFC 9438 section 4.1 (segments / s^3) and 4.6. */
 const C = 0.4

@@ -14,8 +14,9 @@ import type { Connection } from './connection.ts'
 import type { FastOpenQueue } from './fast-open-passive.ts'
 import type { Bare } from './output.ts'
 import type { Segment } from './segment.ts'
+import { headersOf } from './sizes.ts'
 import { C } from './tcp-counters.ts'
-import { ACK, COOKIE_MAX, TCP_HEADER } from './wire.ts'
+import { ACK, COOKIE_MAX, OPTION_SPACE } from './wire.ts'
 
 /** Bits of `tcp.fastOpen`, as those of Linux's sysctl. */
 export const FastOpenMode = {
@@ -25,11 +26,6 @@ export const FastOpenMode = {
   SERVER_NO_COOKIE: 0x200,
   ALL_LISTENERS: 0x400,
 } as const
-
-/**
- * Kept free in a SYN with data for options, ours and those that middleboxes insert. All that there can be: Linux does the same.
- */
-const OPTION_SPACE = 40
 
 /** Time-outs in a row after which the way is suspected. Linux: the third. */
 const BLACK_HOLE_TIMEOUTS = 3
@@ -96,10 +92,12 @@ function putCookie(b: Bare, cookie: Uint8Array | null, length: number, experimen
   for (let i = 0; i < length && i < COOKIE_MAX; i++) b.cookie[i] = cookie![i]
 }
 
-/** Most payload of a SYN: what the server took last time, our own limit, and what fits the path (RFC 7413 section 4.2.1). */
+/**
+ * Most payload of a SYN: what the server took last time, our own limit, and what fits the path (RFC 7413 section 4.2.1). All the space that there
+ * can be for options is kept free, ours and those that middleboxes insert: Linux does the same.
+ */
 function roomFor(c: Connection, cachedMss: number): number {
-  const path = c.route.mtu - (c.remoteAddress.isV4 ? 20 : 40) - TCP_HEADER
-  const own = Math.min(c.announcedMss, path)
+  const own = Math.min(c.announcedMss, c.route.mtu - headersOf(c.remoteAddress.isV4))
   return (cachedMss > 0 ? Math.min(own, cachedMss) : own) - OPTION_SPACE
 }
 

@@ -7,7 +7,7 @@
  *
  * Linux compares with the smallest round-trip time of the whole connection and ends slow start at once.
  */
-import type { AckSample, CongestionWindow } from './congestion.ts'
+import { type AckSample, type CongestionWindow, INITIAL_SSTHRESH, MAX_CWND } from './congestion.ts'
 import { geq, gt } from './seq.ts'
 
 /** What ends the initial slow start besides a loss. */
@@ -22,13 +22,8 @@ const CSS_GROWTH_DIVISOR = 4
 const CSS_ROUNDS = 5
 /** Linux hystart_low_window, segments: below it nothing is detected. */
 const LOW_WINDOW = 16
-/** RFC 5681: ssthresh before anything was lost. */
-const INITIAL_SSTHRESH = 0x7fffffff
 /** "Infinity" of RFC 9406, as an int32. */
 const NONE = 0x7fffffff
-
-/** Far above any window in use, far below int32 overflow. */
-export const MAX_CWND = 1 << 30
 
 export class SlowStart {
   /** SND.NXT when the round began: its acknowledgment ends the round. */
@@ -50,11 +45,6 @@ export class SlowStart {
     /** L of RFC 3465 in segments: most that one ACK may add; 0 = no limit. */
     private readonly abcLimit: number,
   ) {}
-
-  /** In Conservative Slow Start (RFC 9406 section 4.2). */
-  get isConservative(): boolean {
-    return this.cssRounds > 0
-  }
 
   /**
    * An ACK in slow start: grows the window up to ssthresh and looks for the end of slow start. Returns how many of the acknowledged bytes

@@ -1,8 +1,12 @@
 /** Reno's window with NewReno's recovery: RFC 5681 (slow start, congestion avoidance), RFC 3465 (ABC), RFC 6582, RFC 6928. */
-import { type AckSample, type CongestionControl, type CongestionWindow, decayIdle, initialWindow } from './congestion.ts'
-
-/** Far above any window in use, far below int32 overflow. */
-const MAX_CWND = 1 << 30
+import {
+  type AckSample,
+  type CongestionControl,
+  type CongestionWindow,
+  decayIdle,
+  initialWindow,
+  MAX_CWND,
+} from './congestion.ts'
 
 export class NewReno implements CongestionControl {
   readonly name = 'newreno'

@@ -17,9 +17,9 @@ import { CSUM_NONE, CSUM_PARTIAL, frameMeta, GSO_NONE, GSO_TCP4, GSO_TCP6 } from
 import type { Connection } from './connection.ts'
 import { addToSyn } from './fast-open.ts'
 import type { Signature } from './signature.ts'
-import { OPTION_SPACE, type SynOptions } from './syn-options.ts'
+import type { SynOptions } from './syn-options.ts'
 import { C } from './tcp-counters.ts'
-import { ACK, ALIGNED_TIMESTAMPS, COOKIE_MAX, RST, SYN, TCP, TCP_HEADER, TIMESTAMPS_SPACE, URG } from './wire.ts'
+import { ACK, ALIGNED_TIMESTAMPS, COOKIE_MAX, OPTION_SPACE, RST, SYN, TCP, TCP_HEADER, TIMESTAMPS_SPACE, URG } from './wire.ts'
 
 /** What a segment without a connection says. One reused record. */
 export class Bare {

@@ -22,13 +22,12 @@ import { HEAD_LENGTH, putAddress, putHead, type Signature } from './signature.ts
 import { MAC_LENGTH, sameBytes } from './signature-crypto.ts'
 import { AO_SPACE, type MasterKey } from './signature-keys.ts'
 import { C } from './tcp-counters.ts'
-import { ACK, OPT_AO, OPT_AO_LEAST_LENGTH, RST, SYN, TCP, TCP_HEADER } from './wire.ts'
+import { ACK, OPT_AO, OPT_AO_LEAST_LENGTH, OPTION_SPACE, RST, SYN, TCP, TCP_HEADER } from './wire.ts'
 
 const SNE_LENGTH = 4
-const MOST_OPTIONS = 40
 
 /** What is signed before the data, and what keys are derived from. Of one segment at a time. */
-const head = new Uint8Array(SNE_LENGTH + HEAD_LENGTH + MOST_OPTIONS)
+const head = new Uint8Array(SNE_LENGTH + HEAD_LENGTH + OPTION_SPACE)
 const context = new Uint8Array(2 * 16 + 2 * 2 + 2 * 4)
 
 /** Sequence numbers with 32 bits more, counted from the initial one (section 6.2). Known of one number, and so of all within half their space. */

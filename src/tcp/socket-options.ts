@@ -13,6 +13,7 @@ import { checkTcpKeys } from './signature-keys.ts'
 import { applySizes } from './sizes.ts'
 import { State } from './state.ts'
 import { News } from './telling.ts'
+import { MIN_MSS } from './wire.ts'
 
 /** Most that a time-out may be: what the clock can tell apart. */
 const MAX_MS = 0x7fffffff
@@ -38,7 +39,7 @@ const CHECKS: { readonly [K in keyof Required<SocketOptions>]?: Check } = {
   fastOpenNoCookie: 'boolean',
   tos: [0, 255],
   ttl: [1, 255],
-  maxSegmentBytes: [88, 65535],
+  maxSegmentBytes: [MIN_MSS, 65535],
   sendBufferBytes: [MIN_BUFFER, MAX_BUFFER],
   receiveBufferBytes: [MIN_BUFFER, MAX_BUFFER],
   windowClampBytes: [MIN_BUFFER, MAX_BUFFER],

@@ -20,7 +20,7 @@ import type { Segment } from './segment.ts'
 import { firstWindow, mostWindow, scaleFor } from './sizes.ts'
 import { leavesRoom, SynReceived } from './syn-received.ts'
 import { C } from './tcp-counters.ts'
-import { ACK, CWR, ECE, MAX_WINDOW_SCALE, SYN } from './wire.ts'
+import { ACK, CWR, DEFAULT_MSS_V4, DEFAULT_MSS_V6, ECE, MAX_WINDOW_SCALE, MIN_MSS, SYN } from './wire.ts'
 
 /** A slot is 2^16 ms: the slots of an int32 clock wrap where the clock does. */
 const SLOT_SHIFT = 16
@@ -34,7 +34,7 @@ const INDEX_SHIFT = 21
 const INDEX_REST = (1 << INDEX_SHIFT) - 1
 
 /** The MSS is rounded down to one of these: our floor, both families' defaults, tunnels, PPPoE, IPv6 and IPv4 on Ethernet, jumbo frames. */
-const MSS_TABLE = [88, 536, 1220, 1300, 1400, 1440, 1460, 8940]
+const MSS_TABLE = [MIN_MSS, DEFAULT_MSS_V4, DEFAULT_MSS_V6, 1300, 1400, 1440, 1460, 8940]
 
 /** The low bits of the timestamp, as Linux has them. */
 const SCALE_MASK = 0xf

@@ -33,10 +33,8 @@ import {
   OPT_TIMESTAMPS_LENGTH,
   OPT_WINDOW_SCALE,
   OPT_WINDOW_SCALE_LENGTH,
+  OPTION_SPACE,
 } from './wire.ts'
-
-/** Most bytes of options in a TCP header. */
-export const OPTION_SPACE = 40
 
 /** Words as bits; NOP is none. */
 const NOP = 0

@@ -20,9 +20,8 @@ import type { Signature } from './signature.ts'
 import { firstWindow, mostWindow, scaleFor } from './sizes.ts'
 import { applyOptions } from './socket-options.ts'
 import { State } from './state.ts'
-import { OPTION_SPACE } from './syn-options.ts'
 import { C } from './tcp-counters.ts'
-import { ACK, MAX_WINDOW_SCALE, RST, SYN, TIMESTAMPS_SPACE } from './wire.ts'
+import { ACK, MAX_WINDOW_SCALE, OPTION_SPACE, RST, SYN, TIMESTAMPS_SPACE } from './wire.ts'
 
 /** SYN-RECEIVED of a passive open: what is known after the SYN. */
 export class SynReceived extends Timed implements Flow {

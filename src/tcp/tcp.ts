@@ -43,6 +43,7 @@ import type { Rto } from './rto.ts'
 import { Segment } from './segment.ts'
 import { later } from './seq.ts'
 import { isAuthentic } from './signature-check.ts'
+import { headersOf } from './sizes.ts'
 import { Spoken } from './speaking.ts'
 import { State } from './state.ts'
 import { SynCookies } from './syn-cookies.ts'
@@ -50,7 +51,7 @@ import { SynOptions } from './syn-options.ts'
 import { SynReceived } from './syn-received.ts'
 import { C, TCP_COUNTERS } from './tcp-counters.ts'
 import { TimeWait, TimeWaits } from './time-wait.ts'
-import { ACK, DEFAULT_MSS_V4, DEFAULT_MSS_V6, FIN, RST, SYN, TCP_HEADER } from './wire.ts'
+import { ACK, DEFAULT_MSS_V4, DEFAULT_MSS_V6, FIN, MIN_MSS, RST, SYN, TCP_HEADER } from './wire.ts'
 
 export class Tcp implements Protocol, RawTcp {
   readonly counters = new Counters(TCP_COUNTERS)
@@ -383,14 +384,14 @@ export class Tcp implements Protocol, RawTcp {
 
   /** The MSS to announce: what fits the interface (RFC 9293 section 3.7.1; options are not subtracted, RFC 6691). */
   mssFor(route: Route, v4: boolean): number {
-    const mss = Math.min(route.iface!.mtu, 65535) - (v4 ? 20 : 40) - TCP_HEADER
+    const mss = Math.min(route.iface!.mtu, 65535) - headersOf(v4)
     const most = this.config.maxSegmentBytes
     return most > 0 && most < mss ? most : mss
   }
 
-  /** The peer's MSS option, with the default when absent and a floor: a tiny MSS is an attack on our CPU (CVE-2019-11479). */
+  /** The peer's MSS option, with the default when absent, and a floor. */
   peerMss(option: number, v4: boolean): number {
     if (option === 0) return v4 ? DEFAULT_MSS_V4 : DEFAULT_MSS_V6
-    return Math.max(option, 88)
+    return Math.max(option, MIN_MSS)
   }
 }

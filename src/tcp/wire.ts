@@ -75,8 +75,13 @@ export const TIMESTAMPS_SPACE = 12
 /** The word that such options begin with: NOP NOP kind length. */
 export const ALIGNED_TIMESTAMPS = (OPT_NOP << 24) | (OPT_NOP << 16) | (OPT_TIMESTAMPS << 8) | OPT_TIMESTAMPS_LENGTH
 
+/** Most bytes of options in a header: its length is counted in four bits, in words. */
+export const OPTION_SPACE = 40
+
 /** RFC 9293 MUST-15: no MSS option seen. */
 export const DEFAULT_MSS_V4 = 536
 export const DEFAULT_MSS_V6 = 1220
+/** A smaller one is not believed: it is an attack on our CPU (CVE-2019-11479). Linux TCP_MIN_MSS. */
+export const MIN_MSS = 88
 /** RFC 7323 section 2.3. */
 export const MAX_WINDOW_SCALE = 14

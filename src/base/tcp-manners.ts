@@ -14,6 +14,11 @@ export interface TcpManners {
   windowRounding: 'up' | 'down'
   /** What the receive buffer has room for is accepted, also beyond the window that was told. BSD. */
   acceptByBuffer: boolean
+  /**
+   * Segments without the timestamps that were agreed on are taken, as they were from a box on the way that strips options (Linux); false: they are
+   * dropped (RFC 7323 section 3.2, FreeBSD tolerate_missing_ts 0).
+   */
+  tolerateMissingTimestamps: boolean
   /** Any reset, any SYN inside the window ends a connection, as in RFC 793 and no longer in RFC 5961. FreeBSD insecure_rst, insecure_syn. */
   insecureReset: boolean
   insecureSyn: boolean
@@ -60,6 +65,7 @@ export function tcpMannerDefaults(): TcpManners {
     windowSteps: 'large',
     windowRounding: 'up',
     acceptByBuffer: false,
+    tolerateMissingTimestamps: true,
     insecureReset: false,
     insecureSyn: false,
     synWithFin: 'refuse',

@@ -105,6 +105,10 @@ export function receiveSynchronized(c: Connection, seg: Segment): void {
       return
     }
   }
+  if (c.timestamps && !seg.hasTimestamps && !tcp.config.tolerateMissingTimestamps) {
+    n[C.dropNoTimestamps]++ // RFC 7323 section 3.2
+    return
+  }
   if (c.fastOpen !== null && repeatSynAck(c, c.fastOpen, seg)) return
   // RFC 5961 section 4.2: a SYN is answered with a challenge, irrespective of its sequence number.
   if ((seg.flags & SYN) !== 0) {

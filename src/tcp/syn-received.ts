@@ -115,6 +115,10 @@ export class SynReceived extends Timed implements Flow {
       } else n[C.dropUnacceptableReset]++
       return
     }
+    if (this.timestamps && !seg.hasTimestamps && !tcp.config.tolerateMissingTimestamps) {
+      n[C.dropNoTimestamps]++
+      return
+    }
     if ((seg.flags & SYN) !== 0) {
       if (seg.seq === this.irs && (seg.flags & ACK) === 0) {
         this.resent = true

@@ -103,6 +103,7 @@ export const TCP_COUNTERS = [
   'dropIcmpNoSocket',
   'dropChallengeLimit',
   'dropSynNotFirst',
+  'dropNoTimestamps',
   'dropSynWithFin',
   'dropSynInTimeWait',
   'dropNoRoute',

@@ -92,6 +92,33 @@ describe('text with a SYN that crosses ours (RFC 9293 section 3.10.7.3)', () => 
   })
 })
 
+describe('segments without the timestamps that were agreed on (RFC 7323 section 3.2)', () => {
+  const TS = '<mss 1460,TS val 100 ecr 0>'
+
+  it('are taken', () => {
+    const lab = new TcpLab().accept(TS)
+    lab.peerTs = null
+    lab.inject('P. 1:11(10) ack 1')
+    expect(lab.app.received).toBe(10)
+  })
+
+  it('are dropped where that is the manner, also while the handshake goes on; a reset is not', () => {
+    const lab = new TcpLab({ config: { tcp: { tolerateMissingTimestamps: false } } })
+    lab.listen()
+    lab.inject(`S 0:0(0) win 65535 ${TS}`)
+    lab.clear()
+    lab.inject('. 1:1(0) ack 1')
+    expect(lab.accepted).toEqual([])
+    lab.inject('. 1:1(0) ack 1 <nop,nop,TS val 101 ecr 1>')
+    lab.inject('P. 1:11(10) ack 1')
+    lab.expect()
+    expect(lab.app.received).toBe(0)
+    expect(lab.counters.dropNoTimestamps).toBe(2)
+    lab.inject('R 1:1(0)')
+    expect(lab.state).toBe('CLOSED')
+  })
+})
+
 describe('CLOSE with bytes unread', () => {
   it('resets (RFC 2525 section 2.17)', () => {
     const lab = new TcpLab()

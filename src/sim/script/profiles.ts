@@ -95,6 +95,7 @@ const FREEBSD: Profile = {
       windowRounding: 'down',
       wholeSegmentBuffers: true,
       acceptByBuffer: true,
+      tolerateMissingTimestamps: false,
       synWithFin: 'accept',
       timeWaitChallenge: false,
       resetUnread: false,

@@ -17,7 +17,7 @@ const tcp: SysctlTable = {
   'sack.lrd': { only: ['1'] },
   'sack.globalmaxholes': 'ignored',
   'sack.maxholes': 'ignored',
-  tolerate_missing_ts: { only: ['0'] },
+  tolerate_missing_ts: { flag: 'tolerateMissingTimestamps' },
   ts_offset_per_conn: 'ignored',
   mssdflt: { number: 'defaultSegmentBytes', otherwise: ['536'] },
   v6mssdflt: 'ignored',

@@ -7,7 +7,7 @@ import { linkHeader } from './carry.ts'
 /** The two bits in the second byte of an IPv4 header, and in that of an IPv6 header, where the traffic class begins four bits early. */
 const IPV4_SHIFT = 0
 const IPV6_SHIFT = 4
-const CE = 3
+export const CE = 3
 /** Offset of the IPv4 header's checksum. */
 const CHECKSUM = 10
 
@@ -21,7 +21,7 @@ export function canBeMarked(buf: Uint8Array, start: number, end: number, medium:
 }
 
 /** Sets the ECN field of the packet at `ip` to `field`, and returns what it was. The checksum of IPv4 follows (RFC 1624). */
-export function markCe(buf: Uint8Array, ip: number, field: number): number {
+export function setEcn(buf: Uint8Array, ip: number, field: number): number {
   const isV4 = buf[ip] >> 4 === 4
   const shift = isV4 ? IPV4_SHIFT : IPV6_SHIFT
   const before = get16(buf, ip)

@@ -14,7 +14,7 @@ import { ETH, ETH_HEADER, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from '../ethernet/wir
 import type { Medium } from '../netif/netif.ts'
 import { linkHeader } from './carry.ts'
 import { DueQueue } from './due-queue.ts'
-import { canBeMarked, markCe } from './ecn-mark.ts'
+import { CE, canBeMarked, setEcn } from './ecn-mark.ts'
 import type { Direction, FrameFilter, ResolvedImpairments } from './impairments.ts'
 
 const NAMES = [
@@ -210,12 +210,12 @@ export class Lane implements Task {
       n[C.Reordered]++
     }
     const due = (now + Math.round(Math.min(wait, 0x7fff_0000))) | 0
-    const queueOf = isHeld ? this.held : this.inOrder
+    const fifo = isHeld ? this.held : this.inOrder
     const ip = isMarked ? canBeMarked(buf, start, end, this.medium) : -1
     // The frame is lent: it is marked for as long as it is copied.
-    const tos = ip < 0 ? 0 : markCe(buf, ip, 3)
-    if (!queueOf.push(buf, start, end, meta, due)) n[C.MemoryDropped]++
+    const before = ip < 0 ? 0 : setEcn(buf, ip, CE)
+    if (!fifo.push(buf, start, end, meta, due)) n[C.MemoryDropped]++
     else if (ip >= 0) n[C.Marked]++
-    if (ip >= 0) markCe(buf, ip, tos)
+    if (ip >= 0) setEcn(buf, ip, before)
   }
 }

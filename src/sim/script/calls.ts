@@ -55,11 +55,6 @@ export function fileOf(e: Expression, files: Files): File {
   return files.table.get(fd) ?? fail(`line ${e.position.line}: unable to find file descriptor ${fd}`)
 }
 
-/** Reads and writes of plain bytes. Buffers must be left to the runner (`...`), or NULL. */
-function count(e: Expression, files: Files): number {
-  return int(e, files.platform)
-}
-
 /** Flags of receiving calls that change nothing here. */
 const READ_FLAGS = new Set(['MSG_DONTWAIT', 'MSG_PEEK', 'MSG_WAITALL', 'MSG_TRUNC', 'MSG_NOSIGNAL', 'MSG_CMSG_CLOEXEC'])
 const WRITE_FLAGS = new Set([
@@ -100,7 +95,7 @@ export function writing(s: PosixSocket, len: number, flags: readonly string[]): 
 }
 
 /** sendto and sendmsg with an address: may connect at once. FreeBSD's does so without a flag, and takes all of the data. */
-function sendingTo(s: PosixSocket, len: number, flags: readonly string[], files: Files, to?: Expression): Attempt {
+export function sendingTo(s: PosixSocket, len: number, flags: readonly string[], files: Files, to?: Expression): Attempt {
   const implied = files.platform === 'freebsd' && s.connection === null && s.option('fastOpen') !== undefined
   const attempt = writing(s, len, flags)
   if (!implied && !flags.includes('MSG_FASTOPEN')) return attempt
@@ -267,7 +262,8 @@ function ioctl(args: readonly Expression[], files: Files): Attempt {
   }
 }
 
-function iovecBytes(e: Expression, files: Files): number {
+/** Bytes of all the parts of an iovec. */
+export function iovecBytes(e: Expression, files: Files): number {
   if (e.kind !== 'list') return fail(`line ${e.position.line}: an iovec is expected`)
   let sum = 0
   for (const item of e.items) {
@@ -276,8 +272,6 @@ function iovecBytes(e: Expression, files: Files): number {
   }
   return sum
 }
-
-export { iovecBytes, sendingTo }
 
 export const CALLS: { readonly [name: string]: Call } = {
   socket,
@@ -296,13 +290,13 @@ export const CALLS: { readonly [name: string]: Call } = {
       return answer
     })
   },
-  read: (a, f) => reading(socketOf(a[0], f), count(a[2], f), []),
-  recv: (a, f) => reading(socketOf(a[0], f), count(a[2], f), names(a[3])),
-  recvfrom: (a, f) => reading(socketOf(a[0], f), count(a[2], f), names(a[3])),
+  read: (a, f) => reading(socketOf(a[0], f), int(a[2], f.platform), []),
+  recv: (a, f) => reading(socketOf(a[0], f), int(a[2], f.platform), names(a[3])),
+  recvfrom: (a, f) => reading(socketOf(a[0], f), int(a[2], f.platform), names(a[3])),
   readv: (a, f) => reading(socketOf(a[0], f), iovecBytes(a[1], f), []),
-  write: (a, f) => writing(socketOf(a[0], f), count(a[2], f), []),
-  send: (a, f) => writing(socketOf(a[0], f), count(a[2], f), names(a[3])),
-  sendto: (a, f) => sendingTo(socketOf(a[0], f), count(a[2], f), names(a[3]), f, a[4]),
+  write: (a, f) => writing(socketOf(a[0], f), int(a[2], f.platform), []),
+  send: (a, f) => writing(socketOf(a[0], f), int(a[2], f.platform), names(a[3])),
+  sendto: (a, f) => sendingTo(socketOf(a[0], f), int(a[2], f.platform), names(a[3]), f, a[4]),
   writev: (a, f) => writing(socketOf(a[0], f), iovecBytes(a[1], f), []),
   shutdown: (a, f) => at(() => socketOf(a[0], f).shutdown(int(a[1], f.platform))),
   close: (a, f) =>

@@ -162,17 +162,9 @@ export class PosixSocket implements ConnectionHandler {
     return error
   }
 
-  get isConnected(): boolean {
-    return this.state === 'connected' && !this.closed
-  }
-
   /** Connected only for the application, until it writes. */
   get isDeferred(): boolean {
     return this.state === 'deferred'
-  }
-
-  get isConnecting(): boolean {
-    return this.state === 'connecting'
   }
 
   // ------------------------------------------------------------------ calls

@@ -18,7 +18,7 @@ export function completeOpen(c: Connection, seg: Segment): void {
   let isSpurious = false
   if (retries > 0) {
     const echoMs = (seg.tsEcr - c.path.tsOffset) | 0
-    isSpurious = c.timestamps && sampleEcho(rto, tcp.clock.nowMs, echoMs) && deadlines.isOfFirst(echoMs)
+    isSpurious = c.timestamps && seg.hasTimestamps && sampleEcho(rto, tcp.clock.nowMs, echoMs) && deadlines.isOfFirst(echoMs)
     rto.handshakeTimedOut()
   }
   deadlines.stopRetransmit()

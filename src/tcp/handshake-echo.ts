@@ -3,15 +3,11 @@
  * gives a round trip in spite of Karn, so that data need not begin with the 3 s of RFC 6298 section 5.7; and if it was the first, nothing was
  * lost, and the initial window stays (Linux tcp_try_undo_spurious_syn).
  */
-import type { Rto } from './rto.ts'
-
-/** Older echoes are nonsense. */
-const MAX_AGE_MS = 100_000
+import { echoRttUs, type Rto } from './rto.ts'
 
 /** Takes the round trip of what was sent at `echoMs` of our clock. False: it cannot be. */
 export function sampleEcho(rto: Rto, nowMs: number, echoMs: number): boolean {
-  const ageMs = (nowMs - echoMs) | 0
-  if (ageMs < 0 || ageMs >= MAX_AGE_MS) return false
-  rto.sample(ageMs * 1000 + 500)
-  return true
+  const us = echoRttUs((nowMs - echoMs) | 0)
+  if (us > 0) rto.sample(us)
+  return us > 0
 }

@@ -3,7 +3,7 @@
  * flight. Hard errors end a connection only while it opens; later every error is soft: it explains a time-out, it does not cause one.
  *
  * Deviation: "net unreachable" and "host unreachable" end a SYN-SENT too, as in Linux (RFC 5461 section 4.1 describes it; MUST-56 would have us
- * wait for the time-out): who connects wants to know, and a forger would have to guess the sequence number.
+ * wait for the time-out): who connects wants to know, and a forger would have to guess the sequence number. `tcp.icmpEndsOpening` has other ways.
  */
 import type { TcpManners } from '../base/tcp-manners.ts'
 import { ErrorKind, ErrorReport } from '../ip/ip.ts'
@@ -13,6 +13,9 @@ import { ignoresIcmp } from './signature-check.ts'
 import { headerBytes } from './sizes.ts'
 import { State } from './state.ts'
 import { C } from './tcp-counters.ts'
+
+/** RFC 1812 section 5.2.7.1: communication administratively prohibited; 14 and 15 are about precedence. */
+const LAST_PROHIBITED = 13
 
 /** An ICMP error about a segment of ours (RFC 5927, RFC 9293 section 3.9.2.2). */
 export function receiveIcmpError(c: Connection, report: ErrorReport, seq: number): void {
@@ -53,9 +56,6 @@ function whatEnds(which: TcpManners['icmpEndsOpening'], report: ErrorReport): st
     return 'ECONNREFUSED'
   return kind === ErrorKind.TIME_EXCEEDED && report.code === 0 ? report.errorCode : null
 }
-
-/** RFC 1812 section 5.2.7.1: communication administratively prohibited; 14 and 15 are about precedence. */
-const LAST_PROHIBITED = 13
 
 /** A PACKET TOO BIG that must be borne out by a time-out before it is believed. */
 export interface Doubt {

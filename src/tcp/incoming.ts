@@ -10,6 +10,7 @@ import type { Connection } from './connection.ts'
 import { Rtx } from './deadlines.ts'
 import { completeFastOpen, repeatSynAck } from './fast-open-passive.ts'
 import { Accepted } from './receiver.ts'
+import { echoRttUs } from './rto.ts'
 import type { Segment } from './segment.ts'
 import { geq, gt, later, leq, lt } from './seq.ts'
 import { roundBuffers } from './sizes.ts'
@@ -263,11 +264,7 @@ function receiveAck(c: Connection, seg: Segment): boolean {
     snd.wl2 = ack
   }
   if (advance) {
-    let tsRttUs = 0
-    if (c.timestamps && seg.hasTimestamps && seg.tsEcr !== 0) {
-      const ms = (c.tsNow() - seg.tsEcr) | 0
-      if (ms >= 0 && ms < 100_000) tsRttUs = ms * 1000 + 500
-    }
+    const tsRttUs = c.timestamps && seg.hasTimestamps && seg.tsEcr !== 0 ? echoRttUs((c.tsNow() - seg.tsEcr) | 0) : 0
     acknowledge(c, ack, sacked, false, isBare, tsRttUs)
     c.deadlines.retries = 0
     c.softError = null

@@ -9,6 +9,7 @@
  * Made when the first data arrives: an idle connection does not pay for it.
  */
 import type { Receiver } from './receiver.ts'
+import { MAX_ECHO_AGE_MS } from './rto.ts'
 
 /** The timestamp clock ticks in ms: a shorter round trip is not seen by it. */
 const TICK_US = 1000
@@ -34,7 +35,7 @@ export class RightSizing {
 
   /** A full segment echoes a time stamp of ours that is `ms` old. One sample for all segments with the same echo. */
   sampleEcho(echo: number, ms: number): void {
-    if (echo === this.lastEcho || ms < 0 || ms > 100_000) return
+    if (echo === this.lastEcho || ms < 0 || ms > MAX_ECHO_AGE_MS) return
     this.lastEcho = echo
     const us = ms > 0 ? ms * 1000 : TICK_US
     this.smoothed = this.smoothed === 0 ? us << 3 : this.smoothed + us - (this.smoothed >> 3)

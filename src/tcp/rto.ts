@@ -18,6 +18,14 @@ const MAX_SAMPLE_US = 200_000_000
 /** How long the smallest round-trip time is believed. Linux tcp_min_rtt_wlen. */
 const MIN_RTT_WINDOW_MS = 300_000
 
+/** An echo of our timestamps that is older is nonsense. */
+export const MAX_ECHO_AGE_MS = 100_000
+
+/** The round-trip time that an echo of our timestamps gives which is `ms` old: in the middle of its tick. 0: it cannot be. */
+export function echoRttUs(ms: number): number {
+  return ms >= 0 && ms < MAX_ECHO_AGE_MS ? ms * 1000 + 500 : 0
+}
+
 export class Rto {
   /** 8 * SRTT, and 4 times: the mean deviation, its maximum in this round trip, RTTVAR. */
   private srtt8 = 0

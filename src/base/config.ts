@@ -4,7 +4,7 @@
  */
 import { type ArpConfig, arpDefaults } from './arp-config.ts'
 import { invalidArgument } from './errors.ts'
-import { type TcpManners, tcpMannerDefaults, verifyManners } from './tcp-manners.ts'
+import { MANNER_WORDS, type TcpManners, tcpMannerDefaults } from './tcp-manners.ts'
 
 export interface Ipv4Config {
   /** RFC 1700; Linux ip_default_ttl. */
@@ -125,7 +125,7 @@ export interface TcpConfig extends TcpManners {
    * When a small segment waits (RFC 9293 section 3.7.4). `rfc`: while anything is unacknowledged. `minshall`: while another small one is (Minshall
    * et al., "Application performance pitfalls and TCP's Nagle algorithm", 1999; what Linux does): the tail of a large write does not wait.
    */
-  nagle: string
+  nagle: 'rfc' | 'minshall'
   /** How long TCP_CORK may hold a small segment back. tcp(7). */
   corkMs: number
   /** Largest MSS announced; 0 = by MTU. */
@@ -136,7 +136,7 @@ export interface TcpConfig extends TcpManners {
    * SYN cookies: `auto` when more than that come (Linux tcp_syncookies = 1), `always` (2: for tests, no SYN is remembered), `off`: SYNs are
    * dropped then.
    */
-  synCookies: string
+  synCookies: 'auto' | 'always' | 'off'
   /**
    * TCP Fast Open (RFC 7413), the bits of Linux tcp_fastopen: 1 client, 2 server, 4 client without cookie, 0x200 server without cookie, 0x400 all
    * listeners. Linux has 1; 3 here, for only who asks for it by an option gets it.
@@ -346,9 +346,17 @@ export function configure(overrides: ConfigOverrides = {}): Config {
   return config
 }
 
+/** Values that a word of `tcp` may have. */
+const TCP_WORDS: { readonly [K in keyof TcpConfig]?: readonly string[] } = {
+  ...MANNER_WORDS,
+  ecn: ['off', 'accept', 'on', 'accurate'],
+  ecnOption: ['never', 'changes', 'always'],
+  nagle: ['rfc', 'minshall'],
+  synCookies: ['auto', 'always', 'off'],
+  hystart: ['plusplus', 'delay', 'off'],
+}
+
 function verify(config: Config): void {
-  oneOf(config.tcp.ecn, ['off', 'accept', 'on', 'accurate'], 'tcp.ecn')
-  oneOf(config.tcp.ecnOption, ['never', 'changes', 'always'], 'tcp.ecnOption')
   for (const [section, fields] of Object.entries(config)) {
     if (typeof fields !== 'object') continue
     for (const [name, v] of Object.entries(fields as Record<string, unknown>)) {
@@ -358,14 +366,15 @@ function verify(config: Config): void {
     }
   }
   const { tcp, udp, ipv4, turn } = config
-  verifyManners(tcp)
-  if (!['plusplus', 'delay', 'off'].includes(tcp.hystart)) throw invalidArgument(`option tcp.hystart cannot be ${tcp.hystart}`)
+  for (const [name, known] of Object.entries(TCP_WORDS)) {
+    const value = String(tcp[name as keyof TcpConfig])
+    if (!known.includes(value)) throw invalidArgument(`option tcp.${name} cannot be ${value}, known: ${known.join(', ')}`)
+  }
   const ordered = (low: number, high: number, what: string): void => {
     if (low > high) throw invalidArgument(`option ${what}: ${low} is above ${high}`)
   }
   ordered(1, ipv4.ttl, 'ipv4.ttl')
   ordered(ipv4.ttl, 255, 'ipv4.ttl')
-  if (!['auto', 'always', 'off'].includes(tcp.synCookies)) throw invalidArgument(`option tcp.synCookies: ${tcp.synCookies}`)
   ordered(tcp.rtoMinMs, tcp.rtoMaxMs, 'tcp.rtoMinMs')
   ordered(1, tcp.reorderingSegments, 'tcp.reorderingSegments')
   ordered(tcp.reorderingSegments, tcp.maxReorderingSegments, 'tcp.reorderingSegments')
@@ -375,8 +384,6 @@ function verify(config: Config): void {
   ordered(1, udp.ephemeralFirst, 'udp.ephemeralFirst')
   ordered(tcp.ephemeralLast, 65535, 'tcp.ephemeralLast')
   ordered(udp.ephemeralLast, 65535, 'udp.ephemeralLast')
-  if (tcp.nagle !== 'minshall' && tcp.nagle !== 'rfc')
-    throw invalidArgument(`option tcp.nagle is minshall or rfc, not ${tcp.nagle}`)
   ordered(tcp.mtuProbing, 2, 'tcp.mtuProbing')
   ordered(48, tcp.mtuProbeFloorBytes, 'tcp.mtuProbeFloorBytes')
   ordered(tcp.mtuProbeFloorBytes, tcp.mtuProbeBaseBytes, 'tcp.mtuProbeFloorBytes')
@@ -392,8 +399,4 @@ function verify(config: Config): void {
   ordered(tcp.receiveBufferMaxBytes, 0x3fffffff, 'tcp.receiveBufferMaxBytes')
   ordered(1, turn.receiveBudget, 'turn.receiveBudget')
   ordered(1, turn.sendQuantum, 'turn.sendQuantum')
-}
-
-function oneOf(value: string, known: readonly string[], what: string): void {
-  if (!known.includes(value)) throw invalidArgument(`option ${what} cannot be ${value}, known: ${known.join(', ')}`)
 }

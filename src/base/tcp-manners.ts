@@ -3,7 +3,6 @@
  * configuration (config.ts). The defaults are this stack's own choice; the others are there to look like another system, above all to scripts that were
  * written for one (sim/script/profiles.ts).
  */
-import { invalidArgument } from './errors.ts'
 
 export interface TcpManners {
   /** Both buffers are made multiples of the MSS once that is known. FreeBSD tcp_mss(). */
@@ -84,18 +83,10 @@ export function tcpMannerDefaults(): TcpManners {
 }
 
 /** Values that a word may have. */
-const WORDS: { readonly [K in keyof TcpManners]?: readonly string[] } = {
+export const MANNER_WORDS: { readonly [K in keyof TcpManners]?: readonly string[] } = {
   windowSteps: ['large', 'any'],
   windowRounding: ['up', 'down'],
   synWithFin: ['accept', 'refuse', 'drop'],
   fastOpenRefused: ['again', 'pause'],
   icmpEndsOpening: ['unreachable', 'refusal', 'none'],
-}
-
-/** Throws ERR_INVALID_ARG_VALUE for a word that means nothing. */
-export function verifyManners(manners: TcpManners): void {
-  for (const [name, known] of Object.entries(WORDS)) {
-    const value = String(manners[name as keyof TcpManners])
-    if (!known.includes(value)) throw invalidArgument(`option tcp.${name} cannot be ${value}, known: ${known.join(', ')}`)
-  }
 }

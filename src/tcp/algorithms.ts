@@ -6,12 +6,11 @@ import { Bbr } from './bbr.ts'
 import type { CongestionChoice, CongestionControl } from './congestion.ts'
 import { Cubic } from './cubic.ts'
 import { Dctcp } from './dctcp.ts'
-import type { HystartKind } from './hystart.ts'
 import { NewReno } from './newreno.ts'
 
 const ALGORITHMS: Record<string, (config: TcpConfig, random: Random) => CongestionControl> = {
   bbr: (_config, random) => new Bbr(random),
-  cubic: (config) => new Cubic(config.hystart as HystartKind, config.abcLimit),
+  cubic: (config) => new Cubic(config.hystart, config.abcLimit),
   dctcp: (config) => new Dctcp(config.abcLimit),
   newreno: (config) => new NewReno(config.abcLimit),
   reno: (config) => new NewReno(config.abcLimit), // Linux's name for it

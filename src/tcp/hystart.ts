@@ -7,11 +7,12 @@
  *
  * Linux compares with the smallest round-trip time of the whole connection and ends slow start at once.
  */
+import type { TcpConfig } from '../base/config.ts'
 import { type AckSample, type CongestionWindow, INITIAL_SSTHRESH, MAX_CWND } from './congestion.ts'
 import { geq, gt } from './seq.ts'
 
 /** What ends the initial slow start besides a loss. */
-export type HystartKind = 'plusplus' | 'delay' | 'off'
+export type HystartKind = TcpConfig['hystart']
 
 /** RFC 9406 section 4.3. Linux: HYSTART_DELAY_MIN and _MAX. */
 const MIN_RTT_THRESH_US = 4000

@@ -66,7 +66,7 @@ describe('Nagle in Minshall’s variant, as Linux', () => {
   })
 
   it('other values are refused', () => {
-    expect(() => new TcpLab({ config: { tcp: { nagle: 'always' } } })).toThrow('minshall or rfc')
+    expect(() => new TcpLab({ config: { tcp: { nagle: 'always' as 'rfc' } } })).toThrow('rfc, minshall')
   })
 })
 

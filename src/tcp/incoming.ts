@@ -172,8 +172,10 @@ function acceptOutside(c: Connection, seg: Segment, span: number): boolean {
   if (span > 0 && leq((seg.seq + span) | 0, rcv.nxt)) {
     // A retransmission of what we have: say so (RFC 2883).
     n[C.tcpDuplicateSegments]++
-    rcv.eager = EAGER_SEGMENTS // it may be our ACK that was lost
-    if (seg.len > 0) acknowledgePending(c)
+    if (seg.len > 0 && late <= rcv.reach) {
+      rcv.eager = EAGER_SEGMENTS // it may be our ACK that was lost
+      acknowledgePending(c)
+    }
     if (seg.len > 0 && c.sackPermitted) rcv.duplicate(seg.seq, (seg.seq + seg.len) | 0)
   } else if (rcv.window === 0 && late === 0) {
     n[C.tcpZeroWindowDrops]++

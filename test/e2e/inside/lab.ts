@@ -149,7 +149,10 @@ export class Lab {
   /** tap0 with the host as 10.0.0.1 and a stack as 10.0.0.2, with echo, discard, daytime and chargen. */
   static async open(options: LabOptions = {}): Promise<Lab> {
     const tap = await openTap({ name: 'tap0', host: `${HOST}/24`, offload: options.offload ?? true, mtu: options.mtu })
-    const stack = createStack({ name: 'lab', ...options.config })
+    const { tcp, ...config } = options.config ?? {}
+    // As for the kernel: no probe of the tail where nothing is lost but time.
+    const probes = { tailLossProbe: !(options.patient ?? true) }
+    const stack = createStack({ name: 'lab', ...config, tcp: { ...probes, ...tcp } })
     // The kernel drops what it has to say to us beyond 500 frames of backlog, and a run shares its processors with others.
     sh('ip link set tap0 txqueuelen 20000')
     if (options.patient ?? true) sh(`ip route change 10.0.0.0/24 dev tap0 proto kernel scope link src ${HOST} rto_min 3s`)

@@ -4,6 +4,7 @@ import { SeededRandom } from '../../src/base/random.ts'
 import { createWorld } from '../../src/sim/world.ts'
 import { BBR_STATES, Bbr } from '../../src/tcp/bbr.ts'
 import type { Connection } from '../../src/tcp/connection.ts'
+import { Sink, SOURCE } from '../support/bulk.ts'
 import { fairness, runFlows } from './grid/cell.ts'
 
 /** 100 Mbit/s, 40 ms, a queue of one bandwidth-delay product. */
@@ -53,16 +54,9 @@ describe('BBR', { timeout: 60_000 }, () => {
     const b = world.stack()
     world.link(a, b, { delay: 10, send: { rate: 20e6, queue: 200_000, delay: 10, loss } })
     world.run(50)
-    const chunk = new Uint8Array(65_536)
     const bbr = new Bbr(new SeededRandom(3))
-    b.tcp.listen({ port: 9 }, { onConnection: (c) => (c.handler = { onReadable: (r) => void r.skip(r.readable) }) })
-    const fill = (c: { write(buf: Uint8Array, off: number, len: number): number }): void => {
-      while (c.write(chunk, 0, chunk.length) === chunk.length);
-    }
-    const c = a.tcp.open(
-      { remoteAddress: '10.0.0.2', remotePort: 9, congestion: bbr },
-      { onConnect: fill, onWritable: fill },
-    ) as Connection
+    b.tcp.listen({ port: 9 }, { onConnection: (c) => (c.handler = new Sink()) })
+    const c = a.tcp.open({ remoteAddress: '10.0.0.2', remotePort: 9, congestion: bbr }, SOURCE) as Connection
     for (let t = 0; t < ms; t++) {
       world.run(1)
       look(bbr, c, t)

@@ -1,10 +1,10 @@
 /** DCTCP: RFC 8257. */
 import { describe, expect, it } from 'vitest'
 import { createWorld } from '../../src/sim/world.ts'
-import type { RawConnection } from '../../src/tcp/api.ts'
 import { AckSample, CongestionWindow } from '../../src/tcp/congestion.ts'
 import { Dctcp } from '../../src/tcp/dctcp.ts'
 import { RateSample } from '../../src/tcp/rate.ts'
+import { Sink, SOURCE } from '../support/bulk.ts'
 
 const MSS = 1000
 
@@ -74,33 +74,17 @@ it('keeps a short queue and a full line', () => {
   const world = createWorld({ seed: 4 })
   const [a, b] = [world.stack({ tcp }), world.stack({ tcp })]
   world.link(a, b, { rate: 100e6, delay: 1, queue: 4 << 20, markQueue: 30 << 10 })
-  let received = 0
-  const reader = {
-    onReadable(c: RawConnection): void {
-      received += c.skip(1 << 30)
-    },
-  }
-  const buf = new Uint8Array(65536)
-  const fill = (c: RawConnection): void => {
-    while (c.write(buf, 0, buf.length) > 0) {}
-  }
-  b.tcp.listen(
-    { port: 7 },
-    {
-      onConnection(c) {
-        c.handler = reader
-      },
-    },
-  )
-  const c = a.tcp.open({ remoteAddress: '10.0.0.2', remotePort: 7 }, { onConnect: fill, onWritable: fill })
+  const sink = new Sink()
+  b.tcp.listen({ port: 7 }, { onConnection: (c) => (c.handler = sink) })
+  const c = a.tcp.open({ remoteAddress: '10.0.0.2', remotePort: 7 }, SOURCE)
   world.run(1000)
-  const before = received
+  const before = sink.bytes
   let most = 0
   for (let i = 0; i < 200; i++) {
     world.run(5)
     most = Math.max(most, c.info().bytesInFlight)
   }
-  expect(((received - before) * 8) / (100e6 * (1448 / 1514))).toBeGreaterThan(0.95)
+  expect(((sink.bytes - before) * 8) / (100e6 * (1448 / 1514))).toBeGreaterThan(0.95)
   expect(most).toBeLessThan(25_000 + 2 * (30 << 10))
   expect((a.tcp.counters.snapshot() as Record<string, number>).tcpRetransSegs).toBe(0)
 })

@@ -2,8 +2,9 @@
 import { describe, expect, it } from 'vitest'
 import type { FaultOptions } from '../../src/link/impairments.ts'
 import { createWorld } from '../../src/sim/world.ts'
-import type { EcnMode, RawConnection } from '../../src/tcp/api.ts'
+import type { EcnMode } from '../../src/tcp/api.ts'
 import { type TransferResult, transfer } from '../sim/transfer.ts'
+import { Sink, SOURCE } from '../support/bulk.ts'
 
 const RATE = 50e6
 const BYTES = 12 << 20
@@ -32,31 +33,15 @@ function oneWay(ecn: EcnMode, congestion: string, tcp: Record<string, unknown>):
   const config = { tcp: { ecn, congestion, ...tcp } }
   const [a, b] = [world.stack(config), world.stack(config)]
   world.link(a, b, { ...MARKING, markQueue: 128 << 10 })
-  const buf = new Uint8Array(65536)
-  let received = 0
-  const reader = {
-    onReadable(c: RawConnection): void {
-      received += c.skip(1 << 30)
-    },
-  }
-  const fill = (c: RawConnection): void => {
-    while (c.write(buf, 0, buf.length) > 0) {}
-  }
-  b.tcp.listen(
-    { port: 7 },
-    {
-      onConnection(c) {
-        c.handler = reader
-      },
-    },
-  )
-  a.tcp.open({ remoteAddress: '10.0.0.2', remotePort: 7 }, { onConnect: fill, onWritable: fill })
+  const sink = new Sink()
+  b.tcp.listen({ port: 7 }, { onConnection: (c) => (c.handler = sink) })
+  a.tcp.open({ remoteAddress: '10.0.0.2', remotePort: 7 }, SOURCE)
   world.run(500)
-  const before = received
+  const before = sink.bytes
   world.run(2500)
   const n = a.tcp.counters.snapshot() as Record<string, number>
   expect(n.tcpRetransSegs).toBe(0)
-  return { share: ((received - before) * 8) / (RATE * 2.5 * (1460 / 1514)), reductions: n.tcpEcnReductions }
+  return { share: ((sink.bytes - before) * 8) / (RATE * 2.5 * (1460 / 1514)), reductions: n.tcpEcnReductions }
 }
 
 describe.each([

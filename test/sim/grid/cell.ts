@@ -1,9 +1,10 @@
 /** Flows over one bottleneck on virtual time: what the grid, the fairness table and the tests of congestion control measure. */
 import type { ConfigOverrides } from '../../../src/base/config.ts'
 import { createWorld } from '../../../src/sim/world.ts'
-import type { ConnectionHandler, RawConnection } from '../../../src/tcp/api.ts'
+import type { RawConnection } from '../../../src/tcp/api.ts'
 import type { CongestionChoice } from '../../../src/tcp/congestion.ts'
 import type { Connection } from '../../../src/tcp/connection.ts'
+import { Sink, SOURCE } from '../../support/bulk.ts'
 
 export interface PathOptions {
   /** Megabits per second of the line, frames with their Ethernet headers. */
@@ -47,25 +48,6 @@ export interface FlowsResult {
 export const MTU = 1500
 const HEADERS = 14 + 20 + 20 + 12
 export const FRAME = MTU + 14
-const chunk = new Uint8Array(1 << 18)
-
-class Source implements ConnectionHandler {
-  onConnect(c: RawConnection): void {
-    this.onWritable(c)
-  }
-
-  onWritable(c: RawConnection): void {
-    while (c.write(chunk, 0, chunk.length) === chunk.length);
-  }
-}
-
-class Sink implements ConnectionHandler {
-  bytes = 0
-
-  onReadable(c: RawConnection): void {
-    this.bytes += c.skip(c.readable)
-  }
-}
 
 /** Runs flows from one stack to another over one line. */
 export function runFlows(options: FlowsOptions): FlowsResult {
@@ -107,7 +89,7 @@ export function runFlows(options: FlowsOptions): FlowsResult {
     b.tcp.listen({ port: 1000 + i }, listener)
     if (i > 0 && staggerMs > 0) world.run(staggerMs)
     const localAddress = detours.length > 0 ? `10.0.${i + 1}.1` : undefined
-    return a.tcp.open({ remoteAddress: '10.0.0.2', remotePort: 1000 + i, congestion, localAddress }, new Source()) as Connection
+    return a.tcp.open({ remoteAddress: '10.0.0.2', remotePort: 1000 + i, congestion, localAddress }, SOURCE) as Connection
   })
   world.run(Math.max(0, warmupMs))
   const before = sinks.map((s) => s.bytes)

@@ -183,8 +183,8 @@ export interface TcpConfig extends TcpManners {
   ephemeralLast: number
   /** RFC 1337: a RST does not end TIME-WAIT. */
   rfc1337: boolean
-  /** Congestion control: a name, or a function that makes an object for each connection (tcp/congestion.ts). */
-  congestion: string | (() => object)
+  /** Congestion control: a name, one's own object or its class, or a function that makes one for each connection (tcp/congestion.ts). */
+  congestion: string | object
   /**
    * What ends slow start before a loss: `plusplus` (HyStart++, RFC 9406), `delay` (as Linux's CUBIC: the smallest round-trip time grew by an
    * eighth), `off`.
@@ -337,7 +337,7 @@ export function configure(overrides: ConfigOverrides = {}): Config {
     for (const [name, v] of Object.entries(value)) {
       if (v === undefined) continue
       if (!(name in fields)) throw invalidArgument(`unknown option ${section}.${name}`)
-      if (typeof v !== typeof fields[name] && !(name === 'congestion' && typeof v === 'function'))
+      if (typeof v !== typeof fields[name] && !(name === 'congestion' && (typeof v === 'function' || typeof v === 'object')))
         throw invalidArgument(`option ${section}.${name} must be a ${typeof fields[name]}`)
       fields[name] = v
     }

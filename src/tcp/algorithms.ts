@@ -4,6 +4,7 @@ import { invalidArgument } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
 import { Bbr } from './bbr.ts'
 import type { CongestionChoice, CongestionControl } from './congestion.ts'
+import { isCongestionControl, madeBy } from './control-maker.ts'
 import { Cubic } from './cubic.ts'
 import { Dctcp } from './dctcp.ts'
 import { NewReno } from './newreno.ts'
@@ -20,13 +21,16 @@ const ALGORITHMS: Record<string, (config: TcpConfig, random: Random) => Congesti
 export function isCongestionChoice(value: unknown): value is CongestionChoice {
   if (typeof value === 'string') return Object.hasOwn(ALGORITHMS, value)
   if (typeof value === 'function') return true
-  return typeof value === 'object' && value !== null && typeof (value as CongestionControl).acked === 'function'
+  return isCongestionControl(value)
 }
 
 /** The algorithm object for one connection; ERR_INVALID_ARG_VALUE for a name that does not exist. */
 export function congestionControl(choice: CongestionChoice, config: TcpConfig, random: Random): CongestionControl {
-  if (typeof choice === 'object') return choice
-  if (typeof choice === 'function') return choice()
+  if (typeof choice === 'object') {
+    if (!isCongestionControl(choice)) throw invalidArgument('tcp.congestion is no congestion control')
+    return choice
+  }
+  if (typeof choice === 'function') return madeBy(choice)
   const make = Object.hasOwn(ALGORITHMS, choice) ? ALGORITHMS[choice] : undefined
   if (make === undefined) {
     throw invalidArgument(`unknown congestion control ${choice}, known: ${Object.keys(ALGORITHMS).join(', ')}`)

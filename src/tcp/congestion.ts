@@ -103,8 +103,8 @@ export interface CongestionControl {
   observe?(w: CongestionWindow, s: AckSample): void
 }
 
-/** A name of the table in algorithms.ts, one's own object (for one connection only), or what makes one for each connection. */
-export type CongestionChoice = string | CongestionControl | (() => CongestionControl)
+/** A name of the table in algorithms.ts, one's own object, its class, or a function that makes one for each connection. */
+export type CongestionChoice = string | CongestionControl | (() => CongestionControl) | (new () => CongestionControl)
 
 /** RFC 6928: min(10 * MSS, max(2 * MSS, 14600)), for other numbers of segments in proportion. */
 export function initialWindow(mss: number, segments: number): number {

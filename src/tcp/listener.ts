@@ -9,6 +9,7 @@ import type { Address } from '../base/address.ts'
 import type { Tellable } from '../base/tell.ts'
 import type { ListenerHandler, ListenerOptions, RawConnection, RawListener } from './api.ts'
 import type { Connection } from './connection.ts'
+import { forMany } from './control-maker.ts'
 import { FastOpened, type FastOpenQueue, fastOpenQueue, tryFastOpen } from './fast-open-passive.ts'
 import type { Segment } from './segment.ts'
 import { keysOfListener } from './signature-check.ts'
@@ -64,7 +65,8 @@ export class Listener implements RawListener, Tellable {
 
   private adopt(): void {
     const { config } = this.tcp
-    const { deferAcceptMs, synRetries } = this.options
+    const { congestion, deferAcceptMs, synRetries } = this.options
+    if (congestion !== undefined) this.options = { ...this.options, congestion: forMany(congestion) }
     this.synAckRetries = synRetries ?? config.synAckRetries
     this.adoptFastOpen()
     this.keys = keysOfListener(this)

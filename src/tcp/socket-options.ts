@@ -76,9 +76,6 @@ const LISTENER_OPTIONS = ['deferAcceptMs', 'fastOpenKeys']
 /** Throws ERR_INVALID_ARG_VALUE for what a listener cannot be told. */
 export function checkListenerOptions(options: ListenerOptions, others: readonly string[] = []): void {
   checkOptions(options, [...others, ...LISTENER_OPTIONS])
-  // An object is for one connection: those of a listener would share its memory.
-  if (typeof options.congestion === 'object')
-    throw invalidArgument('a listener needs the name of a congestion control, or a function')
   const { deferAcceptMs, fastOpenKeys } = options
   if (fastOpenKeys !== undefined) checkKeys(fastOpenKeys)
   if (deferAcceptMs !== undefined && !(Number.isInteger(deferAcceptMs) && deferAcceptMs >= 0 && deferAcceptMs <= MAX_MS))

@@ -25,6 +25,7 @@ import type { ConnectionHandler, ListenerHandler, ListenOptions, OpenOptions, Ra
 import { ChallengeLimit } from './challenge.ts'
 import { AckSample, type CongestionChoice, type CongestionControl } from './congestion.ts'
 import { Connection } from './connection.ts'
+import { forMany } from './control-maker.ts'
 import type { TcpClock, TcpDeps } from './deps.ts'
 import { FastOpenCache } from './fast-open-cache.ts'
 import { checkKeys, FastOpenKeys } from './fast-open-keys.ts'
@@ -65,6 +66,7 @@ export class Tcp implements Protocol, RawTcp {
   readonly flights = new FlightPool()
   readonly flowTable: FlowTable
   readonly secrets: Secrets
+  private readonly congestion: CongestionChoice
   readonly paths: Paths
   readonly output: Output
   readonly timeWaits: TimeWaits
@@ -107,7 +109,9 @@ export class Tcp implements Protocol, RawTcp {
     this.segment = new Segment(packet)
     this.challenges = new ChallengeLimit(deps.config.challengeAcksPerSecond, deps.random)
     checkKeys(deps.config.fastOpenKeys)
-    this.newControl(deps.config.congestion as CongestionChoice) // a wrong name is said now, not at the first connection
+    const congestion = deps.config.congestion as CongestionChoice
+    this.newControl(congestion) // a wrong name is said now, not at the first connection
+    this.congestion = forMany(congestion)
   }
 
   // -------------------------------------------------------------------- in
@@ -342,7 +346,7 @@ export class Tcp implements Protocol, RawTcp {
   // --------------------------------------------------------- for connections
 
   newConnection(path: Path, localPort: number, remotePort: number, rto: Rto | null): Connection {
-    return new Connection(this, path, localPort, remotePort, this.newControl(this.config.congestion as CongestionChoice), rto)
+    return new Connection(this, path, localPort, remotePort, this.newControl(this.congestion), rto)
   }
 
   newControl(choice: CongestionChoice): CongestionControl {

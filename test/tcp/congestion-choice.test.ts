@@ -74,8 +74,81 @@ describe('the choice of an algorithm', () => {
     expect(made.map((m) => m.heard[0])).toEqual(['start', 'start'])
   })
 
-  it('a listener takes no object: its connections would share it', () => {
-    expect(() => new TcpLab().listen({ congestion: new Fixed(2) })).toThrow(/congestion/)
+  it('is by listener as an object: the first connection has it, the others have it as it was', () => {
+    const lab = new TcpLab()
+    const given = new Fixed(2)
+    lab.listen({ congestion: given })
+    for (let i = 0; i < 3; i++) {
+      lab.accept()
+      lab.remotePort++
+    }
+    const controls = lab.accepted.map((c) => c.snd.control as Fixed)
+    expect(controls[0]).toBe(given)
+    expect(new Set(controls).size).toBe(3)
+    expect(controls.map((c) => c.heard)).toEqual([['start'], ['start'], ['start']])
+    expect(lab.accepted.map((c) => c.info())).toEqual(
+      Array(3).fill(expect.objectContaining({ congestion: 'fixed', cwnd: 2 * MSS })),
+    )
+  })
+
+  it('is by stack as an object too, and one object is not shared', () => {
+    const given = new Fixed(4)
+    const lab = new TcpLab({ config: { tcp: { congestion: given } } }).accept()
+    lab.remotePort++
+    lab.accept()
+    const [first, second] = lab.accepted.map((c) => c.snd.control as Fixed)
+    expect(first).toBe(given)
+    expect(second).not.toBe(given)
+    lab.accepted[1].write(new Uint8Array(10), 0, 10)
+    expect([first.heard, second.heard]).toEqual([['start'], ['start']])
+    expect(lab.accepted[1].info()).toMatchObject({ congestion: 'fixed', cwnd: 4 * MSS })
+  })
+
+  it('copies what an object consists of, and all of it', () => {
+    const inner = { list: [1], numbers: new Int32Array(2), map: new Map([['a', { n: 1 }]]), set: new Set([1]) }
+    const given = Object.assign(new Fixed(2), { inner, again: inner, nothing: null })
+    const lab = new TcpLab({ config: { tcp: { congestion: given } } }).accept()
+    inner.list.push(2)
+    inner.numbers[0] = 5
+    inner.map.get('a')!.n = 2
+    inner.set.add(2)
+    lab.remotePort++
+    lab.accept()
+    const other = lab.accepted[1].snd.control as typeof given
+    expect(other).toBeInstanceOf(Fixed)
+    expect(other.again).toBe(other.inner)
+    expect(other.nothing).toBe(null)
+    expect(other.inner).toEqual({ list: [1], numbers: new Int32Array(2), map: new Map([['a', { n: 1 }]]), set: new Set([1]) })
+  })
+
+  it('is a class as well, at every level', () => {
+    class Two extends Fixed {
+      constructor() {
+        super(2)
+      }
+    }
+    /** Methods as fields: nothing of them is seen at the class. */
+    class Fields {
+      readonly name = 'fields'
+      start = (w: CongestionWindow): void => {
+        w.cwnd = 2 * w.mss
+      }
+      acked = (): void => {}
+      loss = (w: CongestionWindow): void => {
+        w.ssthresh = w.cwnd
+      }
+      timeout = (): void => {}
+      recovered = (): void => {}
+      idle = (): void => {}
+    }
+    for (const congestion of [Two, Fields]) {
+      const byStack = new TcpLab({ config: { tcp: { congestion } } }).accept()
+      const byListener = new TcpLab()
+      byListener.listen({ congestion })
+      byListener.accept()
+      const bySocket = new TcpLab().connect('<mss 1460>', 65535, { congestion })
+      for (const lab of [byStack, byListener, bySocket]) expect(lab.c.info().cwnd).toBe(2 * MSS)
+    }
   })
 
   it('is by connection, as an object too', () => {
@@ -109,6 +182,10 @@ describe('the choice of an algorithm', () => {
     }
     expect(() => new TcpLab({ config: { tcp: { congestion: 'vegas' } } })).toThrow(/cubic.*newreno/)
     expect(() => new TcpLab({ config: { tcp: { hystart: 'plus' as 'plusplus' } } })).toThrow(/hystart/)
+    for (const wrong of [() => 5, () => ({}), {}, { acked: () => {} }]) {
+      expect(() => lab.c.set({ congestion: wrong as () => CongestionControl }), String(wrong)).toThrow(/congestion/)
+      expect(() => new TcpLab({ config: { tcp: { congestion: wrong } } }), String(wrong)).toThrow(/congestion/)
+    }
     expect(lab.c.info().congestion).toBe('cubic')
   })
 })

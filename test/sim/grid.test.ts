@@ -9,6 +9,7 @@ const read = (table: Table): Row[] => parse(table, readFileSync(new URL(`grid/${
 /** Rate, round-trip time, queue, loss: every loss, the corners of the rest where they are cheap. */
 const SOME = [
   ['10', '1', '4', '0'],
+  ['10', '20', '0.2', '0'],
   ['10', '20', '1', '0.1'],
   ['10', '100', '0.2', '1'],
   ['10', '100', '4', '3'],
@@ -24,7 +25,7 @@ function compare(table: Table, key: readonly string[], column: string): void {
   expect(expected, `${table.file} has ${key.join(' ')}`).toBeDefined()
   const value = table.cell(key, column)
   expect(Math.abs(value - expected!), `${key.join(' ')} ${column}: ${value}, the table says ${expected}`).toBeLessThanOrEqual(
-    tolerance(table, expected!),
+    tolerance(table, key, expected!),
   )
 }
 
@@ -48,6 +49,19 @@ describe('the grid', { timeout: 120_000 }, () => {
       for (const key of SOME) compare(GOODPUT, key, algorithm)
     })
   }
+
+  /** `halved`: what came out with beta = 0.5 in cubic.ts. */
+  it('would see CUBIC fall to a half in place of 0.7', () => {
+    for (const [key, halved] of [
+      [['10', '20', '0.2', '0'], 77.6],
+      [['10', '1', '4', '0'], 93.8],
+      [['100', '20', '0.2', '0'], 82.2],
+      [['100', '1', '1', '3'], 48.1],
+    ] as const) {
+      const expected = read(GOODPUT).find((r) => r.key.join() === key.join())!.values[0]
+      expect(expected - halved, key.join(' ')).toBeGreaterThan(tolerance(GOODPUT, key, expected))
+    }
+  })
 
   it('fairness and shares, in part', () => {
     for (const algorithm of ['cubic', 'bbr']) compare(FAIRNESS, ['2'], algorithm)

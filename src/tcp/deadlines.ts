@@ -288,10 +288,10 @@ export class Deadlines extends Timed {
       this.keepAt = (now + Math.max(1, this.keepAliveIdleMs - (snd.flight.count > 0 || snd.pending ? 0 : idle))) | 0
       return
     }
-    if (
-      this.keepUnanswered >= this.keepAliveProbes ||
-      (this.userTimeoutMs > 0 && this.keepUnanswered > 0 && idle >= this.userTimeoutMs)
-    ) {
+    // The user timeout takes the place of the number of probes (tcp(7), TCP_USER_TIMEOUT).
+    const isOver =
+      this.userTimeoutMs > 0 ? this.keepUnanswered > 0 && idle >= this.userTimeoutMs : this.keepUnanswered >= this.keepAliveProbes
+    if (isOver) {
       tcp.counters.values[C.tcpAbortOnKeepAlive]++
       this.c.sendReset()
       this.c.finish(this.c.softError ?? 'ETIMEDOUT')

@@ -280,11 +280,14 @@ function receiveAck(c: Connection, seg: Segment): boolean {
     acknowledge(c, before, sacked, duplicate, isBare, 0)
   } else if (c.ecn !== null) c.ecn.acknowledged(c, 0)
   // With a closed window any answer says that the peer is there: probing goes on as long as it answers (MUST-37), whether by probes or by
-  // data of before the window shrank. Not for a connection that nobody owns: its peer could hold our memory forever.
-  if ((c.deadlines.rtx === Rtx.PERSIST || snd.wnd === 0) && !c.orphan) c.deadlines.retries = 0
-  if (c.deadlines.rtx === Rtx.PERSIST) {
+  // data of before the window shrank. Not for a connection that nobody owns: its peer could hold our memory forever; and not for one with a
+  // user timeout, which counts what a closed window holds back, too (tcp(7), TCP_USER_TIMEOUT).
+  const isProbing = c.deadlines.rtx === Rtx.PERSIST
+  if (!c.orphan && (isProbing ? c.deadlines.userTimeoutMs === 0 : snd.wnd === 0)) c.deadlines.retries = 0
+  if (isProbing) {
     if (snd.wnd > 0 && opened) {
       c.deadlines.stopRetransmit()
+      c.deadlines.retries = 0
       c.rto.backoff = 0
     }
   } else c.deadlines.acknowledged(advance)

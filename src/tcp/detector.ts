@@ -20,7 +20,9 @@ export class Detector {
   reordering: number
   /** How often reordering was seen. */
   reorderingSeen = 0
-  /** Round-trip time of the last delivery (RACK.rtt). */
+  /**
+   * RACK.rtt. As Linux: of the last in sequence. Where an ACK covers a retransmission and what was sent long before it, that is the longer time.
+   */
   rttUs = 0
   /** Made with the first SACK. */
   rack: Rack | null = null
@@ -38,7 +40,7 @@ export class Detector {
     if (this.rack === null && this.config.rack && s.sacked > 0) this.rack = new Rack()
     if (d.hasLatest) this.rttUs = (s.nowUs - d.lastUs) | 0
     if (this.rack !== null) {
-      this.rack.note(d, s.nowUs)
+      this.rack.note(d)
       this.rack.adapt(s.una, s.nxt)
     }
     // RFC 8985 section 6.2 step 3: an original arrives after what was sent later.
@@ -99,7 +101,7 @@ export class Detector {
     if (this.rack === null) return
     const isSure = isRepairing || this.flight.sackedSegments >= this.reordering
     const windowUs = this.rack.window(minRttUs, smoothedRttUs, this.reorderingSeen > 0, isSure)
-    this.waitUs = this.rack.detect(this.flight, nowUs, windowUs, n)
+    this.waitUs = this.rack.detect(this.flight, nowUs, this.rttUs, windowUs, n)
   }
 
   /** RFC 6582 step 5: a partial ACK says that the next segment is lost too. False: that was known. */

@@ -20,11 +20,10 @@ const PERSIST_RECOVERIES = 16
 const MAX_STEPS = 0xff
 
 export class Rack {
-  /** Of the most recently sent segment that was delivered: when it was sent (RACK.xmit_ts), its end. And RACK.rtt. */
+  /** Of the most recently sent segment that was delivered: when it was sent (RACK.xmit_ts), and its end. */
   private xmitUs = 0
   private end = 0
   private known = false
-  rttUs = 0
   /** Something new was delivered since the last `detect`: only then can it find more. */
   advanced = false
   /** RACK.reo_wnd_mult, RACK.reo_wnd_persist, RACK.dsack_round. */
@@ -35,11 +34,9 @@ export class Rack {
   private roundEnd = 0
 
   /** RFC 8985 section 6.2 steps 1 and 2. */
-  note(d: Delivery, nowUs: number): void {
+  note(d: Delivery): void {
     if (!d.hasLatest) return
     this.advanced = true
-    // As Linux: of the last in sequence. Where an ACK covers a retransmission and what was sent long before it, that is the longer time.
-    this.rttUs = (nowUs - d.lastUs) | 0
     if (this.known && !this.isAfter(d.latestUs, d.latestEnd)) return
     this.known = true
     this.xmitUs = d.latestUs
@@ -87,8 +84,8 @@ export class Rack {
     return wish < smoothedRttUs ? wish : smoothedRttUs
   }
 
-  /** Marks what is lost (RFC 8985 section 6.2 step 5). Returns for how many us the rest is to be waited for; 0: nothing waits. */
-  detect(f: Flight, nowUs: number, windowUs: number, n: Float64Array): number {
+  /** Marks what is lost (RFC 8985 section 6.2 step 5); `rttUs`: RACK.rtt. Returns for how many us the rest is to be waited for; 0: nothing waits. */
+  detect(f: Flight, nowUs: number, rttUs: number, windowUs: number, n: Float64Array): number {
     this.advanced = false
     if (!this.known) return 0
     let wait = 0
@@ -102,7 +99,7 @@ export class Rack {
       }
       // Sent again at this very moment: on a path without delay it would count as older than its followers.
       if ((flags & RETRANSMITTED) !== 0 && sentUs === nowUs) continue
-      const left = (this.rttUs + windowUs - ((nowUs - sentUs) | 0)) | 0
+      const left = (rttUs + windowUs - ((nowUs - sentUs) | 0)) | 0
       if (left <= 0) {
         if (f.lose(i)) n[C.TCPLostRetransmit]++
       } else if (left > wait) wait = left

@@ -321,15 +321,14 @@ export class Recovery {
 
   // ------------------------------------------------------- beginning and ending
 
-  /** The peer reports congestion (RFC 3168 section 6.1.2) in an ACK that delivered so much. True: the window is reduced, which the peer is to be told by CWR. */
-  congestionEcho(nxt: number, nowMs: number, delivered = 0): boolean {
+  /** The peer reports congestion (RFC 3168 section 6.1.2) in an ACK that delivered so much. A window that is being reduced is so once only. */
+  congestionEcho(nxt: number, nowMs: number, delivered: number): void {
     const { undo } = this.begun()
     undo.cwnd = 0 // whatever the losses were, the reduction stands
-    if (this.state >= RecoveryState.CWR) return false
+    if (this.state >= RecoveryState.CWR) return
     undo.isOpen = false
     this.reduce(nxt, nowMs, delivered, delivered, true)
     this.state = RecoveryState.CWR
-    return true
   }
 
   /** Losses were found. `acked`, `delivered`: by the ACK that found them. */

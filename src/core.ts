@@ -51,12 +51,16 @@ export { Stack, type StackPlatform } from './stack/stack.ts'
 export type {
   ConnectionHandler,
   ConnectionInfo,
+  EcnMode,
+  EcnReport,
   ListenerHandler,
+  ListenerOptions,
   ListenOptions,
   OpenOptions,
   RawConnection,
   RawListener,
   RawTcp,
+  SocketOptions as TcpSocketOptions, // `SocketOptions` of the entry for Node are those of `new stack.net.Socket()`
   TcpKey,
 } from './tcp/api.ts'
 // What a congestion control of one's own is made of

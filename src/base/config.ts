@@ -337,8 +337,10 @@ export function configure(overrides: ConfigOverrides = {}): Config {
     for (const [name, v] of Object.entries(value)) {
       if (v === undefined) continue
       if (!(name in fields)) throw invalidArgument(`unknown option ${section}.${name}`)
-      if (typeof v !== typeof fields[name] && !(name === 'congestion' && (typeof v === 'function' || typeof v === 'object')))
-        throw invalidArgument(`option ${section}.${name} must be a ${typeof fields[name]}`)
+      // A congestion control may be an object or what makes one, too: tcp/control-maker.ts looks at it.
+      const kind = name === 'congestion' && v !== null && typeof v !== 'number' ? typeof v : typeof fields[name]
+      if (typeof v !== kind || Array.isArray(v) !== Array.isArray(fields[name]))
+        throw invalidArgument(`option ${section}.${name} must be a ${Array.isArray(fields[name]) ? 'list' : kind}`)
       fields[name] = v
     }
   }
@@ -375,6 +377,7 @@ function verify(config: Config): void {
   }
   ordered(1, ipv4.ttl, 'ipv4.ttl')
   ordered(ipv4.ttl, 255, 'ipv4.ttl')
+  ordered(1, tcp.initialWindowSegments, 'tcp.initialWindowSegments')
   ordered(tcp.rtoMinMs, tcp.rtoMaxMs, 'tcp.rtoMinMs')
   ordered(1, tcp.reorderingSegments, 'tcp.reorderingSegments')
   ordered(tcp.reorderingSegments, tcp.maxReorderingSegments, 'tcp.reorderingSegments')

@@ -2,7 +2,7 @@
  * `tapstack script`: scripts of packetdrill's language, a line for each, a diff where one fails, and a closing line that a program can read.
  * Nothing of the machine is touched: the stack, its link and its clock are in memory, and commands in scripts are looked up, not run.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { Outcome } from '../sim/script/ast.ts'
 import { PROFILES, type ProfileName } from '../sim/script/profiles.ts'
@@ -63,7 +63,8 @@ function play(context: Context, values: Values, words: readonly string[]): numbe
     options: pairs(values, 'option'),
   }
   const count = { passed: 0, failed: 0, skipped: 0 }
-  for (const path of words.flatMap(scripts)) {
+  const paths = words.flatMap(scripts)
+  for (const path of paths) {
     if (context.stop.aborted) break
     const outcome = runScript(readFileSync(path, 'utf8'), {
       ...options,
@@ -75,6 +76,10 @@ function play(context: Context, values: Values, words: readonly string[]): numbe
     tell(context, path, outcome, values)
   }
   context.out(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`)
+  if (paths.length === 0) {
+    context.err(`tapstack script: ${words.join(', ')}: there is no *.pkt in it or below`)
+    return 2
+  }
   return count.failed > 0 ? 1 : 0
 }
 
@@ -118,11 +123,21 @@ function scripts(path: string): string[] {
     throw new UsageError(`${path}: there is no such file or directory`)
   }
   if (!isDirectory) return [path]
-  return readdirSync(path, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.pkt'))
-    .map((name) => join(path, name))
-    .filter((name) => statSync(name).isFile())
-    .sort()
+  const found: string[] = []
+  walk(path, [], found)
+  return found.sort()
+}
+
+/** Links are followed: not those to a directory that we are in (`inside`), and not those to nothing. */
+function walk(directory: string, inside: readonly string[], found: string[]): void {
+  const real = realpathSync(directory)
+  if (inside.includes(real)) return
+  for (const name of readdirSync(directory)) {
+    const path = join(directory, name)
+    const kind = statSync(path, { throwIfNoEntry: false })
+    if (kind?.isDirectory()) walk(path, [...inside, real], found)
+    else if (kind?.isFile() && name.endsWith('.pkt')) found.push(path)
+  }
 }
 
 /**

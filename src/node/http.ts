@@ -17,11 +17,15 @@ import { normalizeArgs } from './socket.ts'
 
 type Responder = (response: http.IncomingMessage) => void
 
+/** Node's, and socket options of TCP for every connection that is accepted. */
+export interface HttpServerOptions extends http.ServerOptions, Pick<ServerOptions, 'tapstack'> {}
+
 /** Everything of `node:http`; what opens connections or listens does it through the stack. */
-export interface HttpModule extends Omit<typeof http, 'Agent' | 'ClientRequest' | 'Server' | 'globalAgent'> {
+export interface HttpModule extends Omit<typeof http, 'Agent' | 'ClientRequest' | 'Server' | 'globalAgent' | 'createServer'> {
   readonly Agent: Callable<[options?: http.AgentOptions], http.Agent>
   readonly ClientRequest: Callable<[input: string | URL | http.RequestOptions, ...rest: unknown[]], http.ClientRequest>
-  readonly Server: Callable<[options?: http.ServerOptions | http.RequestListener, listener?: http.RequestListener], http.Server>
+  readonly Server: Callable<[options?: HttpServerOptions | http.RequestListener, listener?: http.RequestListener], http.Server>
+  readonly createServer: typeof http.createServer & ((options: HttpServerOptions, listener?: http.RequestListener) => http.Server)
   globalAgent: http.Agent
 }
 
@@ -53,11 +57,10 @@ export function createHttp(net: NetModule): HttpModule {
   class Server extends http.Server {
     private readonly _net: NetServer
 
-    constructor(options?: http.ServerOptions | http.RequestListener, listener?: http.RequestListener) {
-      const given = typeof options === 'object' && options !== null ? options : {}
+    constructor(options?: HttpServerOptions | http.RequestListener, listener?: http.RequestListener) {
+      const given: HttpServerOptions = typeof options === 'object' && options !== null ? options : {}
       super(given, typeof options === 'function' ? options : listener)
-      const { noDelay = true, keepAlive, keepAliveInitialDelay, highWaterMark } = given
-      const { tapstack } = given as ServerOptions
+      const { noDelay = true, keepAlive, keepAliveInitialDelay, highWaterMark, tapstack } = given
       const inner = net.createServer({ allowHalfOpen: true, noDelay, keepAlive, keepAliveInitialDelay, highWaterMark, tapstack })
       this._net = inner
       inner.on('listening', () => this.emit('listening'))

@@ -2,11 +2,13 @@
 import type { TcpConfig } from '../base/config.ts'
 import { invalidArgument } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
+import type { TellList } from '../base/tell.ts'
 import { Bbr } from './bbr.ts'
 import type { CongestionChoice, CongestionControl } from './congestion.ts'
-import { isCongestionControl, madeBy } from './control-maker.ts'
+import { checkControl, madeBy } from './control-maker.ts'
 import { Cubic } from './cubic.ts'
 import { Dctcp } from './dctcp.ts'
+import { ForeignControl } from './foreign-control.ts'
 import { NewReno } from './newreno.ts'
 
 const ALGORITHMS: Record<string, (config: TcpConfig, random: Random) => CongestionControl> = {
@@ -17,23 +19,25 @@ const ALGORITHMS: Record<string, (config: TcpConfig, random: Random) => Congesti
   reno: (config) => new NewReno(config.abcLimit), // Linux's name for it
 }
 
-/** What can be an algorithm: a name that is known, an object with the methods, or what makes one. */
-export function isCongestionChoice(value: unknown): value is CongestionChoice {
-  if (typeof value === 'string') return Object.hasOwn(ALGORITHMS, value)
-  if (typeof value === 'function') return true
-  return isCongestionControl(value)
+/** Throws ERR_INVALID_ARG_VALUE for what cannot be an algorithm, before a connection relies on it. A function is taken at its word until then. */
+export function checkCongestion(choice: unknown): void {
+  if (typeof choice === 'string') named(choice)
+  else if (typeof choice !== 'function') checkControl(choice, 'congestion')
 }
 
-/** The algorithm object for one connection; ERR_INVALID_ARG_VALUE for a name that does not exist. */
-export function congestionControl(choice: CongestionChoice, config: TcpConfig, random: Random): CongestionControl {
-  if (typeof choice === 'object') {
-    if (!isCongestionControl(choice)) throw invalidArgument('tcp.congestion is no congestion control')
-    return choice
-  }
-  if (typeof choice === 'function') return madeBy(choice)
-  const make = Object.hasOwn(ALGORITHMS, choice) ? ALGORITHMS[choice] : undefined
-  if (make === undefined) {
-    throw invalidArgument(`unknown congestion control ${choice}, known: ${Object.keys(ALGORITHMS).join(', ')}`)
-  }
-  return make(config, random)
+/** The algorithm object for one connection. Throws ERR_INVALID_ARG_VALUE. What one that is not ours throws later goes to `list`. */
+export function congestionControl(
+  choice: CongestionChoice,
+  config: TcpConfig,
+  random: Random,
+  list: TellList,
+): CongestionControl {
+  if (typeof choice === 'string') return named(choice)(config, random)
+  const control = typeof choice === 'function' ? madeBy(choice) : checkControl(choice, 'congestion')
+  return new ForeignControl(control, list, config.abcLimit)
+}
+
+function named(name: string): (config: TcpConfig, random: Random) => CongestionControl {
+  if (Object.hasOwn(ALGORITHMS, name)) return ALGORITHMS[name]
+  throw invalidArgument(`unknown congestion control ${name}, known: ${Object.keys(ALGORITHMS).join(', ')}`)
 }

@@ -34,7 +34,7 @@ import { Sender } from './sender.ts'
 import type { Signature } from './signature.ts'
 import { changeKeys } from './signature-check.ts'
 import { applySizes, roundBuffers, scaleFor } from './sizes.ts'
-import { applyOptions, checkOptions } from './socket-options.ts'
+import { applyOptions, checkLiveOptions } from './socket-options.ts'
 import { speakConnection } from './speaking.ts'
 import { STATE_NAMES, State } from './state.ts'
 import type { Tcp } from './tcp.ts'
@@ -420,7 +420,7 @@ export class Connection implements RawConnection, Flow, Tellable {
   }
 
   set(options: SocketOptions): void {
-    checkOptions(options)
+    checkLiveOptions(options)
     changeKeys(this, options.keys)
     applyOptions(this, options)
   }

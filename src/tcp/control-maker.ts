@@ -5,24 +5,44 @@
  * was before, with all that it has: objects in it are copied, functions and prototypes shared. `#private` fields cannot be copied: a class that has
  * them is given as a class, or by a function.
  */
-import { invalidArgument } from '../base/errors.ts'
+import { invalidArgument, NetError } from '../base/errors.ts'
 import type { CongestionChoice, CongestionControl } from './congestion.ts'
 
 /** What must be there for the sender to call it. */
 const METHODS = ['start', 'acked', 'loss', 'timeout', 'recovered', 'idle'] as const
+/** What may be there. */
+const OPTIONAL = ['congestionEcho', 'undo', 'model', 'observe'] as const
 
-export function isCongestionControl(value: unknown): value is CongestionControl {
+function hasMethods(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false
   const methods = value as { readonly [name: string]: unknown }
   return METHODS.every((name) => typeof methods[name] === 'function')
 }
 
+/** The value, if it is a congestion control. Throws ERR_INVALID_ARG_VALUE otherwise, and says what it lacks. `what` it is, in words. */
+export function checkControl(value: unknown, what: string): CongestionControl {
+  if (typeof value !== 'object' || value === null)
+    throw invalidArgument(`${what} must be a congestion control (a name, an object, what makes one), not ${String(value)}`)
+  const control = value as { readonly [name: string]: unknown }
+  if (typeof control.name !== 'string') throw invalidArgument(`${what}: a congestion control needs a name`)
+  const wrong =
+    METHODS.find((name) => typeof control[name] !== 'function') ??
+    OPTIONAL.find((name) => control[name] !== undefined && typeof control[name] !== 'function')
+  if (wrong !== undefined) throw invalidArgument(`${what}: congestion control ${control.name} needs a method ${wrong}`)
+  return value as CongestionControl
+}
+
 /** What a class or a function makes; ERR_INVALID_ARG_VALUE where that is none. */
 export function madeBy(maker: (() => CongestionControl) | (new () => CongestionControl)): CongestionControl {
-  const isClass = isCongestionControl(maker.prototype) || /^class\b/.test(Function.prototype.toString.call(maker))
-  const made: unknown = isClass ? new (maker as new () => CongestionControl)() : (maker as () => CongestionControl)()
-  if (!isCongestionControl(made)) throw invalidArgument(`a congestion control has the methods ${METHODS.join(', ')}`)
-  return made
+  const isClass = hasMethods(maker.prototype) || /^class\b/.test(Function.prototype.toString.call(maker))
+  let made: unknown
+  try {
+    made = isClass ? new (maker as new () => CongestionControl)() : (maker as () => CongestionControl)()
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new NetError('ERR_INVALID_ARG_VALUE', { message: `what was given as congestion threw: ${why}`, cause })
+  }
+  return checkControl(made, 'what is made by congestion')
 }
 
 /** For more than one connection: names, classes and functions are that already. */

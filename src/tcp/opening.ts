@@ -16,9 +16,13 @@ const OPEN_OPTIONS = ['remoteAddress', 'remotePort', 'localAddress', 'localPort'
 const LISTEN_OPTIONS = ['port', 'address', 'backlog', 'ref']
 
 export function openConnection(tcp: Tcp, options: OpenOptions, handler: ConnectionHandler): RawConnection {
-  const remote = typeof options.remoteAddress === 'string' ? parse(options.remoteAddress) : options.remoteAddress.clone()
-  checkPort(options.remotePort, 'remotePort', 1)
   checkOptions(options, OPEN_OPTIONS)
+  checkHandler(handler)
+  const { remoteAddress } = options
+  if (typeof remoteAddress !== 'string' && !(remoteAddress instanceof Address))
+    throw invalidArgument(`remoteAddress must be an address, not ${String(remoteAddress)}`, 'ERR_INVALID_ARG_TYPE')
+  const remote = typeof remoteAddress === 'string' ? parse(remoteAddress) : remoteAddress.clone()
+  checkPort(options.remotePort, 'remotePort', 1)
   if (tcp.isClosed) throw stackClosed()
   if (remote.isMulticast || remote.isLimitedBroadcast) throw connectError('ENETUNREACH', remote, options.remotePort) // RFC 9293 MUST-46
   const wanted =
@@ -60,7 +64,7 @@ export function openConnection(tcp: Tcp, options: OpenOptions, handler: Connecti
 function choosePort(tcp: Tcp, local: Address, wanted: number, remote: Address, remotePort: number): number {
   const { config, secrets } = tcp
   if (wanted !== 0) {
-    checkPort(wanted, 'localPort', 1)
+    checkPort(wanted, 'localPort', 0)
     if (!isTupleFree(tcp, local, wanted, remote, remotePort)) {
       throw new NetError('EADDRINUSE', { syscall: 'bind', address: local.toString(), port: wanted })
     }
@@ -85,8 +89,9 @@ function isTupleFree(tcp: Tcp, local: Address, localPort: number, remote: Addres
 }
 
 export function openListener(tcp: Tcp, options: ListenOptions, handler: ListenerHandler): RawListener {
-  checkPort(options.port, 'port', 0)
   checkListenerOptions(options, LISTEN_OPTIONS)
+  checkHandler(handler)
+  checkPort(options.port, 'port', 0)
   if (tcp.isClosed) throw stackClosed()
   const local =
     options.address === undefined ? ANY : typeof options.address === 'string' ? parse(options.address) : options.address.clone()
@@ -118,6 +123,12 @@ function connectError(code: string, remote: Address, port: number): NetError {
 function listenError(code: string, local: Address, port: number): NetError {
   const address = local.toString()
   return new NetError(code, { syscall: 'listen', address, port, message: `listen ${code}: ${wordsOf(code)} ${address}:${port}` })
+}
+
+/** A handler may be empty, but it must be there: it is asked for its methods later, when nobody can be told. */
+function checkHandler(handler: unknown): void {
+  if (typeof handler !== 'object' || handler === null)
+    throw invalidArgument(`a handler must be an object, not ${String(handler)}`, 'ERR_INVALID_ARG_TYPE')
 }
 
 function checkPort(port: number, name: string, min: number): void {

@@ -4,7 +4,7 @@
  */
 import { invalidArgument } from '../base/errors.ts'
 import { setQuickAck } from './ack-policy.ts'
-import { isCongestionChoice } from './algorithms.ts'
+import { checkCongestion } from './algorithms.ts'
 import type { ListenerOptions, SocketOptions } from './api.ts'
 import type { Connection } from './connection.ts'
 import { isEcnMode } from './ecn.ts'
@@ -44,7 +44,10 @@ const CHECKS: { readonly [K in keyof Required<SocketOptions>]?: Check } = {
   receiveBufferBytes: [MIN_BUFFER, MAX_BUFFER],
   windowClampBytes: [MIN_BUFFER, MAX_BUFFER],
   maxPacingRate: [0, Number.MAX_SAFE_INTEGER],
-  congestion: isCongestionChoice,
+  congestion: (v) => {
+    checkCongestion(v)
+    return true
+  },
   ecn: isEcnMode,
   keys: checkTcpKeys,
 }
@@ -56,6 +59,8 @@ export function isSocketOption(name: string): name is keyof SocketOptions {
 
 /** Throws ERR_INVALID_ARG_VALUE for what cannot be. `others`: names that belong to the call itself. */
 export function checkOptions(options: SocketOptions, others: readonly string[] = []): void {
+  if (typeof options !== 'object' || options === null)
+    throw invalidArgument(`socket options must be an object, not ${String(options)}`, 'ERR_INVALID_ARG_TYPE')
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined || others.includes(name)) continue
     const check = isSocketOption(name) ? CHECKS[name] : undefined
@@ -82,8 +87,23 @@ export function checkListenerOptions(options: ListenerOptions, others: readonly 
     throw invalidArgument(`option deferAcceptMs cannot be ${deferAcceptMs}`)
 }
 
+/** What both ends agree on by SYN and SYN-ACK. */
+const HANDSHAKE_OPTIONS = ['ecn', 'fastOpen', 'fastOpenNoCookie'] as const
+
+/** Throws ERR_INVALID_ARG_VALUE for what `set` of a connection cannot change. */
+export function checkLiveOptions(options: SocketOptions): void {
+  checkOptions(options)
+  for (const name of HANDSHAKE_OPTIONS) {
+    if (options[name] !== undefined)
+      throw invalidArgument(`socket option ${name} is for the handshake: it can be given to open and listen only`)
+  }
+}
+
 /** Applies checked options, before the handshake or while the connection runs. */
 export function applyOptions(c: Connection, o: SocketOptions): void {
+  // First, for a function may fail now that did not when it was checked: then nothing has been applied.
+  const { congestion } = o
+  const control = congestion === undefined ? null : c.accepted ? c.tcp.newControl(congestion) : c.tcp.acceptedControl(congestion)
   if (o.cork !== undefined) setCork(c, o.cork)
   if (o.noDelay !== undefined) c.setNoDelay(o.noDelay)
   if (o.quickAck !== undefined) setQuickAck(c, o.quickAck)
@@ -112,7 +132,7 @@ export function applyOptions(c: Connection, o: SocketOptions): void {
   if (o.ttl !== undefined) c.ttl = o.ttl
   if (o.ecn !== undefined) c.ecnMode = o.ecn
   if (o.maxPacingRate !== undefined) c.snd.maxPacingRate = o.maxPacingRate
-  if (o.congestion !== undefined) c.snd.useCongestion(c.tcp.newControl(o.congestion))
+  if (control !== null) c.snd.useCongestion(control)
 }
 
 /** TCP_CORK: off lets go of what was held back, which Nagle may still delay. */

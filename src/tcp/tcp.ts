@@ -31,6 +31,7 @@ import { FastOpenCache } from './fast-open-cache.ts'
 import { checkKeys, FastOpenKeys } from './fast-open-keys.ts'
 import { FlightPool } from './flight-pool.ts'
 import { type Flow, FlowTable } from './flows.ts'
+import { tellError } from './foreign-control.ts'
 import { receiveIcmpError } from './icmp-errors.ts'
 import type { Listener } from './listener.ts'
 import { Listeners } from './listeners.ts'
@@ -346,11 +347,22 @@ export class Tcp implements Protocol, RawTcp {
   // --------------------------------------------------------- for connections
 
   newConnection(path: Path, localPort: number, remotePort: number, rto: Rto | null): Connection {
-    return new Connection(this, path, localPort, remotePort, this.newControl(this.congestion), rto)
+    const control = rto === null ? this.newControl(this.congestion) : this.acceptedControl(this.congestion)
+    return new Connection(this, path, localPort, remotePort, control, rto)
   }
 
   newControl(choice: CongestionChoice): CongestionControl {
-    return congestionControl(choice, this.config, this.deps.random)
+    return congestionControl(choice, this.config, this.deps.random, this.tell)
+  }
+
+  /** The same for a connection that a packet has made: nobody is there to be told but by `uncaught`, and it goes on with the default. */
+  acceptedControl(choice: CongestionChoice): CongestionControl {
+    try {
+      return this.newControl(choice)
+    } catch (error) {
+      tellError(this.tell, error)
+      return this.newControl('cubic')
+    }
   }
 
   /** A connection counts from now on. */

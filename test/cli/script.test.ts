@@ -1,5 +1,5 @@
 /** `tapstack script`: lines, closing line, exit code, files and directories. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -20,6 +20,13 @@ beforeAll(() => {
   mkdirSync(join(dir, 'common'))
   const write = (name: string, text: string): void => writeFileSync(join(dir, name), text)
   write('b.pkt', CONNECT)
+  mkdirSync(join(dir, 'links/below'), { recursive: true })
+  mkdirSync(join(dir, 'none'))
+  write('links/below/a.pkt', CONNECT)
+  symlinkSync('..', join(dir, 'links/below/up'))
+  symlinkSync('nowhere.pkt', join(dir, 'links/broken.pkt'))
+  symlinkSync('below', join(dir, 'links/other'))
+  write('empty.pkt', `// ${'nothing'}\n#ifdef FreeBSD\n${CONNECT}#endif\n`)
   write('more/deep/a.pkt', CONNECT.replace('<...>', 'win 5 <...>'))
   write('more/c.pkt', `\`iptables -F\`\n${CONNECT}`)
   write('more/no-script.txt', 'nothing')
@@ -102,6 +109,30 @@ describe('tapstack script', () => {
       '1 passed, 0 failed, 0 skipped',
     ])
     expect(code).toBe(0)
+  })
+
+  it('follows links in directories, but not in circles, and not to nothing', async () => {
+    expect((await script(join(dir, 'links'))).out).toEqual([
+      'ok links/below/a.pkt',
+      'ok links/other/a.pkt',
+      '2 passed, 0 failed, 0 skipped',
+    ])
+  })
+
+  it('says that a directory has no scripts', async () => {
+    const { code, out, err } = await script(join(dir, 'none'))
+    expect(out).toEqual(['0 passed, 0 failed, 0 skipped'])
+    expect(err).toEqual([`tapstack script: ${join(dir, 'none')}: there is no *.pkt in it or below`])
+    expect(code).toBe(2)
+  })
+
+  it('nothing to play is no pass; an option that does not exist says so', async () => {
+    expect((await script(join(dir, 'empty.pkt'))).out[0]).toBe('skip empty.pkt: no event to play with profile linux')
+    expect((await script('-p', 'freebsd', join(dir, 'empty.pkt'))).out[0]).toBe('ok empty.pkt')
+    expect((await script('-o', 'patience=1', join(dir, 'b.pkt'))).out[0]).toBe('skip b.pkt: option --patience is not known')
+    expect((await script('-o', 'mtu=x', join(dir, 'b.pkt'))).out[0]).toBe(
+      'skip b.pkt: option --mtu: x is not between 0 and 65535',
+    )
   })
 
   it.each([

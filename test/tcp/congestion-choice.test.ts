@@ -1,7 +1,11 @@
 /** Which algorithm a connection has: by config, listener, socket, name, function or object; and one written by somebody else. */
 import { describe, expect, it } from 'vitest'
 import { goodput, Westwood } from '../../examples/congestion_control.ts'
+import { createWorld } from '../../src/sim/world.ts'
+import type { ConnectionHandler, RawConnection } from '../../src/tcp/api.ts'
 import type { AckSample, CongestionControl, CongestionWindow } from '../../src/tcp/congestion.ts'
+import type { Connection } from '../../src/tcp/connection.ts'
+import type { ForeignControl } from '../../src/tcp/foreign-control.ts'
 import { TcpLab } from '../support/tcp-lab.ts'
 
 const MSS = 1460
@@ -40,6 +44,11 @@ class Fixed implements CongestionControl {
   }
 }
 
+/** The algorithm that was given to a connection, behind its guard. */
+function controlOf(c: Connection): CongestionControl {
+  return (c.snd.control as ForeignControl).control
+}
+
 describe('the choice of an algorithm', () => {
   it('is CUBIC by default', () => {
     expect(new TcpLab().accept().c.info().congestion).toBe('cubic')
@@ -62,7 +71,7 @@ describe('the choice of an algorithm', () => {
     const made: Fixed[] = []
     lab.listen({
       congestion: () => {
-        made.push(new Fixed(2))
+        made.push(new Fixed(2 + made.length))
         return made[made.length - 1]
       },
     })
@@ -70,7 +79,7 @@ describe('the choice of an algorithm', () => {
     lab.remotePort++
     lab.accept()
     expect(made.length).toBe(2)
-    expect(lab.accepted.map((c) => c.snd.control)).toEqual(made)
+    expect(lab.accepted.map((c) => c.info().cwnd)).toEqual([2 * MSS, 3 * MSS])
     expect(made.map((m) => m.heard[0])).toEqual(['start', 'start'])
   })
 
@@ -82,7 +91,7 @@ describe('the choice of an algorithm', () => {
       lab.accept()
       lab.remotePort++
     }
-    const controls = lab.accepted.map((c) => c.snd.control as Fixed)
+    const controls = lab.accepted.map((c) => controlOf(c) as Fixed)
     expect(controls[0]).toBe(given)
     expect(new Set(controls).size).toBe(3)
     expect(controls.map((c) => c.heard)).toEqual([['start'], ['start'], ['start']])
@@ -96,7 +105,7 @@ describe('the choice of an algorithm', () => {
     const lab = new TcpLab({ config: { tcp: { congestion: given } } }).accept()
     lab.remotePort++
     lab.accept()
-    const [first, second] = lab.accepted.map((c) => c.snd.control as Fixed)
+    const [first, second] = lab.accepted.map((c) => controlOf(c) as Fixed)
     expect(first).toBe(given)
     expect(second).not.toBe(given)
     lab.accepted[1].write(new Uint8Array(10), 0, 10)
@@ -114,7 +123,7 @@ describe('the choice of an algorithm', () => {
     inner.set.add(2)
     lab.remotePort++
     lab.accept()
-    const other = lab.accepted[1].snd.control as typeof given
+    const other = controlOf(lab.accepted[1]) as typeof given
     expect(other).toBeInstanceOf(Fixed)
     expect(other.again).toBe(other.inner)
     expect(other.nothing).toBe(null)
@@ -186,6 +195,105 @@ describe('the choice of an algorithm', () => {
       expect(() => lab.c.set({ congestion: wrong as () => CongestionControl }), String(wrong)).toThrow(/congestion/)
       expect(() => new TcpLab({ config: { tcp: { congestion: wrong } } }), String(wrong)).toThrow(/congestion/)
     }
+    expect(lab.c.info().congestion).toBe('cubic')
+  })
+
+  it('refuses what lacks a method, also from a function, before anything is applied', () => {
+    const lab = new TcpLab().accept()
+    const invalid = expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' })
+    const { idle: _, ...incomplete } = { ...methods(), name: 'mine' }
+    const choices: [unknown, RegExp][] = [
+      [incomplete, /mine needs a method idle/],
+      [{ ...methods() }, /needs a name/],
+      [{ ...methods(), name: 'mine', model: 5 }, /mine needs a method model/],
+      [() => null, /made by congestion must be .* not null/],
+      [() => incomplete, /made by congestion: congestion control mine needs a method idle/],
+      [(): never => boo(), /what was given as congestion threw: boo/],
+    ]
+    for (const [wrong, message] of choices) {
+      const set = (): void => lab.c.set({ ttl: 7, congestion: wrong as CongestionControl })
+      expect(set).toThrow(message)
+      expect(set).toThrow(invalid)
+    }
+    expect(lab.c.ttl).not.toBe(7)
+    expect(lab.c.info().congestion).toBe('cubic')
+    expect(() => new TcpLab({ config: { tcp: { congestion: () => incomplete as CongestionControl } } })).toThrow(/idle/)
+  })
+})
+
+/** An algorithm that does nothing but to let data leave. */
+function methods(): Omit<CongestionControl, 'name'> {
+  const nothing = (): void => {}
+  return {
+    start: (w) => {
+      w.cwnd = 10 * w.mss
+    },
+    acked: nothing,
+    loss: nothing,
+    timeout: nothing,
+    recovered: nothing,
+    idle: nothing,
+  }
+}
+
+function boo(): never {
+  throw new Error('boo')
+}
+
+describe('an algorithm that throws', () => {
+  /** A transfer over a line that loses: what it throws, what arrives, whose window it was at the end. */
+  function transfer(control: Partial<CongestionControl>): { errors: unknown[]; received: number; name: string } {
+    const world = createWorld({ seed: 1 })
+    const [a, b] = [world.stack(), world.stack()]
+    world.link(a, b, { delay: 5, loss: 0.02 })
+    let received = 0
+    const receiving: ConnectionHandler = {
+      onReadable: (c) => {
+        received += c.skip(c.readable)
+      },
+    }
+    const chunk = new Uint8Array(65536)
+    const sending: ConnectionHandler = {
+      onWritable: (c) => {
+        while (c.bytesWritten < 1e6 && c.write(chunk, 0, Math.min(chunk.length, 1e6 - c.bytesWritten)) > 0);
+      },
+    }
+    const onConnection = (c: RawConnection): void => {
+      c.handler = receiving
+    }
+    b.tcp.listen({ port: 9 }, { onConnection })
+    const congestion = { ...methods(), name: 'mine', ...control }
+    const c = a.tcp.open({ remoteAddress: '10.0.0.2', remotePort: 9, congestion }, sending)
+    const errors: unknown[] = []
+    for (let i = 0; i < 60; i++) {
+      try {
+        world.run(1000)
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+    return { errors, received, name: c.info().congestion }
+  }
+
+  it.each(['start', 'acked', 'loss', 'recovered', 'observe', 'model'] as const)(
+    'in %s: the error is told, once, and NewReno goes on',
+    (method) => {
+      expect(transfer({ [method]: boo })).toEqual({ errors: [new Error('boo')], received: 1e6, name: 'newreno' })
+    },
+  )
+
+  it('in timeout, which a path that has died causes', () => {
+    const lab = new TcpLab().connect('<mss 1460>', 65535, { congestion: { ...methods(), name: 'mine', timeout: boo } })
+    lab.write(5 * MSS)
+    lab.take()
+    expect(() => lab.advance(1100)).toThrow('boo')
+    expect(lab.c.info()).toMatchObject({ congestion: 'newreno', cwnd: MSS })
+  })
+
+  it('when a peer connects: the connection has the default', () => {
+    const lab = new TcpLab()
+    lab.listen({ congestion: boo })
+    expect(() => lab.accept()).toThrow('boo')
     expect(lab.c.info().congestion).toBe('cubic')
   })
 })

@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { defaults } from '../../src/base/config.ts'
 import { SeededRandom } from '../../src/base/random.ts'
+import { TellList } from '../../src/base/tell.ts'
 import { congestionControl } from '../../src/tcp/algorithms.ts'
 import { AckSample, CongestionWindow, initialWindow } from '../../src/tcp/congestion.ts'
 import { RateSample } from '../../src/tcp/rate.ts'
@@ -123,7 +124,7 @@ describe('NewReno (RFC 5681)', () => {
   const make = () => {
     const w = new CongestionWindow()
     w.mss = 1000
-    const cc = congestionControl('newreno', defaults().tcp, new SeededRandom(1))
+    const cc = congestionControl('newreno', defaults().tcp, new SeededRandom(1), new TellList())
     cc.start(w, 10)
     return { w, cc }
   }
@@ -171,6 +172,6 @@ describe('NewReno (RFC 5681)', () => {
   })
 
   it('a name that does not exist is refused', () => {
-    expect(() => congestionControl('vegas', defaults().tcp, new SeededRandom(1))).toThrow(/newreno/)
+    expect(() => congestionControl('vegas', defaults().tcp, new SeededRandom(1), new TellList())).toThrow(/newreno/)
   })
 })

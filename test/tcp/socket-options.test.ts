@@ -1,5 +1,6 @@
 /** Socket options: live, before the handshake, and on listeners. */
 import { describe, expect, it } from 'vitest'
+import type { NetError } from '../../src/base/errors.ts'
 import { pattern, TcpLab } from '../support/tcp-lab.ts'
 
 const MSS = 1460
@@ -29,6 +30,53 @@ describe('checks', () => {
       )
     }
     expect(lab.c.snd.noDelay).toBe(false)
+  })
+
+  it('what a handshake agrees on is refused afterwards', () => {
+    const lab = new TcpLab().accept()
+    for (const options of [{ ecn: 'on' }, { fastOpen: true }, { fastOpenNoCookie: true }] as const) {
+      expect(() => lab.c.set({ noDelay: true, ...options })).toThrow(/is for the handshake/)
+    }
+    expect(lab.c.snd.noDelay).toBe(false)
+    lab.listener!.set({ ecn: 'on', fastOpen: 5 })
+  })
+
+  it('what is no object, no address, no handler is said at the call', () => {
+    const { c, stack } = new TcpLab().accept()
+    const thrown = (call: (tcp: { [name: string]: (...args: unknown[]) => unknown }) => unknown): string => {
+      try {
+        call(stack.tcp as never)
+      } catch (error) {
+        return `${(error as NetError).code}: ${(error as NetError).message}`
+      }
+      return 'nothing'
+    }
+    for (const options of [null, undefined, 5, 'noDelay']) {
+      const said = `ERR_INVALID_ARG_TYPE: socket options must be an object, not ${options}`
+      expect(thrown(() => c.set(options as never))).toBe(said)
+      expect(thrown((tcp) => tcp.open(options, {}))).toBe(said)
+      expect(thrown((tcp) => tcp.listen(options, {}))).toBe(said)
+    }
+    const to = { remoteAddress: '10.0.0.1', remotePort: 9 }
+    const noHandler = 'ERR_INVALID_ARG_TYPE: a handler must be an object, not undefined'
+    expect(thrown((tcp) => tcp.open({ remotePort: 9 }, {}))).toMatch(/^ERR_INVALID_ARG_TYPE: remoteAddress /)
+    expect(thrown((tcp) => tcp.open({ host: '10.0.0.1' }, {}))).toBe('ERR_INVALID_ARG_VALUE: unknown socket option host')
+    expect(thrown((tcp) => tcp.open(to))).toBe(noHandler)
+    expect(thrown((tcp) => tcp.listen({ port: 99 }))).toBe(noHandler)
+  })
+
+  it('settings of a stack: words by name of what there is', () => {
+    const refused = (tcp: object): unknown => {
+      try {
+        return new TcpLab({ config: { tcp } })
+      } catch (error) {
+        return (error as Error).message
+      }
+    }
+    expect(refused({ windowSteps: 'small' })).toBe('option tcp.windowSteps cannot be small, known: large, any')
+    expect(refused({ synCookies: 'never' })).toBe('option tcp.synCookies cannot be never, known: auto, always, off')
+    expect(refused({ fastOpenKeys: 'x' })).toBe('option tcp.fastOpenKeys must be a list')
+    expect(refused({ initialWindowSegments: 0 })).toMatch(/initialWindowSegments/)
   })
 
   it('undefined is as left out', () => {

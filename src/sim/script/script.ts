@@ -1,5 +1,6 @@
 /** From the text of a script to what became of it: read (`parse.ts`), played (`run.ts`), told in one form. */
 import type { ConfigOverrides } from '../../base/config.ts'
+import { invalidArgument } from '../../base/errors.ts'
 import type { Outcome } from './ast.ts'
 import type { Includes } from './commands.ts'
 import { parse } from './parse.ts'
@@ -27,19 +28,25 @@ export interface ScriptRunOptions {
 }
 
 /**
- * Plays a script of packetdrill's language on a stack of its own, in virtual time. Does not throw.
+ * Plays a script of packetdrill's language on a stack of its own, in virtual time. Whatever the script says, it does not throw; arguments that
+ * cannot be meant (no text, a profile that does not exist) are ERR_INVALID_ARG_TYPE and ERR_INVALID_ARG_VALUE.
  *
  * `failed`: the stack does not do what the script says, or the text is no script (the reason has line and column). `skipped`: it wants
  * what the runner or the stack does not have, and `reason` says what; such a script never counts as passed. `diff` has what was
  * expected and what came, a line each.
  */
 export function runScript(text: string, options: ScriptRunOptions = {}): Outcome {
+  if (typeof text !== 'string') throw invalidArgument('the text of a script must be a string', 'ERR_INVALID_ARG_TYPE')
+  if (options.profile !== undefined && !Object.hasOwn(PROFILES, options.profile))
+    throw invalidArgument(`unknown profile ${options.profile}, known: ${Object.keys(PROFILES).join(', ')}`)
   const file = options.file ?? 'script'
   try {
     const { profile = profileOf(text), defines, includes, config, seed, watch } = options
     const script = parse(text, { file, defines, options: options.options, includes, platform: PROFILES[profile].platform })
     // packetdrill only reads such a script.
     if (script.options.some((o) => o.name === 'dry_run')) return { result: 'passed' }
+    // Empty, or everything in it is for another system: nothing was shown.
+    if (script.events.length === 0) return { result: 'skipped', reason: `${file}: no event to play with profile ${profile}` }
     return run(script, { profile, config, seed, watch })
   } catch (error) {
     if (error instanceof ScriptError) {

@@ -31,7 +31,8 @@ export interface Settings {
 
 const WORD = (text: string): number => parseIPv4(text) as number
 
-type Read = (s: Settings, value: string) => void
+/** `what`: the option, and where it stands unless the caller gave it. */
+type Read = (s: Settings, value: string, what: string) => void
 
 const address =
   (name: 'localAddress' | 'remoteAddress' | 'gatewayAddress'): Read =>
@@ -43,9 +44,9 @@ const address =
 
 const count =
   (name: 'toleranceUs' | 'tolerancePercent' | 'tsTickUs' | 'mtu' | 'mss' | 'bindPort' | 'connectPort', max: number): Read =>
-  (s, value) => {
+  (s, value, what) => {
     const n = Number(value)
-    if (value === '' || !(n >= 0 && n <= max)) skip(`option value ${value} is not between 0 and ${max}`)
+    if (value === '' || !(n >= 0 && n <= max)) skip(`${what}: ${value} is not between 0 and ${max}`)
     s[name] = n
   }
 
@@ -113,9 +114,10 @@ export function readSettings(options: readonly ScriptOption[], profile: Profile)
     ...profile.settings,
   }
   for (const { name, value, position } of options) {
-    const read = OPTIONS[name.replaceAll('-', '_')]
-    if (read === undefined) skip(`line ${position.line}: option --${name} is not known`)
-    read(s, value)
+    const known = name.replaceAll('-', '_')
+    const what = `${position.line === 0 ? '' : `line ${position.line}: `}option --${name}`
+    if (!Object.hasOwn(OPTIONS, known)) skip(`${what} is not known`)
+    OPTIONS[known](s, value, what)
   }
   return s
 }

@@ -35,6 +35,20 @@ describe('runScript', () => {
     expect(runScript(`--ip_version=ipv6\n${CONNECT}`).result).toBe('skipped')
   })
 
+  it('throws for arguments that are none', () => {
+    const call = runScript as (...args: unknown[]) => unknown
+    expect(() => call(undefined)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }))
+    expect(() => call(CONNECT, { profile: 'plan9' })).toThrow(/plan9, known: linux, freebsd, rfc/)
+    expect(() => call(CONNECT, { profile: 'toString' })).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }))
+  })
+
+  it('an empty script shows nothing', () => {
+    expect(runScript('// nothing\n', { file: 'a.pkt' })).toEqual({
+      result: 'skipped',
+      reason: 'a.pkt: no event to play with profile linux',
+    })
+  })
+
   it('only reads what says so', () => {
     expect(runScript(`--dry_run // no more\n${CONNECT}+0 > R 9:9(0)`)).toEqual({ result: 'passed' })
     expect(runScript('--dry_run\n0 nothing').result).toBe('failed')

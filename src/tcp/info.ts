@@ -64,7 +64,7 @@ export function describeConnection(c: Connection): ConnectionInfo {
     delivered: snd.bytesAcked + snd.flight.sackedBytes,
     deliveredCe: c.ecn === null ? 0 : c.ecn.deliveredCe,
     ecnReport: c.ecn === null || c.ecn.accurate === null ? null : c.ecn.accurate.report(),
-    deliveryRate: snd.rate.bytesPerSecond,
+    deliveryRate: Math.floor(snd.rate.bytesPerSecond),
     deliveryRateAppLimited: snd.rate.lastWasLimited,
     pacingRate: snd.pacingRate,
     busyMs: snd.chrono === null ? 0 : snd.chrono.busyMs(nowMs),

@@ -192,7 +192,13 @@ export class World {
     const [a, b] = createPipe({ offload, medium, queueFrames: 4096, queueBytes: 8 << 20 })
     this.target = new Stack({ host: this.host, random: new SeededRandom(seed * 2 + 1) }, { name: 'target', ...config })
     // A forged reset ends the target's half alone: the peer must find out by itself, or its half stays for good and looks like our growth.
-    const tcp = { keepAlive: true, keepAliveIdleMs: 20_000, keepAliveIntervalMs: 5_000, keepAliveProbes: 3 }
+    const tcp = {
+      keepAlive: true,
+      keepAliveIdleMs: 20_000,
+      keepAliveIntervalMs: 5_000,
+      keepAliveProbes: 3,
+      ecn: 'accurate' as const,
+    }
     this.peer = new Stack({ host: this.host, random: new SeededRandom(seed * 2 + 2) }, { name: 'peer', tcp })
     this.link = new Injector(a)
     this.target.attach(this.link, { mac: TARGET_MAC, addresses: [`${TARGET_IP}/${prefix}`], gateway: PEER_IP })

@@ -54,14 +54,16 @@ function play(script: Script, options: RunOptions): void {
     merged(profile.config, options.config ?? {}),
     script.init.flatMap((c) => c.effects),
   )
-  const stack = newStack(host, begin.config, options.seed ?? 1)
+  const stack = orSkip(() => new Stack({ host, random: new SeededRandom((options.seed ?? 1) + 1000) }, begin.config))
   const link = new ScriptLink(host, LINK_MTU)
-  const iface = stack.attach(link, {
-    name: 'tun0',
-    mtu: settings.mtu,
-    addresses: [`${formatIPv4(settings.localAddress)}/16`],
-    gateway: formatIPv4(settings.gatewayAddress),
-  })
+  const iface = orSkip(() =>
+    stack.attach(link, {
+      name: 'tun0',
+      mtu: settings.mtu,
+      addresses: [`${formatIPv4(settings.localAddress)}/16`],
+      gateway: formatIPv4(settings.gatewayAddress),
+    }),
+  )
   host.run(0)
   const player: Player = new Player(stack, host, link, settings, profile, () => surroundings)
   const surroundings = new Surroundings(
@@ -76,9 +78,10 @@ function play(script: Script, options: RunOptions): void {
   for (const c of script.cleanup) surroundings.apply(c.effects)
 }
 
-function newStack(host: VirtualHost, config: ConfigOverrides, seed: number): Stack {
+/** What a script asks for may be nothing that this stack can be. */
+function orSkip<T>(make: () => T): T {
   try {
-    return new Stack({ host, random: new SeededRandom(seed + 1000) }, config)
+    return make()
   } catch (error) {
     if (error instanceof NetError) skip(error.message)
     throw error

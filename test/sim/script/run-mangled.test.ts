@@ -75,6 +75,20 @@ describe('scripts with pieces exchanged', { timeout: 60_000 }, () => {
     expect(results).toEqual(new Set(['passed', 'failed', 'skipped']))
   })
 
+  it('what has no event proves nothing', () => {
+    for (const text of [
+      '',
+      '// nothing\n',
+      '#ifdef FreeBSD\n0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3\n#endif\n',
+      '`true`\n',
+    ]) {
+      expect(runScript(text, { profile: 'linux' })).toMatchObject({
+        result: 'skipped',
+        reason: expect.stringMatching(/no event/),
+      })
+    }
+  })
+
   it('what the stack cannot be is skipped, and said', () => {
     for (const [line, why] of [
       ['--mtu=7', /mtu 7 is not between/],

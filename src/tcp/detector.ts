@@ -77,7 +77,9 @@ export class Detector {
     this.dupAcks++
     if (sackPermitted) return
     const most = ((s.nxt - this.flight.una) | 0) - this.flight.lostBytes
-    this.renoSacked = Math.min(this.renoSacked + mss, most > 0 ? most : 0)
+    const before = this.renoSacked
+    this.renoSacked = Math.min(before + mss, most > 0 ? most : 0)
+    if (this.renoSacked > before) this.flight.rate.deliverEarly(this.renoSacked - before, (s.nxt - this.flight.una) | 0)
   }
 
   forgetDuplicates(): void {

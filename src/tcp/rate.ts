@@ -53,6 +53,9 @@ export class Rate {
   private limitedUntil = 0
   isAppLimited = false
 
+  /** Bytes counted as delivered before it was known which. */
+  private early = 0
+
   private heavyInFlight = 0
   private heavyLost = 0
   private heavyBytes = 0
@@ -102,7 +105,9 @@ export class Rate {
     txInFlight: number,
     lost: number,
   ): void {
-    this.delivered = (this.delivered + bytes) | 0
+    const known = bytes < this.early ? bytes : this.early
+    this.early -= known
+    this.delivered = (this.delivered + bytes - known) | 0
     this.deliveredUs = this.nowUs
     if (this.hasRecord && ((delivered - this.priorDelivered) | 0) < 0) return
     if (this.hasRecord && delivered === this.priorDelivered && ((sentUs - this.sentUs) | 0) < 0) return
@@ -115,6 +120,18 @@ export class Rate {
     this.txInFlight = txInFlight
     this.sentUs = sentUs
     this.firstSentUs = sentUs
+  }
+
+  /**
+   * A duplicate ACK of a peer without SACK: so much has arrived, nobody knows what (Linux tcp_add_reno_sack). Without it the ACK that ends a
+   * recovery would deliver two round trips' data in one, and BBR believe in a path of twice its rate. Never more than is `outstanding`.
+   */
+  deliverEarly(bytes: number, outstanding: number): void {
+    const n = Math.min(bytes, outstanding - this.early)
+    if (n <= 0) return
+    this.early += n
+    this.delivered = (this.delivered + n) | 0
+    this.deliveredUs = this.nowUs
   }
 
   /** `bytes` of a record were marked lost; with its snapshot. The draft's HandleLostPacket, for those who want it (`losses`). */

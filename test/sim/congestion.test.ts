@@ -133,6 +133,22 @@ describe('BBR', { timeout: 60_000 }, () => {
     expect(lowest).toBeLessThan(Number.POSITIVE_INFINITY)
   })
 
+  it('does not believe in a faster path than there is where duplicate ACKs stand for SACK', () => {
+    const path = {
+      rateMbit: 20,
+      rttMs: 40,
+      queueBdp: 1,
+      loss: 0.02,
+      durationMs: 20_000,
+      warmupMs: 2000,
+      config: { tcp: { sack: false } },
+    }
+    const r = runFlows({ ...path, flows: ['bbr'] })
+    // Duplicates of the first round trips alone would make twice the rate of it.
+    expect((r.connections[0].snd.control as Bbr).path.maxBw).toBeLessThan((1.1 * 20e6) / 8)
+    expect(r.utilization).toBeGreaterThan(runFlows({ ...path, flows: ['cubic'] }).utilization)
+  })
+
   it('is the same run for the same seed', () => {
     const run = (): number[] => runFlows({ ...PATH, flows: ['bbr', 'bbr'], loss: 0.01, durationMs: 1500 }).shares
     expect(run()).toEqual(run())

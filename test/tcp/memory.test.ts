@@ -96,7 +96,20 @@ describe('shortage', () => {
     expect(lab.c.readable).toBe(3 * MSS)
   })
 
-  it('what is in order drives out what is not; the peer sends that again', () => {
+  it('what is in order drives out what is not', () => {
+    const lab = new TcpLab({ config: { tcp: { memoryBytes: 8191 } } }).accept('<mss 1460,sackOK>')
+    lab.app.reading = false
+    lab.inject(`. ${seg(0)} ack 1`)
+    lab.inject(`. ${seg(2)} ack 1`)
+    expect(lab.stack.pool.inUse).toBe(8192)
+    lab.inject(`. ${seg(1, 6)} ack 1`)
+    expect(lab.counters).toMatchObject({ PruneCalled: 1, OfoPruned: 1 })
+    expect(lab.counters.TCPRcvQDrop).toBeUndefined()
+    expect(lab.c.readable).toBe(7 * MSS)
+    checkInvariants(lab.c)
+  })
+
+  it('what was driven out is sent again', () => {
     const lab = new TcpLab({ config: { tcp: { memoryBytes: 40_000, memoryPressureBytes: 40_000 } } }).accept('<mss 1460,sackOK>')
     lab.app.reading = false
     lab.inject(`. ${seg(0)} ack 1`)

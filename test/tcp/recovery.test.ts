@@ -147,6 +147,19 @@ describe('counters, exactly', () => {
     expect(l.c.info().ssthresh).toBe(0x7fffffff)
   })
 
+  it('the same, seen when the first hole is filled', () => {
+    const l = lab('<mss 1472,sackOK,TS val 100 ecr 0>')
+    l.write(10 * MSS)
+    const sentAt = l.out.at(-1)!.tsVal
+    const one = l.c.snd.mss
+    l.advance(100)
+    l.inject(`. 1:1(0) ack 1 win 65535 <nop,nop,TS val 300 ecr ${sentAt},nop,nop,sack ${1 + one}:${1 + 4 * one}>`)
+    l.advance(10)
+    l.inject(`. 1:1(0) ack ${1 + 4 * one} win 65535 <nop,nop,TS val 310 ecr ${sentAt}>`)
+    expect(counted(l)).toEqual({ TCPSackRecovery: 1, TCPFastRetrans: 1, TCPTSReorder: 1, TCPPartialUndo: 1 })
+    expect(l.c.info()).toMatchObject({ ssthresh: 0x7fffffff, reordering: 4, lostSegments: 0 })
+  })
+
   it('a spurious time-out, by F-RTO', () => {
     const l = lab(SACK, { config: { tcp: { tailLossProbe: false } } })
     l.write(20 * MSS)

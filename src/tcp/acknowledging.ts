@@ -2,8 +2,10 @@
  * What an acceptable ACK does to the sender, in order: its SACK blocks and its number are applied to the log (incoming.ts calls `beginAck`, then
  * `sack` for each block, then `acknowledge`), the round trip is measured, ECN's feedback is read, recovery judges, and the algorithm
  * with a model hears of everything at last.
+ *
+ * Most ACKs of most connections have none of this to say: nothing was ever lost, the window is not in use and need not grow. For them
+ * `acknowledgeQuietly` does what is left of the same, and leaves the sample alone, which nobody would read.
  */
-import type { AckSample } from './congestion.ts'
 import type { Connection } from './connection.ts'
 import { windowPacingRate } from './pacer.ts'
 import { RecoveryState } from './recovery.ts'
@@ -19,6 +21,50 @@ export function beginAck(c: Connection): void {
   s.delivered = snd.rate.delivered
   s.lost = snd.rate.lost
   s.marked = 0
+}
+
+/** An ACK that advances, without SACK, has nothing to say but how far, and how long it took. */
+export function isQuiet(c: Connection): boolean {
+  const { snd } = c
+  const { control, recovery } = snd
+  return (
+    c.ecn === null &&
+    recovery.isQuiet &&
+    control.model === undefined &&
+    control.observe === undefined &&
+    !snd.use.isLimited(snd.window)
+  )
+}
+
+/** `beginAck` and `acknowledge` in one, where `isQuiet`. */
+export function acknowledgeQuietly(c: Connection, ack: number, tsRttUs: number): void {
+  const { snd } = c
+  const { flight, rto, recovery } = snd
+  const { nowUs, nowMs } = c.tcp.clock
+  flight.beginAck(nowUs, rto.minRttUs)
+  advance(snd, ack)
+  measure(snd, true, nowUs, nowMs, tsRttUs)
+  snd.rate.settle(rto.minRttUs)
+  const d = flight.delivery
+  const { detector } = recovery
+  if (c.sackPermitted && d.hasLatest) detector.rttUs = (nowUs - d.lastUs) | 0
+  detector.waitUs = 0
+  recovery.sackPermitted = c.sackPermitted
+  recovery.preferNew = false
+  if (snd.pacing) snd.window.pacingRate = windowPacingRate(snd.window, rto.srttUs)
+}
+
+/** Takes what lies before `ack` from the log and the ring. */
+function advance(snd: Sender, ack: number): void {
+  const { flight, ring } = snd
+  const acked = (ack - flight.una) | 0
+  flight.acknowledge(ack)
+  const freed = acked < ring.length ? acked : ring.length
+  ring.drop(freed)
+  snd.bytesAcked += freed
+  snd.recovery.search?.acknowledged(ack)
+  snd.proveFull(ack)
+  if (snd.urgent && geq(ack, snd.up)) snd.urgent = false
 }
 
 /**
@@ -38,15 +84,7 @@ export function acknowledge(
   const { nowUs, nowMs } = c.tcp.clock
   const acked = (ack - flight.una) | 0
   const s = c.tcp.sample
-  if (acked > 0) {
-    flight.acknowledge(ack)
-    const freed = Math.min(acked, snd.ring.length)
-    snd.ring.drop(freed)
-    snd.bytesAcked += freed
-    snd.recovery.search?.acknowledged(ack)
-    snd.proveFull(ack)
-    if (snd.urgent && geq(ack, snd.up)) snd.urgent = false
-  }
+  if (acked > 0) advance(snd, ack)
   s.nowUs = nowUs
   s.nowMs = nowMs
   s.acked = acked
@@ -58,7 +96,7 @@ export function acknowledge(
   s.echoMs = (nowMs - ((tsRttUs / 1000) | 0)) | 0
   s.una = flight.una
   s.nxt = snd.nxt
-  s.rttUs = measure(snd, s, tsRttUs)
+  s.rttUs = measure(snd, acked > 0, nowUs, nowMs, tsRttUs)
   s.minRttUs = rto.minRttUs
   s.smoothedRttUs = rto.srttUs
   s.limited = snd.use.isLimited(window)
@@ -82,19 +120,19 @@ export function acknowledge(
  * The round-trip time that an ACK gives, 0: none. The time-out goes by the oldest that it covers, the peer's delay included; the path's own
  * time is that of the newest. Our own clock is preferred to echoes, which are coarse, unless something was sent twice (Karn).
  */
-function measure(snd: Sender, s: AckSample, tsRttUs: number): number {
+function measure(snd: Sender, isAdvance: boolean, nowUs: number, nowMs: number, tsRttUs: number): number {
   const d = snd.flight.delivery
   let oldest = tsRttUs
   let newest = tsRttUs
-  if (s.acked > 0 && d.hasSample && !d.isAmbiguous) {
-    oldest = (s.nowUs - d.oldestUs) | 0
-    newest = (s.nowUs - (d.hasSackSample ? d.sackNewestUs : d.newestUs)) | 0
+  if (isAdvance && d.hasSample && !d.isAmbiguous) {
+    oldest = (nowUs - d.oldestUs) | 0
+    newest = (nowUs - (d.hasSackSample ? d.sackNewestUs : d.newestUs)) | 0
   } else if (d.hasSackSample) {
-    oldest = (s.nowUs - d.sackOldestUs) | 0
-    newest = (s.nowUs - d.sackNewestUs) | 0
+    oldest = (nowUs - d.sackOldestUs) | 0
+    newest = (nowUs - d.sackNewestUs) | 0
   } else if (tsRttUs === 0) return 0
   if (newest <= 0) newest = 1
-  snd.rto.observe(newest, s.nowMs)
-  snd.rto.sample(oldest, s.una, s.nxt)
+  snd.rto.observe(newest, nowMs)
+  snd.rto.sample(oldest, snd.flight.una, snd.nxt)
   return newest
 }

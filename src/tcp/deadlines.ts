@@ -19,7 +19,7 @@ export const Rtx = { OFF: 0, RETRANSMIT: 1, PERSIST: 2, PROBE: 3, REORDER: 4 } a
 
 /** Whole milliseconds in which `us` have surely passed: the two clocks need not tick together. */
 function waitMs(us: number): number {
-  return Math.ceil(us / 1000) + 1
+  return (((us + 999) / 1000) | 0) + 1
 }
 
 export class Deadlines extends Timed {
@@ -85,7 +85,7 @@ export class Deadlines extends Timed {
 
   private untilTimeout(): number {
     const { snd, tcp, rto } = this.c
-    const left = rto.ms - Math.floor(((tcp.clock.nowUs - snd.flight.sentOf(0)) | 0) / 1000)
+    const left = rto.ms - ((((tcp.clock.nowUs - snd.flight.sentOf(0)) | 0) / 1000) | 0)
     return left > 1 ? left : 1
   }
 
@@ -106,7 +106,8 @@ export class Deadlines extends Timed {
 
   /** New data or FIN left. */
   sentNew(): void {
-    if (this.mayProbe) this.armProbe(this.untilTimeout())
+    const { snd, rto } = this.c
+    if (this.mayProbe) this.armProbe(snd.flight.count === 1 ? rto.ms : this.untilTimeout())
     else if (this.rtx !== Rtx.RETRANSMIT && this.rtx !== Rtx.REORDER) this.resumeRetransmit()
   }
 

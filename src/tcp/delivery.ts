@@ -82,3 +82,21 @@ export class Delivery {
     this.hasSackSample = true
   }
 }
+
+/** The newest of the records that the ACK delivers, as it was when it was sent: where the sample of the rate begins (rate.ts). */
+export class Newest {
+  nowUs = 0
+  hasRecord = false
+  sentUs = 0
+  delivered = 0
+  deliveredUs = 0
+  firstSentUs = 0
+  lost = 0
+  wasLimited = false
+  inFlight = 0
+
+  begin(nowUs: number): void {
+    this.nowUs = nowUs
+    this.hasRecord = false
+  }
+}

@@ -4,7 +4,8 @@
  */
 import type { TcpConfig } from '../base/config.ts'
 import type { AckSample } from './congestion.ts'
-import { type Flight, LOST } from './flight.ts'
+import type { Flight } from './flight.ts'
+import { LOST } from './flight-record.ts'
 import { markLost } from './is-lost.ts'
 import { Rack } from './rack.ts'
 import { lt } from './seq.ts'

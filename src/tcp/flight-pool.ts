@@ -1,9 +1,9 @@
-/** Memory of the flight logs of a stack, and the record of what one ACK did to them. */
-import { Delivery } from './delivery.ts'
+/** Memory of the flight logs of a stack, and what one ACK did to them. */
+import { Delivery, Newest } from './delivery.ts'
+import { STRIDE } from './flight-record.ts'
 
-/** Integers per record of a log, and records of the smallest. */
-export const STRIDE = 8
-export const FIRST_RECORDS = 16
+/** Records of the smallest log. */
+const FIRST_RECORDS = 16
 const POOL_CLASSES = 10
 const POOL_BYTES = 256 << 10
 
@@ -15,6 +15,7 @@ export function sizeOf(log: Int32Array): number {
 /** Logs of connections that have nothing in flight, for reuse: an idle connection holds none. */
 export class FlightPool {
   readonly delivery = new Delivery()
+  readonly newest = new Newest()
   /** By doublings of the first size: stacks with counts of their own (an array that is popped empty loses its memory). */
   private readonly free: (Int32Array | null)[][] = []
   private readonly counts = new Int32Array(POOL_CLASSES)

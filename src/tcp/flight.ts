@@ -13,35 +13,25 @@
  * together with LOST; two neighbours are never both SACKED with the same flags; records that were sent once are in the order of their times.
  */
 import type { Delivery } from './delivery.ts'
-import { type FlightPool, STRIDE, sizeOf } from './flight-pool.ts'
+import { type FlightPool, sizeOf } from './flight-pool.ts'
+import {
+  AMBIGUOUS,
+  APP_LIMITED,
+  EVENTS,
+  FLAG_MASK,
+  FLAGS,
+  KEPT,
+  LOST,
+  RETRANSMITTED,
+  SACKED,
+  SEGMENT_SHIFT,
+  SEGMENTS,
+  SENT,
+  SHIFT,
+  STRIDE,
+} from './flight-record.ts'
 import type { Rate } from './rate.ts'
 import { gt, lt } from './seq.ts'
-
-const SENT = 1
-const FLAGS = 2
-const DELIVERED = 3
-/** Of a SACKED record, whose delivery is accounted for: how many segments it holds. */
-const SEGMENTS = 3
-const DELIVERED_US = 4
-const FIRST_SENT_US = 5
-const IN_FLIGHT = 6
-const WAS_LOST = 7
-/** Selectively acknowledged. */
-export const SACKED = 1
-/** Believed lost. */
-export const LOST = 2
-/** Lost, and the retransmission is in flight. */
-export const RETRANSMITTED = 4
-/** Was sent more than once: no RTT from it. */
-export const AMBIGUOUS = 8
-/** Sent while the application had no more to send (rate.ts). */
-export const APP_LIMITED = 16
-
-/** What stays when a record is lost. */
-const KEPT = ~(SACKED | LOST | RETRANSMITTED)
-/** Above the flags: bytes of the segments that the record was sent as. */
-const FLAG_MASK = 0xff
-const SEGMENT_SHIFT = 8
 
 /**
  * SACK may cut records only while there are fewer. An honest receiver's ranges end where segments ended, and losses are few; thousands of
@@ -105,13 +95,13 @@ export class Flight {
       this.rate.restart(us)
     }
     if (this.log === null) this.log = this.pool.take()
-    else if (this.count * STRIDE === this.log.length) this.grow()
+    else if (this.count << SHIFT === this.log.length) this.grow()
     const at = this.at(this.count++)
     const log = this.log!
     log[at] = end
     log[at + SENT] = us
-    log[at + FLAGS] = segment << SEGMENT_SHIFT
-    this.snapshot(at, inFlight)
+    log[at + FLAGS] = (this.rate.isAppLimited ? APP_LIMITED : 0) | (segment << SEGMENT_SHIFT)
+    this.rate.snapshot(log, at, inFlight)
   }
 
   /** Everything before `ack` has arrived. */
@@ -119,9 +109,13 @@ export class Flight {
     const log = this.log
     const d = this.delivery
     while (this.count > 0) {
-      const at = this.head * STRIDE
+      const at = this.head << SHIFT
       const end = log![at]
       const flags = log![at + FLAGS]
+      if ((flags & EVENTS) === 0 && !gt(end, ack)) {
+        this.acknowledgeRun(log!, ack)
+        continue
+      }
       if ((flags & AMBIGUOUS) !== 0) d.isAmbiguous = d.isAmbiguous || gt(ack, this.una)
       if (gt(end, ack)) {
         if (gt(ack, this.una)) {
@@ -136,13 +130,43 @@ export class Flight {
       else if ((flags & AMBIGUOUS) === 0) d.acknowledged(log![at + SENT])
       this.forget(flags, (end - this.una) | 0)
       this.una = end
-      this.head = (this.head + 1) & (log!.length / STRIDE - 1)
-      this.count--
-      if (this.hint > 0) this.hint--
+      this.dropFirst(1)
     }
     this.una = ack
     if (lt(this.lostEnd, ack)) this.lostEnd = ack
     if (this.count === 0) this.release()
+  }
+
+  /**
+   * The first record, and those after it that are whole below `ack` and to which nothing ever happened: they were sent in this order, so that
+   * the first and the last say everything.
+   */
+  private acknowledgeRun(log: Int32Array, ack: number): void {
+    const d = this.delivery
+    const first = this.head << SHIFT
+    let last = first
+    let n = 1
+    for (; n < this.count; n++) {
+      const at = this.at(n)
+      if ((log[at + FLAGS] & EVENTS) !== 0 || gt(log[at], ack)) break
+      last = at
+    }
+    d.record(this.una, log[first], log[first + SENT], true)
+    d.acknowledged(log[first + SENT])
+    const end = log[last]
+    if (last !== first) {
+      d.record(log[first], end, log[last + SENT], true)
+      d.acknowledged(log[last + SENT])
+    }
+    this.rate.record((end - this.una) | 0, log, last)
+    this.una = end
+    this.dropFirst(n)
+  }
+
+  private dropFirst(n: number): void {
+    this.head = (this.head + n) & ((this.log!.length >> SHIFT) - 1)
+    this.count -= n
+    this.hint = this.hint > n ? this.hint - n : 0
   }
 
   /** Marks [left, right) as selectively acknowledged; returns how many bytes are new. */
@@ -316,23 +340,17 @@ export class Flight {
     this.forget(flags, bytes)
     this.log![at + FLAGS] = (flags & KEPT) | LOST
     this.lostBytes += bytes
-    const log = this.log!
-    this.rate.lose(bytes, log[at + IN_FLIGHT], log[at + WAS_LOST], (flags & APP_LIMITED) !== 0)
+    this.rate.lose(bytes, this.log!, at, (flags & APP_LIMITED) !== 0)
     if (i < this.hint) this.hint = i
     return (flags & RETRANSMITTED) !== 0
   }
 
-  /** What rate.ts wants to know of a record that is sent now. */
+  /** What rate.ts wants to know of a record that is sent again. */
   private snapshot(at: number, inFlight: number): void {
-    const { rate } = this
     const log = this.log!
-    if (rate.isAppLimited) log[at + FLAGS] |= APP_LIMITED
+    if (this.rate.isAppLimited) log[at + FLAGS] |= APP_LIMITED
     else log[at + FLAGS] &= ~APP_LIMITED
-    log[at + DELIVERED] = rate.delivered
-    log[at + DELIVERED_US] = rate.deliveredUs
-    log[at + FIRST_SENT_US] = rate.firstSentUs
-    log[at + IN_FLIGHT] = inFlight
-    log[at + WAS_LOST] = rate.lost
+    this.rate.snapshot(log, at, inFlight)
   }
 
   /** [start, end), all or part of the record at `at`, has arrived, unless it had been SACKed before. */
@@ -341,16 +359,7 @@ export class Flight {
     const flags = log[at + FLAGS]
     if ((flags & SACKED) !== 0) return
     this.delivery.record(start, end, log[at + SENT], (flags & AMBIGUOUS) === 0)
-    this.rate.record(
-      (end - start) | 0,
-      log[at + SENT],
-      log[at + DELIVERED],
-      log[at + DELIVERED_US],
-      log[at + FIRST_SENT_US],
-      (flags & APP_LIMITED) !== 0,
-      log[at + IN_FLIGHT],
-      log[at + WAS_LOST],
-    )
+    this.rate.record((end - start) | 0, log, at)
   }
 
   /** Takes `bytes` with these flags out of the sums. */
@@ -381,7 +390,7 @@ export class Flight {
   }
 
   private at(i: number): number {
-    return ((this.head + i) & (this.log!.length / STRIDE - 1)) * STRIDE
+    return ((this.head + i) & ((this.log!.length >> SHIFT) - 1)) << SHIFT
   }
 
   private copy(to: number, from: number): void {
@@ -393,12 +402,12 @@ export class Flight {
 
   /** Record `i` becomes two that meet at `seq`, both with its flags and time. The shorter side of the log moves. */
   cut(i: number, seq: number): void {
-    if (this.count * STRIDE === this.log!.length) this.grow()
+    if (this.count << SHIFT === this.log!.length) this.grow()
     const segment = this.log![this.at(i) + FLAGS] >> SEGMENT_SHIFT
     const isAligned = segment === 0 || ((seq - this.startOf(i)) | 0) % segment === 0
     this.count++
     if (i < this.count >> 1) {
-      this.head = (this.head - 1) & (this.log!.length / STRIDE - 1)
+      this.head = (this.head - 1) & ((this.log!.length >> SHIFT) - 1)
       for (let j = 0; j <= i; j++) this.copy(j, j + 1)
     } else {
       for (let j = this.count - 1; j > i; j--) this.copy(j, j - 1)
@@ -428,7 +437,7 @@ export class Flight {
   private remove(i: number): void {
     if (i < this.count >> 1) {
       for (let j = i; j > 0; j--) this.copy(j, j - 1)
-      this.head = (this.head + 1) & (this.log!.length / STRIDE - 1)
+      this.head = (this.head + 1) & ((this.log!.length >> SHIFT) - 1)
     } else {
       for (let j = i + 1; j < this.count; j++) this.copy(j - 1, j)
     }
@@ -441,7 +450,7 @@ export class Flight {
     const next = this.pool.take(sizeOf(old) + 1)
     for (let i = 0; i < this.count; i++) {
       const from = this.at(i)
-      for (let k = 0; k < STRIDE; k++) next[i * STRIDE + k] = old[from + k]
+      for (let k = 0; k < STRIDE; k++) next[(i << SHIFT) + k] = old[from + k]
     }
     this.pool.give(old)
     this.log = next

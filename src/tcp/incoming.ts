@@ -4,7 +4,7 @@
  * the resets of SYN-SENT and SYN-RECEIVED leave at once, as if there were no connection, and the one to data that nobody will read.
  */
 import { dataArrived, EAGER_SEGMENTS } from './ack-policy.ts'
-import { acknowledge, beginAck } from './acknowledging.ts'
+import { acknowledge, acknowledgeQuietly, beginAck, isQuiet } from './acknowledging.ts'
 import { completeOpen } from './completing.ts'
 import type { Connection } from './connection.ts'
 import { Rtx } from './deadlines.ts'
@@ -245,9 +245,12 @@ function receiveAck(c: Connection, seg: Segment): boolean {
   // A sign of life: nothing less than an acceptable segment counts, or a stranger could keep a dead connection.
   c.lastReceivedMs = tcp.clock.nowMs
   c.deadlines.heard()
-  beginAck(c)
+  const hasSacks = seg.sackCount > 0 && c.sackPermitted
   let sacked = 0
-  if (seg.sackCount > 0 && c.sackPermitted) sacked = receiveSacks(c, seg)
+  if (hasSacks) {
+    beginAck(c)
+    sacked = receiveSacks(c, seg)
+  }
   const before = snd.una
   const advance = gt(ack, before)
   const wnd = seg.wnd << snd.scale
@@ -267,7 +270,11 @@ function receiveAck(c: Connection, seg: Segment): boolean {
   }
   if (advance) {
     const tsRttUs = c.timestamps && seg.hasTimestamps && seg.tsEcr !== 0 ? echoRttUs((c.tsNow() - seg.tsEcr) | 0) : 0
-    acknowledge(c, ack, sacked, false, isBare, tsRttUs)
+    if (!hasSacks && isQuiet(c)) acknowledgeQuietly(c, ack, tsRttUs)
+    else {
+      if (!hasSacks) beginAck(c)
+      acknowledge(c, ack, sacked, false, isBare, tsRttUs)
+    }
     c.deadlines.retries = 0
     c.softError = null
     c.route.neighbor?.confirm() // forward progress (RFC 4861 section 7.3.1)
@@ -277,6 +284,7 @@ function receiveAck(c: Connection, seg: Segment): boolean {
     }
   } else if (sacked > 0 || duplicate || snd.recovery.isCurious) {
     if (sacked > 0 || duplicate) n[C.tcpDupAcks]++
+    if (!hasSacks) beginAck(c)
     acknowledge(c, before, sacked, duplicate, isBare, 0)
   } else if (c.ecn !== null) c.ecn.acknowledged(c, 0)
   // With a closed window any answer says that the peer is there: probing goes on as long as it answers (MUST-37), whether by probes or by

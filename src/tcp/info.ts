@@ -3,7 +3,7 @@ import { ackDelay } from './ack-policy.ts'
 import type { ConnectionInfo } from './api.ts'
 import type { Connection } from './connection.ts'
 import { Rtx } from './deadlines.ts'
-import { LOST, RETRANSMITTED, SACKED } from './flight.ts'
+import { LOST, RETRANSMITTED, SACKED } from './flight-record.ts'
 import { RECOVERY_NAMES } from './recovery.ts'
 import type { Sender } from './sender.ts'
 import { State } from './state.ts'
@@ -59,8 +59,8 @@ export function describeConnection(c: Connection): ConnectionInfo {
     sackedSegments: segments(snd, SACKED, SACKED),
     lostSegments: segments(snd, LOST, LOST),
     retransSegments: segments(snd, RETRANSMITTED, RETRANSMITTED),
-    reordering: snd.recovery.reordering,
-    reorderingSeen: snd.recovery.reorderingSeen,
+    reordering: snd.recovery.detector.reordering,
+    reorderingSeen: snd.recovery.detector.reorderingSeen,
     delivered: snd.bytesAcked + snd.flight.sackedBytes,
     deliveredCe: c.ecn === null ? 0 : c.ecn.deliveredCe,
     ecnReport: c.ecn === null || c.ecn.accurate === null ? null : c.ecn.accurate.report(),

@@ -5,7 +5,8 @@
  * Cost. What was found lost stays lost, and all below it is lost or SACKed: `lostEnd`. A call walks down from the highest SACK to there and no
  * further, so that in a long flight with few losses an ACK does not cost a walk over all of it.
  */
-import { type Flight, LOST, SACKED } from './flight.ts'
+import type { Flight } from './flight.ts'
+import { LOST, SACKED } from './flight-record.ts'
 import { gt, leq } from './seq.ts'
 
 /** Marks what is lost; returns the bytes newly marked. */

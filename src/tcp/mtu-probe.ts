@@ -13,7 +13,7 @@
  */
 import type { Connection } from './connection.ts'
 import type { Flight } from './flight.ts'
-import { LOST } from './flight.ts'
+import { LOST } from './flight-record.ts'
 import { RecoveryState } from './recovery.ts'
 import { geq, lt } from './seq.ts'
 import { applySizes, headerBytes, mtuLimit } from './sizes.ts'

@@ -1,6 +1,6 @@
 /** Sending the tail loss probe (RFC 8985 section 7.3): a new segment if there is one and the peer has room, else the last one again. */
 import type { Connection } from './connection.ts'
-import { SACKED } from './flight.ts'
+import { SACKED } from './flight-record.ts'
 import { Sent } from './sender.ts'
 import { lt } from './seq.ts'
 import { C } from './tcp-counters.ts'

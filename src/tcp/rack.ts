@@ -11,7 +11,8 @@
  * hole and the run above it, not each segment: O(holes) per ACK, one step when there is none.
  */
 import type { Delivery } from './delivery.ts'
-import { AMBIGUOUS, type Flight, LOST, RETRANSMITTED, SACKED } from './flight.ts'
+import type { Flight } from './flight.ts'
+import { AMBIGUOUS, LOST, RETRANSMITTED, SACKED } from './flight-record.ts'
 import { geq, gt } from './seq.ts'
 import { C } from './tcp-counters.ts'
 

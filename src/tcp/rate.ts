@@ -7,6 +7,9 @@
  * acknowledged: the shorter would be an artefact of batching. Bytes throughout, counters wrap.
  */
 
+import { Newest } from './delivery.ts'
+import { APP_LIMITED, DELIVERED, DELIVERED_US, FIRST_SENT_US, FLAGS, IN_FLIGHT, SENT, WAS_LOST } from './flight-record.ts'
+
 /** What one ACK gave. `intervalUs` 0: nothing. */
 export class RateSample {
   /** Something was delivered. What follows means nothing otherwise. */
@@ -42,6 +45,14 @@ export class RateSample {
 /** Loss that counts as heavy: one in so many bytes (draft-ietf-ccwg-bbr, BBR.LossThresh: 2 %). */
 export const HEAVY_LOSS = 50
 
+/** The first heavy loss that nobody has asked for yet. */
+class HeavyLoss {
+  inFlight = 0
+  lost = 0
+  bytes = 0
+  wasLimited = false
+}
+
 export class Rate {
   /** Bytes delivered, and marked lost, since the connection began. Wrap at 2^32. */
   delivered = 0
@@ -52,29 +63,21 @@ export class Rate {
   /** `delivered` at which the sender will no longer have been limited by the application; valid while `isAppLimited`. */
   private limitedUntil = 0
   isAppLimited = false
-
   /** Bytes counted as delivered before it was known which. */
   private early = 0
-
-  private heavyInFlight = 0
-  private heavyLost = 0
-  private heavyBytes = 0
-  private heavyLimited = false
-
-  private nowUs = 0
-  /** Of the ACK being processed: snapshot of the newest record that it delivers. */
-  private hasRecord = false
-  private priorDelivered = 0
-  private priorDeliveredUs = 0
-  private priorFirstSentUs = 0
-  private priorLost = 0
-  private sentUs = 0
-  private wasLimited = false
-  private txInFlight = 0
-
-  /** Last good sample, for `info()`: bytes per second. */
-  bytesPerSecond = 0
+  /** Made with the first. */
+  private heavy: HeavyLoss | null = null
+  /** Last good sample, for `info()`. */
+  private lastBytes = 0
+  private lastUs = 0
   lastWasLimited = false
+
+  constructor(private readonly newest = new Newest()) {}
+
+  /** Of the last good sample; 0: there was none. */
+  get bytesPerSecond(): number {
+    return this.lastUs > 0 ? (this.lastBytes * 1e6) / this.lastUs : 0
+  }
 
   /** Something is about to be sent with nothing in flight: the interval begins anew. */
   restart(nowUs: number): void {
@@ -88,37 +91,41 @@ export class Rate {
     this.isAppLimited = true
   }
 
-  /** An ACK is about to be applied to the log. */
-  begin(nowUs: number): void {
-    this.nowUs = nowUs
-    this.hasRecord = false
+  /** Writes what is to be remembered of a record that is sent now, but for its flag. */
+  snapshot(log: Int32Array, at: number, inFlight: number): void {
+    log[at + DELIVERED] = this.delivered
+    log[at + DELIVERED_US] = this.deliveredUs
+    log[at + FIRST_SENT_US] = this.firstSentUs
+    log[at + IN_FLIGHT] = inFlight
+    log[at + WAS_LOST] = this.lost
   }
 
-  /** A record was delivered for the first time; called once for each, with its snapshot. */
-  record(
-    bytes: number,
-    sentUs: number,
-    delivered: number,
-    deliveredUs: number,
-    firstSentUs: number,
-    wasLimited: boolean,
-    txInFlight: number,
-    lost: number,
-  ): void {
+  /** An ACK is about to be applied to the log. */
+  begin(nowUs: number): void {
+    this.newest.begin(nowUs)
+  }
+
+  /** The record at `at`, or `bytes` of it and of older ones, was delivered for the first time. */
+  record(bytes: number, log: Int32Array, at: number): void {
+    const a = this.newest
+    const sentUs = log[at + SENT]
+    const before = log[at + DELIVERED]
     const known = bytes < this.early ? bytes : this.early
     this.early -= known
     this.delivered = (this.delivered + bytes - known) | 0
-    this.deliveredUs = this.nowUs
-    if (this.hasRecord && ((delivered - this.priorDelivered) | 0) < 0) return
-    if (this.hasRecord && delivered === this.priorDelivered && ((sentUs - this.sentUs) | 0) < 0) return
-    this.hasRecord = true
-    this.priorDelivered = delivered
-    this.priorDeliveredUs = deliveredUs
-    this.priorFirstSentUs = firstSentUs
-    this.priorLost = lost
-    this.wasLimited = wasLimited
-    this.txInFlight = txInFlight
-    this.sentUs = sentUs
+    this.deliveredUs = a.nowUs
+    if (a.hasRecord) {
+      const newer = (before - a.delivered) | 0
+      if (newer < 0 || (newer === 0 && ((sentUs - a.sentUs) | 0) < 0)) return
+    }
+    a.hasRecord = true
+    a.sentUs = sentUs
+    a.delivered = before
+    a.deliveredUs = log[at + DELIVERED_US]
+    a.firstSentUs = log[at + FIRST_SENT_US]
+    a.lost = log[at + WAS_LOST]
+    a.wasLimited = (log[at + FLAGS] & APP_LIMITED) !== 0
+    a.inFlight = log[at + IN_FLIGHT]
     this.firstSentUs = sentUs
   }
 
@@ -131,52 +138,69 @@ export class Rate {
     if (n <= 0) return
     this.early += n
     this.delivered = (this.delivered + n) | 0
-    this.deliveredUs = this.nowUs
+    this.deliveredUs = this.newest.nowUs
   }
 
-  /** `bytes` of a record were marked lost; with its snapshot. The draft's HandleLostPacket, for those who want it (`losses`). */
-  lose(bytes: number, txInFlight: number, lostBefore: number, wasLimited: boolean): void {
+  /** `bytes` of the record at `at` were marked lost. The draft's HandleLostPacket, for those who want it (`losses`). */
+  lose(bytes: number, log: Int32Array, at: number, wasLimited: boolean): void {
     this.lost = (this.lost + bytes) | 0
-    const lost = (this.lost - lostBefore) | 0
-    if (this.heavyInFlight !== 0 || lost * HEAVY_LOSS <= txInFlight) return
-    this.heavyInFlight = txInFlight
-    this.heavyLost = lost
-    this.heavyBytes = bytes
-    this.heavyLimited = wasLimited
+    const lost = (this.lost - log[at + WAS_LOST]) | 0
+    const inFlight = log[at + IN_FLIGHT]
+    if (lost * HEAVY_LOSS <= inFlight) return
+    this.heavy ??= new HeavyLoss()
+    const { heavy } = this
+    if (heavy.inFlight !== 0) return
+    heavy.inFlight = inFlight
+    heavy.lost = lost
+    heavy.bytes = bytes
+    heavy.wasLimited = wasLimited
   }
 
   /** Hands the losses noted since the last call over. */
   losses(out: RateSample): void {
-    out.heavyInFlight = this.heavyInFlight
-    out.heavyLost = this.heavyLost
-    out.heavyBytes = this.heavyBytes
-    out.heavyLimited = this.heavyLimited
-    this.heavyInFlight = 0
+    const { heavy } = this
+    out.heavyInFlight = 0
+    if (heavy === null) return
+    out.heavyInFlight = heavy.inFlight
+    out.heavyLost = heavy.lost
+    out.heavyBytes = heavy.bytes
+    out.heavyLimited = heavy.wasLimited
+    heavy.inFlight = 0
   }
 
   /** Fills `out` from this ACK. `minRttUs` 0: unknown. */
   sample(out: RateSample, minRttUs: number): void {
-    if (this.isAppLimited && ((this.delivered - this.limitedUntil) | 0) > 0) this.isAppLimited = false
-    out.intervalUs = 0
-    out.delivered = 0
+    out.intervalUs = this.settle(minRttUs)
+    const a = this.newest
     out.totalDelivered = this.delivered
-    out.hasData = this.hasRecord
-    if (!this.hasRecord) return
-    out.priorDelivered = this.priorDelivered
-    out.isAppLimited = this.wasLimited
-    out.txInFlight = this.txInFlight
-    out.lost = (this.lost - this.priorLost) | 0
-    out.delivered = (this.delivered - this.priorDelivered) | 0
-    const sendUs = (this.sentUs - this.priorFirstSentUs) | 0
-    const ackUs = (this.deliveredUs - this.priorDeliveredUs) | 0
+    out.hasData = a.hasRecord
+    if (!a.hasRecord) {
+      out.delivered = 0
+      return
+    }
+    out.priorDelivered = a.delivered
+    out.isAppLimited = a.wasLimited
+    out.txInFlight = a.inFlight
+    out.lost = (this.lost - a.lost) | 0
+    out.delivered = (this.delivered - a.delivered) | 0
+  }
+
+  /** The ACK is applied: what stays of it when nobody wants a sample. Returns the interval in us; 0: none. */
+  settle(minRttUs: number): number {
+    if (this.isAppLimited && ((this.delivered - this.limitedUntil) | 0) > 0) this.isAppLimited = false
+    const a = this.newest
+    if (!a.hasRecord) return 0
+    const sendUs = (a.sentUs - a.firstSentUs) | 0
+    const ackUs = (this.deliveredUs - a.deliveredUs) | 0
     const interval = sendUs > ackUs ? sendUs : ackUs
     // Shorter than the shortest round trip: an artefact of ACKs that came together.
-    if (interval <= 0 || (minRttUs > 0 && interval < minRttUs)) return
-    out.intervalUs = interval
-    const rate = (out.delivered * 1e6) / interval
-    if (!this.wasLimited || rate >= this.bytesPerSecond) {
-      this.bytesPerSecond = rate
-      this.lastWasLimited = this.wasLimited
+    if (interval <= 0 || (minRttUs > 0 && interval < minRttUs)) return 0
+    const bytes = (this.delivered - a.delivered) | 0
+    if (!a.wasLimited || bytes * this.lastUs >= this.lastBytes * interval) {
+      this.lastBytes = bytes
+      this.lastUs = interval
+      this.lastWasLimited = a.wasLimited
     }
+    return interval
   }
 }

@@ -48,11 +48,11 @@ export class Recovery {
   private frto = false
   /** A D-SACK came with this ACK. */
   private dsacked = false
-  private sackPermitted = false
+  sackPermitted = false
   /** Bytes sent again, and reported as duplicates. */
   private againBytes = 0
   private dsackBytes = 0
-  private readonly detector: Detector
+  readonly detector: Detector
   /** Made with the first. */
   reduction: Reduction | null = null
   private tail: TailLoss | null = null
@@ -78,13 +78,14 @@ export class Recovery {
     return this.detector.waitUs
   }
 
-  /** Segments by which the path was seen to reorder, 3 at least; and how often it was. */
-  get reordering(): number {
-    return this.detector.reordering
+  /** Nothing is lost, and nothing about losses waits to be sent. */
+  get isClean(): boolean {
+    return this.state === RecoveryState.OPEN && this.flight.lostBytes === 0 && !this.probeDue && !this.preferNew
   }
 
-  get reorderingSeen(): number {
-    return this.detector.reorderingSeen
+  /** Losses were never heard of, and no question is open: an ACK that only advances has nothing to be judged. */
+  get isQuiet(): boolean {
+    return this.state === RecoveryState.OPEN && this.detector.rack === null && !this.isCurious
   }
 
   /** A probe of the tail may be planned (RFC 8985 section 7.2). */
@@ -111,7 +112,7 @@ export class Recovery {
       return // the network made this duplicate
     }
     this.dsacked = true
-    if (this.reorderingSeen > 0 && !isProbe) this.detector.rack?.dsack()
+    if (this.detector.reorderingSeen > 0 && !isProbe) this.detector.rack?.dsack()
     this.reduction?.undo.dsack(left, right, this.flight.una)
   }
 
@@ -133,7 +134,7 @@ export class Recovery {
     if (this.state === RecoveryState.CWR || this.state === RecoveryState.RECOVERY) {
       const delivered = sackPermitted ? s.delivered : Math.max(0, s.acked + this.detector.renoSacked - renoBefore)
       if (delivered > 0) this.reduction!.onAck(s.inFlight, delivered, s.acked > 0 && s.lost === 0)
-    } else if (s.limited && (s.acked > 0 || (s.sacked > 0 && this.reordering > this.config.reorderingSegments))) {
+    } else if (s.limited && (s.acked > 0 || (s.sacked > 0 && this.detector.reordering > this.config.reorderingSegments))) {
       // Where the path reorders, what is SACKed is progress too (Linux tcp_may_raise_cwnd). What SACK told of before is not counted again,
       // least of all by the ACK that ends a recovery (Linux: acked_sacked).
       if (sackPermitted && (s.acked === 0 || s.delivered < s.acked)) s.acked = s.delivered

@@ -27,8 +27,8 @@ import { C } from './tcp-counters.ts'
 import { WindowUse } from './window-use.ts'
 import { ACK, DEFAULT_MSS_V4, FIN, PSH } from './wire.ts'
 
-/** What `next` did. */
-export const Sent = { SOMETHING: 0, NOTHING: 1, BLOCKED: 2 } as const
+/** What `next` did. LAST: something, and nothing follows it. */
+export const Sent = { SOMETHING: 0, NOTHING: 1, BLOCKED: 2, LAST: 3 } as const
 
 const Proof = { NONE: 0, SENT: 1, GIVEN: 2 } as const
 
@@ -106,7 +106,7 @@ export class Sender {
   chrono: Chrono | null = null
 
   readonly ring: ByteRing
-  readonly rate = new Rate()
+  readonly rate: Rate
   readonly flight: Flight
   readonly window = new CongestionWindow()
   readonly recovery: Recovery
@@ -126,6 +126,7 @@ export class Sender {
     this.slowStartAfterIdle = config.slowStartAfterIdle
     this.pacing = config.pacing
     this.ring = new ByteRing(memory.pool)
+    this.rate = new Rate(flights.newest)
     this.flight = new Flight(flights, this.rate)
     this.recovery = new Recovery(this.flight, this.window, control, config)
   }
@@ -244,8 +245,13 @@ export class Sender {
     const lost = this.flight.nextLost()
     if (lost >= 0) return this.retransmit(c, lost, pipe, nowUs, nowMs)
     if (this.pending) return this.fresh(c, pipe, nowUs, nowMs)
-    if (pipe < this.window.cwnd) this.rate.applicationLimited(pipe)
+    this.empty(pipe)
     return Sent.NOTHING
+  }
+
+  /** Nothing more is to be sent, with `pipe` bytes in the network. */
+  private empty(pipe: number): void {
+    if (pipe < this.window.cwnd) this.rate.applicationLimited(pipe)
   }
 
   private retransmit(c: Connection, i: number, pipe: number, nowUs: number, nowMs: number): number {
@@ -337,7 +343,8 @@ export class Sender {
       this.proof = Proof.SENT
       this.fullEnd = (this.nxt + n) | 0
     }
-    const end = (this.nxt + n + (withFin ? 1 : 0)) | 0
+    const start = this.nxt
+    const end = (start + n + (withFin ? 1 : 0)) | 0
     this.nxt = end
     this.flight.add(end, nowUs, pipe + n, mss)
     if (this.pacingRate > 0) charge(this, n, nowUs)
@@ -352,7 +359,9 @@ export class Sender {
     this.recovery.sent(n, false, nowMs)
     c.sentData(n)
     c.deadlines.sentNew()
-    return Sent.SOMETHING
+    if (!empties || (this.finQueued && !withFin) || !this.recovery.isClean) return Sent.SOMETHING
+    this.empty(pipe + (end - start))
+    return Sent.LAST
   }
 
   /** A small segment that would be the last waits for an ACK, or for company. */

@@ -28,9 +28,12 @@ export function speakConnection(c: Connection, quantum: number): number {
   let left = quantum
   for (;;) {
     const sent = snd.next(c, tcp.clock.nowUs, tcp.clock.nowMs)
-    if (sent === Sent.NOTHING) break
-    if (sent === Sent.BLOCKED) return Spoken.BLOCKED
-    if (--left === 0) return Spoken.MORE
+    if (sent === Sent.NOTHING || sent === Sent.LAST) break
+    if (sent === Sent.BLOCKED || --left === 0) {
+      // Neither of them is the window: who never comes to its end has not filled it.
+      snd.watch(tcp.clock.nowMs)
+      return sent === Sent.BLOCKED ? Spoken.BLOCKED : Spoken.MORE
+    }
   }
   if (c.probeDue) {
     if (!tcp.output.segment(c, (snd.una - 1) | 0, 0, ACK)) return Spoken.BLOCKED

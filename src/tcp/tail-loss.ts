@@ -17,7 +17,7 @@ const FIRST_MS = 1000
 /** Milliseconds after which the probe is sent. `isSingle`: one segment is in flight, whose ACK the peer may delay. */
 export function probeTimeoutMs(rto: Rto, isSingle: boolean): number {
   if (rto.srttUs === 0) return FIRST_MS
-  return Math.ceil(rto.srttUs / 500) + (isSingle ? rto.minMs : SLACK_MS)
+  return (((rto.srttUs + 499) / 500) | 0) + (isSingle ? rto.minMs : SLACK_MS)
 }
 
 export class TailLoss {

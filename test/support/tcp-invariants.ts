@@ -1,6 +1,6 @@
 /** What must be true of a connection after every event, whatever the network did. Throws with the reason. */
 import type { Connection } from '../../src/tcp/connection.ts'
-import { AMBIGUOUS, LOST, RETRANSMITTED, SACKED } from '../../src/tcp/flight.ts'
+import { AMBIGUOUS, LOST, RETRANSMITTED, SACKED } from '../../src/tcp/flight-record.ts'
 import { isTransition, STATE_NAMES, State } from '../../src/tcp/state.ts'
 
 function check(truth: boolean, what: string): void {

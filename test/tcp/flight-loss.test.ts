@@ -1,8 +1,9 @@
 /** Loss marking beside its naive twin: RFC 6675's IsLost, asked anew for every record after every step. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Flight, LOST, SACKED } from '../../src/tcp/flight.ts'
+import { Flight } from '../../src/tcp/flight.ts'
 import { FlightPool } from '../../src/tcp/flight-pool.ts'
+import { LOST, SACKED } from '../../src/tcp/flight-record.ts'
 import { markLost } from '../../src/tcp/is-lost.ts'
 import { Rate } from '../../src/tcp/rate.ts'
 

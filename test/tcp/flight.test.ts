@@ -1,8 +1,9 @@
 /** The flight log beside an array of bytes that knows of each byte what was done to it. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { AMBIGUOUS, Flight, LOST, RETRANSMITTED, SACKED } from '../../src/tcp/flight.ts'
+import { Flight } from '../../src/tcp/flight.ts'
 import { FlightPool } from '../../src/tcp/flight-pool.ts'
+import { AMBIGUOUS, LOST, RETRANSMITTED, SACKED } from '../../src/tcp/flight-record.ts'
 import { markLost } from '../../src/tcp/is-lost.ts'
 import { Rate } from '../../src/tcp/rate.ts'
 

@@ -4,8 +4,9 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Flight, SACKED } from '../../src/tcp/flight.ts'
+import { Flight } from '../../src/tcp/flight.ts'
 import { FlightPool } from '../../src/tcp/flight-pool.ts'
+import { SACKED } from '../../src/tcp/flight-record.ts'
 import { Prr } from '../../src/tcp/prr.ts'
 import { Rack } from '../../src/tcp/rack.ts'
 import { Rate } from '../../src/tcp/rate.ts'

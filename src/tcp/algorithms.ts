@@ -11,13 +11,15 @@ import { Dctcp } from './dctcp.ts'
 import { ForeignControl } from './foreign-control.ts'
 import { NewReno } from './newreno.ts'
 
-const ALGORITHMS: Record<string, (config: TcpConfig, random: Random) => CongestionControl> = {
+const ALGORITHMS: Readonly<Record<string, (config: TcpConfig, random: Random) => CongestionControl>> = {
   bbr: (_config, random) => new Bbr(random),
   cubic: (config) => new Cubic(config.hystart, config.abcLimit),
   dctcp: (config) => new Dctcp(config.abcLimit),
   newreno: (config) => new NewReno(config.abcLimit),
   reno: (config) => new NewReno(config.abcLimit), // Linux's name for it
 }
+/** The same; every connection asks. */
+const BY_NAME = new Map(Object.entries(ALGORITHMS))
 
 /** Throws ERR_INVALID_ARG_VALUE for what cannot be an algorithm, before a connection relies on it. A function is taken at its word until then. */
 export function checkCongestion(choice: unknown): void {
@@ -38,6 +40,7 @@ export function congestionControl(
 }
 
 function named(name: string): (config: TcpConfig, random: Random) => CongestionControl {
-  if (Object.hasOwn(ALGORITHMS, name)) return ALGORITHMS[name]
+  const make = BY_NAME.get(name)
+  if (make !== undefined) return make
   throw invalidArgument(`unknown congestion control ${name}, known: ${Object.keys(ALGORITHMS).join(', ')}`)
 }

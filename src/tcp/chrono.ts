@@ -46,7 +46,7 @@ export class Chrono {
 /** At the end of each `speak`: for what the sender waits from now on. */
 export function watchHolding(snd: Sender, nowMs: number): void {
   if (snd.chrono === null) {
-    if (snd.nxt === snd.una && snd.ring.length === 0) return
+    if (snd.bytesSent === 0 && snd.ring.length === 0) return // at most a FIN
     snd.chrono = new Chrono(nowMs)
   }
   snd.chrono.turn(heldBy(snd), nowMs)

@@ -273,7 +273,7 @@ export class Connection implements RawConnection, Flow, Tellable {
     const segments = len <= this.snd.payloadLimit ? 1 : Math.ceil(len / this.snd.payloadLimit)
     this.segmentsOut += segments
     if (len > 0) this.dataSegmentsOut += segments
-    if (len > 0) dataSent(this)
+    if (len > 0 && !this.rcv.pingpong) dataSent(this)
   }
 
   /** FIN went out for the first time. */

@@ -64,11 +64,13 @@ export class Cubic implements CongestionControl {
   /** Growth in bytes that is not yet a whole segment. */
   private credit = 0
   private memory: Memory | null = null
-  private readonly slowStart: SlowStart
+  /** Made with the first growth: many connections never need it. */
+  private slowStart: SlowStart | null = null
 
-  constructor(hystart: HystartKind = 'plusplus', abcLimit = 0) {
-    this.slowStart = new SlowStart(hystart, abcLimit)
-  }
+  constructor(
+    private readonly hystart: HystartKind = 'plusplus',
+    private readonly abcLimit = 0,
+  ) {}
 
   start(w: CongestionWindow, initialWindowSegments: number): void {
     w.cwnd = initialWindow(w.mss, initialWindowSegments)
@@ -77,6 +79,7 @@ export class Cubic implements CongestionControl {
   acked(w: CongestionWindow, s: AckSample): void {
     let acked = s.delivered
     if (w.cwnd < w.ssthresh) {
+      this.slowStart ??= new SlowStart(this.hystart, this.abcLimit)
       acked = this.slowStart.acked(w, s)
       if (w.cwnd < w.ssthresh || acked === 0) return
     }
@@ -160,7 +163,7 @@ export class Cubic implements CongestionControl {
     // Section 4.8: the next congestion avoidance begins with K = 0 and W_max where slow start ends.
     this.wMax = 0
     this.inEpoch = false
-    this.slowStart.restart()
+    this.slowStart?.restart()
     w.cwnd = w.mss
   }
 

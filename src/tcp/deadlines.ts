@@ -106,8 +106,7 @@ export class Deadlines extends Timed {
 
   /** New data or FIN left. */
   sentNew(): void {
-    const { snd, rto } = this.c
-    if (this.mayProbe) this.armProbe(snd.flight.count === 1 ? rto.ms : this.untilTimeout())
+    if (this.mayProbe) this.armProbe(this.c.snd.flight.count === 1 ? this.c.rto.ms : this.untilTimeout())
     else if (this.rtx !== Rtx.RETRANSMIT && this.rtx !== Rtx.REORDER) this.resumeRetransmit()
   }
 
@@ -123,7 +122,7 @@ export class Deadlines extends Timed {
       this.rtx = Rtx.OFF
       return
     }
-    const waitUs = snd.recovery.reorderWaitUs
+    const waitUs = snd.recovery.detector.waitUs
     if (waitUs > 0) {
       this.rtx = Rtx.REORDER
       this.armRtxAt(Math.min(rto.ms, waitMs(waitUs)))
@@ -140,7 +139,7 @@ export class Deadlines extends Timed {
     const { recovery } = snd
     if (this.rtx === Rtx.PROBE) recovery.onProbeTimer()
     else recovery.onReorderTimer(snd.nxt, rto, tcp.clock.nowUs, now, tcp.counters.values)
-    if (recovery.reorderWaitUs > 0) this.armRtxAt(Math.min(rto.ms, waitMs(recovery.reorderWaitUs)))
+    if (recovery.detector.waitUs > 0) this.armRtxAt(Math.min(rto.ms, waitMs(recovery.detector.waitUs)))
     else this.resumeRetransmit()
     tcp.markDirty(this.c)
   }

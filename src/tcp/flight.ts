@@ -100,7 +100,7 @@ export class Flight {
     const log = this.log!
     log[at] = end
     log[at + SENT] = us
-    log[at + FLAGS] = (this.rate.isAppLimited ? APP_LIMITED : 0) | (segment << SEGMENT_SHIFT)
+    log[at + FLAGS] = segment << SEGMENT_SHIFT
     this.rate.snapshot(log, at, inFlight)
   }
 
@@ -260,7 +260,7 @@ export class Flight {
       const at = this.at(i)
       if ((this.log![at + FLAGS] & SACKED) === 0) continue
       this.log![at + FLAGS] &= ~SACKED
-      this.snapshot(at, 0)
+      this.rate.snapshot(this.log!, at, 0)
     }
     this.sackedBytes = 0
     this.sackedSegments = 0
@@ -295,7 +295,7 @@ export class Flight {
     const at = this.at(i)
     this.log![at + FLAGS] = (this.log![at + FLAGS] & FLAG_MASK) | AMBIGUOUS | (segment << SEGMENT_SHIFT)
     this.log![at + SENT] = us
-    this.snapshot(at, inFlight)
+    this.rate.snapshot(this.log!, at, inFlight)
   }
 
   startOf(i: number): number {
@@ -343,14 +343,6 @@ export class Flight {
     this.rate.lose(bytes, this.log!, at, (flags & APP_LIMITED) !== 0)
     if (i < this.hint) this.hint = i
     return (flags & RETRANSMITTED) !== 0
-  }
-
-  /** What rate.ts wants to know of a record that is sent again. */
-  private snapshot(at: number, inFlight: number): void {
-    const log = this.log!
-    if (this.rate.isAppLimited) log[at + FLAGS] |= APP_LIMITED
-    else log[at + FLAGS] &= ~APP_LIMITED
-    this.rate.snapshot(log, at, inFlight)
   }
 
   /** [start, end), all or part of the record at `at`, has arrived, unless it had been SACKed before. */

@@ -14,7 +14,7 @@ import { FastOpened, type FastOpenQueue, fastOpenQueue, tryFastOpen } from './fa
 import type { Segment } from './segment.ts'
 import { keysOfListener } from './signature-check.ts'
 import type { KeyChain } from './signature-keys.ts'
-import { checkListenerOptions } from './socket-options.ts'
+import { checkListenerOptions, hasSocketOptions } from './socket-options.ts'
 import { receiveCookie, sendCookie } from './syn-cookies.ts'
 import { SynReceived } from './syn-received.ts'
 import type { Tcp } from './tcp.ts'
@@ -33,6 +33,8 @@ export class Listener implements RawListener, Tellable {
   options: ListenerOptions
   /** Expiries of the SYN-ACK's timer for which an ACK without data completes nothing (TCP_DEFER_ACCEPT); 0: it does at once. */
   deferredTimeouts = 0
+  /** There are some for the connections. */
+  hasSocketOptions = false
   synAckRetries: number
   /** Null: TCP Fast Open is off. */
   fastOpen: FastOpenQueue | null = null
@@ -68,6 +70,7 @@ export class Listener implements RawListener, Tellable {
     const { congestion, deferAcceptMs, synRetries } = this.options
     if (congestion !== undefined) this.options = { ...this.options, congestion: forMany(congestion) }
     this.synAckRetries = synRetries ?? config.synAckRetries
+    this.hasSocketOptions = hasSocketOptions(this.options)
     this.adoptFastOpen()
     this.keys = keysOfListener(this)
     this.deferredTimeouts = timeoutsWithin(deferAcceptMs ?? 0, config.rtoInitialMs, config.rtoMaxMs)

@@ -16,7 +16,7 @@ const OPEN_OPTIONS = ['remoteAddress', 'remotePort', 'localAddress', 'localPort'
 const LISTEN_OPTIONS = ['port', 'address', 'backlog', 'ref']
 
 export function openConnection(tcp: Tcp, options: OpenOptions, handler: ConnectionHandler): RawConnection {
-  checkOptions(options, OPEN_OPTIONS)
+  const hasSocketOptions = checkOptions(options, OPEN_OPTIONS)
   checkHandler(handler)
   const { remoteAddress } = options
   if (typeof remoteAddress !== 'string' && !(remoteAddress instanceof Address))
@@ -52,8 +52,10 @@ export function openConnection(tcp: Tcp, options: OpenOptions, handler: Connecti
   c.handler = handler
   c.snd.iss = tcp.secrets.isn(local, localPort, remote, options.remotePort, tcp.clock)
   openSigned(c, options.keys)
-  applyOptions(c, options)
-  if (c.keys === null) beginFastOpen(c, options)
+  if (hasSocketOptions) {
+    applyOptions(c, options)
+    if (c.keys === null) beginFastOpen(c, options)
+  }
   tcp.flowTable.add(c)
   tcp.opened(c, options.ref !== false)
   tcp.counters.values[C.tcpActiveOpens]++

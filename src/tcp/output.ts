@@ -96,7 +96,7 @@ export class Output {
     put32(buf, at + TCP.sequence, seq)
     put32(buf, at + TCP.acknowledgment, rcv.nxt)
     buf[at + TCP.dataOffset] = (header << 2) | (flags >> 8) // AE lies beside it
-    const urgent = snd.urgentAt(seq)
+    const urgent = snd.urgent ? snd.urgentAt(seq) : 0
     buf[at + TCP.flags] = urgent > 0 ? flags | URG : flags
     const edge = rcv.edge
     const lastAckSent = rcv.lastAckSent
@@ -120,9 +120,9 @@ export class Output {
     } else if (extra > 0) rcv.writeSack(buf, o, c.timestamps)
     if (keys !== null) keys.sign(buf, at, frame.end, c.localAddress, c.remoteAddress)
     const mss = snd.payloadLimit
-    const gso = len > mss ? (c.remoteAddress.isV4 ? GSO_TCP4 : GSO_TCP6) : GSO_NONE
+    const gso = len > mss ? (c.path.isV4 ? GSO_TCP4 : GSO_TCP6) : GSO_NONE
     this.finish(frame, route, c.path.pseudoSum, gso, mss)
-    const family = c.remoteAddress.isV4 ? this.ip.v4! : this.ip.v6!
+    const family = c.path.isV4 ? this.ip.v4! : this.ip.v6!
     if (!family.output(frame, route, PROTO_TCP, tos, c.ttl, true)) {
       rcv.edge = edge
       rcv.lastAckSent = lastAckSent

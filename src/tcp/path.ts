@@ -15,6 +15,7 @@ const MAX_PATHS = 4096
 export class Path {
   readonly local: Address
   readonly remote: Address
+  readonly isV4: boolean
   readonly route = new Route()
   /** Pseudo-header sum without the length. */
   readonly pseudoSum: number
@@ -24,6 +25,7 @@ export class Path {
   constructor(local: Address, remote: Address, secrets: Secrets) {
     this.local = local.clone()
     this.remote = remote.clone()
+    this.isV4 = remote.isV4
     this.pseudoSum = pseudoSum(local, remote, PROTO_TCP, 0)
     this.tsOffset = secrets.timestampOffset(local, remote)
   }

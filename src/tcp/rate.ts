@@ -91,8 +91,10 @@ export class Rate {
     this.isAppLimited = true
   }
 
-  /** Writes what is to be remembered of a record that is sent now, but for its flag. */
+  /** Writes what is to be remembered of a record that is sent now. */
   snapshot(log: Int32Array, at: number, inFlight: number): void {
+    const flags = log[at + FLAGS] & ~APP_LIMITED
+    log[at + FLAGS] = this.isAppLimited ? flags | APP_LIMITED : flags
     log[at + DELIVERED] = this.delivered
     log[at + DELIVERED_US] = this.deliveredUs
     log[at + FIRST_SENT_US] = this.firstSentUs

@@ -73,11 +73,6 @@ export class Recovery {
     return n > 0 ? n : 0
   }
 
-  /** After an ACK: something may be lost when so many us have passed without another (RFC 8985 section 6.2 step 5); 0: nothing waits. */
-  get reorderWaitUs(): number {
-    return this.detector.waitUs
-  }
-
   /** Nothing is lost, and nothing about losses waits to be sent. */
   get isClean(): boolean {
     return this.state === RecoveryState.OPEN && this.flight.lostBytes === 0 && !this.probeDue && !this.preferNew

@@ -111,7 +111,10 @@ export class Rto {
 
   /** The time-out to arm now, with back-off (RFC 6298 5.5), in ms. */
   get ms(): number {
-    if (this.backoff === 0) return this.baseMs
+    return this.backoff === 0 ? this.baseMs : this.doubled
+  }
+
+  private get doubled(): number {
     const doubled = this.baseMs * 2 ** (this.backoff < 16 ? this.backoff : 16)
     return doubled > this.maxMs ? this.maxMs : doubled
   }

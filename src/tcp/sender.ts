@@ -170,7 +170,11 @@ export class Sender {
 
   /** Everything before `ack` has arrived. */
   proveFull(ack: number): void {
-    if (this.proof === Proof.SENT && geq(ack, this.fullEnd)) this.proof = Proof.GIVEN
+    if (this.proof === Proof.SENT) this.prove(ack)
+  }
+
+  private prove(ack: number): void {
+    if (geq(ack, this.fullEnd)) this.proof = Proof.GIVEN
   }
 
   /** Full segments of the present size have arrived. */
@@ -300,8 +304,8 @@ export class Sender {
   /** Emits new data, and FIN after it, as the windows and Nagle allow. The probe of the tail asks neither cwnd nor Nagle. */
   fresh(c: Connection, pipe: number, nowUs: number, nowMs: number): number {
     let mss = this.payloadLimit
-    const unsent = this.unsent
     const outstanding = (this.nxt - this.una) | 0
+    const unsent = this.finSent ? 0 : this.ring.length - outstanding
     if (outstanding === 0 && this.lastSendMs !== 0) this.restart(nowMs)
     const usable = (this.una + this.wnd - this.nxt) | 0
     const cwndRoom = this.window.cwnd - pipe
@@ -314,7 +318,8 @@ export class Sender {
       this.payloadLimit = probe
       this.single = true
     }
-    let n = Math.min(unsent, isTail ? mss : this.superLimitNow())
+    let n = unsent
+    if (n > mss) n = Math.min(n, isTail ? mss : this.superLimitNow())
     if (n > usable) n = usable > 0 ? usable : 0
     if (n > cwndRoom && !isTail) {
       this.cwndLimited = true
@@ -335,7 +340,8 @@ export class Sender {
     const empties = n === unsent
     const withFin = empties && this.finQueued && usable > n
     if (n === 0 && !withFin) return Sent.NOTHING
-    if (n > 0 && !isTail && mustWait(c, nowUs)) return Sent.NOTHING
+    const hasRate = this.window.pacingRate > 0 || this.maxPacingRate > 0
+    if (hasRate && n > 0 && !isTail && mustWait(c, nowUs)) return Sent.NOTHING
     const flags = ACK | (empties ? PSH : 0) | (withFin ? FIN : 0)
     if (!c.tcp.output.segment(c, this.nxt, n, withFin && n === 0 ? ACK | FIN : flags)) return Sent.BLOCKED
     if (probe > 0) search!.sent(this.nxt, n)
@@ -347,7 +353,7 @@ export class Sender {
     const end = (start + n + (withFin ? 1 : 0)) | 0
     this.nxt = end
     this.flight.add(end, nowUs, pipe + n, mss)
-    if (this.pacingRate > 0) charge(this, n, nowUs)
+    if (hasRate) charge(this, n, nowUs)
     if (withFin) {
       this.finSent = true
       c.finSent()
@@ -356,7 +362,7 @@ export class Sender {
     if (empties) this.push = false
     this.bytesSent += n
     this.lastSendMs = nowMs
-    this.recovery.sent(n, false, nowMs)
+    if (this.recovery.state !== RecoveryState.OPEN) this.recovery.sent(n, false, nowMs)
     c.sentData(n)
     c.deadlines.sentNew()
     if (!empties || (this.finQueued && !withFin) || !this.recovery.isClean) return Sent.SOMETHING
@@ -392,9 +398,13 @@ export class Sender {
 
   /** Bytes per second at which data leaves now; 0 = no limit. */
   get pacingRate(): number {
+    return this.maxPacingRate === 0 ? this.window.pacingRate : this.cappedRate // short, to be inlined: a call would return a heap number
+  }
+
+  private get cappedRate(): number {
     const rate = this.window.pacingRate
     const most = this.maxPacingRate
-    return most > 0 && (rate === 0 || most < rate) ? most : rate
+    return rate === 0 || most < rate ? most : rate
   }
 
   /** At the end of each `speak`: was the window in use, and for what does the data wait from now on. */

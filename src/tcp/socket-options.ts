@@ -57,12 +57,22 @@ export function isSocketOption(name: string): name is keyof SocketOptions {
   return Object.hasOwn(CHECKS, name)
 }
 
-/** Throws ERR_INVALID_ARG_VALUE for what cannot be. `others`: names that belong to the call itself. */
-export function checkOptions(options: SocketOptions, others: readonly string[] = []): void {
+/** Whether `applyOptions` would do anything. */
+export function hasSocketOptions(options: SocketOptions): boolean {
+  for (const name in options) if (isSocketOption(name) && options[name] !== undefined) return true
+  return false
+}
+
+/** Throws ERR_INVALID_ARG_VALUE for what cannot be. `others`: names that belong to the call itself. Returns whether there are any but those. */
+export function checkOptions(options: SocketOptions, others: readonly string[] = []): boolean {
   if (typeof options !== 'object' || options === null)
     throw invalidArgument(`socket options must be an object, not ${String(options)}`, 'ERR_INVALID_ARG_TYPE')
-  for (const [name, value] of Object.entries(options)) {
-    if (value === undefined || others.includes(name)) continue
+  let found = false
+  for (const name in options) {
+    if (others.includes(name)) continue
+    const value: unknown = options[name as keyof SocketOptions]
+    if (value === undefined) continue
+    found = true
     const check = isSocketOption(name) ? CHECKS[name] : undefined
     if (check === undefined) throw invalidArgument(`unknown socket option ${name}`)
     const good =
@@ -73,6 +83,7 @@ export function checkOptions(options: SocketOptions, others: readonly string[] =
           : Number.isInteger(value) && (value as number) >= check[0] && (value as number) <= check[1]
     if (!good) throw invalidArgument(`socket option ${name} cannot be ${String(value)}`)
   }
+  return found
 }
 
 /** Options of a listener itself. */

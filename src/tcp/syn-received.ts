@@ -207,7 +207,7 @@ export class SynReceived extends Timed implements Flow {
       c.rto.backoff = 0
     } else if (!this.resent) c.rto.sample((tcp.clock.nowUs - this.sentUs) | 0)
     if (this.ecn !== null) c.ecn = this.ecn.connection(seg, tcp.config.ecnValidate)
-    applyOptions(c, listener.options)
+    if (listener.hasSocketOptions) applyOptions(c, listener.options)
     c.fastOpen = fo
     c.established(fo === null ? State.ESTABLISHED : State.SYN_RECEIVED)
     if (fo !== null) c.deadlines.synRetries = listener.synAckRetries + 1 // one more than without, as Linux

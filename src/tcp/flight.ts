@@ -106,8 +106,7 @@ export class Flight {
 
   /** Everything before `ack` has arrived. */
   acknowledge(ack: number): void {
-    const log = this.log
-    const d = this.delivery
+    const { log, delivery: d } = this
     while (this.count > 0) {
       const at = this.head << SHIFT
       const end = log![at]
@@ -386,9 +385,9 @@ export class Flight {
   }
 
   private copy(to: number, from: number): void {
-    const log = this.log!
     const t = this.at(to)
     const f = this.at(from)
+    const log = this.log!
     for (let k = 0; k < STRIDE; k++) log[t + k] = log[f + k]
   }
 

@@ -407,11 +407,17 @@ export class Sender {
     return rate === 0 || most < rate ? most : rate
   }
 
-  /** At the end of each `speak`: was the window in use, and for what does the data wait from now on. */
-  watch(nowMs: number): void {
+  /** A burst is over, whatever ended it: was the window in use? */
+  noteUse(nowMs: number): void {
     const { window } = this
     this.use.note(window, this.cwndLimited || this.recovery.pipe(this.nxt) >= window.cwnd, this.una, this.nxt, nowMs)
     this.cwndLimited = false
+  }
+
+  /** Nothing more can be said for now: for what does the data wait? */
+  watch(nowMs: number): void {
+    this.noteUse(nowMs)
+    const { window } = this
     this.recovery.reduction?.spoke()
     if (this.isPaced) this.isPaced = false
     else this.pacer?.rest()

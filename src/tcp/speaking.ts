@@ -30,8 +30,7 @@ export function speakConnection(c: Connection, quantum: number): number {
     const sent = snd.next(c, tcp.clock.nowUs, tcp.clock.nowMs)
     if (sent === Sent.NOTHING || sent === Sent.LAST) break
     if (sent === Sent.BLOCKED || --left === 0) {
-      // Neither of them is the window: who never comes to its end has not filled it.
-      snd.watch(tcp.clock.nowMs)
+      snd.noteUse(tcp.clock.nowMs) // who never comes to the end of the window has not filled it
       return sent === Sent.BLOCKED ? Spoken.BLOCKED : Spoken.MORE
     }
   }

@@ -32,6 +32,14 @@ function warm(cookie = 'abcd1234', mss = 1460, tcp: object = {}): TcpLab {
   return lab
 }
 
+/** The same with a connection on its way whose SYN carries data. */
+function opened(bytes: number): TcpLab {
+  const lab = warm()
+  open(lab, bytes)
+  lab.clear()
+  return lab
+}
+
 describe('data in the SYN', () => {
   it('go with the cookie; acknowledged by the SYN-ACK they are done', () => {
     const lab = warm()
@@ -75,9 +83,7 @@ describe('data in the SYN', () => {
   })
 
   it('of which the server takes a part: the rest, in segments of its MSS', () => {
-    const lab = warm()
-    open(lab, 4000)
-    lab.clear()
+    const lab = opened(4000)
     lab.inject('S. 0:0(0) ack 101 win 65535 <mss 1000,sackOK,wscale 6>')
     const got = lab.take()
     expect(got.slice(0, 2).map((e) => e.text.split(' ')[1])).toEqual(['101:1101(1000)', '1101:1421(320)'])
@@ -88,9 +94,7 @@ describe('data in the SYN', () => {
   })
 
   it('acknowledged beyond what was sent: reset, and nothing is learned', () => {
-    const lab = warm()
-    open(lab, 100)
-    lab.clear()
+    const lab = opened(100)
     lab.inject('S. 0:0(0) ack 100101 win 5840 <mss 1040,sackOK,wscale 6,FO badc00ce>')
     lab.expect('R 100101:100101(0)')
     expect(lab.state).toBe('SYN-SENT')
@@ -129,9 +133,7 @@ describe('data in the SYN', () => {
   })
 
   it('SYN-ACK with data of the server, and FIN', () => {
-    const lab = warm()
-    open(lab, 1000)
-    lab.clear()
+    const lab = opened(1000)
     lab.inject('SF. 0:1400(1400) ack 1001 win 5840 <mss 1040,sackOK,wscale 6>')
     lab.expect('. 1001:1001(0) ack 1402')
     expect(lab.state).toBe('CLOSE-WAIT')
@@ -139,9 +141,7 @@ describe('data in the SYN', () => {
   })
 
   it('a SYN-ACK that closes the window: the data are probed for', () => {
-    const lab = warm()
-    open(lab, 100)
-    lab.clear()
+    const lab = opened(100)
     lab.inject('S. 0:0(0) ack 1 win 0 <mss 1460,sackOK,wscale 6>')
     lab.expect('. 1:1(0) ack 1')
     expect(lab.untilEmitted(10_000)).toBeLessThanOrEqual(3000)
@@ -155,17 +155,13 @@ describe('data in the SYN', () => {
 
 describe('loss', () => {
   it('a SYN that is repeated is plain; a late answer to the first is good all the same', () => {
-    const lab = warm()
-    open(lab, 1000)
-    lab.clear()
+    const lab = opened(1000)
     lab.advance(1000)
     lab.expect('S 0:0(0) <mss 1460,sackOK,wscale 7>')
     lab.inject('S. 0:0(0) ack 1001 win 5840 <mss 1040,sackOK,wscale 6>')
     lab.expect('. 1001:1001(0) ack 1')
     expect(lab.c.info().fastOpen).toBe('accepted')
-    const other = warm()
-    open(other, 1000)
-    other.clear()
+    const other = opened(1000)
     other.advance(1000)
     other.clear()
     other.inject('S. 0:0(0) ack 1 win 5840 <mss 1460,sackOK,wscale 6>')
@@ -227,9 +223,7 @@ describe('loss', () => {
   })
 
   it('PACKET TOO BIG: a plain SYN at once', () => {
-    const lab = warm()
-    open(lab, 1000)
-    lab.clear()
+    const lab = opened(1000)
     lab.icmp(3, 4, { seq: 0, mtu: 840, length: 1064 })
     lab.expect('S 0:0(0)')
     lab.inject('S. 0:0(0) ack 1 win 5840 <mss 1040,sackOK,wscale 6>')
@@ -239,9 +233,7 @@ describe('loss', () => {
   })
 
   it('simultaneous open: the SYN-ACK that follows may acknowledge the data', () => {
-    const lab = warm()
-    open(lab, 1000)
-    lab.clear()
+    const lab = opened(1000)
     lab.inject('S 0:500(500) win 14600 <mss 1040,sackOK,wscale 6,FO 87654321>')
     lab.expect('S. 0:0(0) ack 1 <mss 1460,sackOK,wscale 7>')
     lab.inject('S. 0:0(0) ack 1001 win 14600 <mss 940,sackOK,wscale 6,FO 12345678>')

@@ -67,7 +67,9 @@ export class Tcp implements Protocol, RawTcp {
   readonly flights = new FlightPool()
   readonly flowTable: FlowTable
   readonly secrets: Secrets
-  private readonly congestion: CongestionChoice
+  /** What the config said of congestion control when it was last looked at, and that for many connections. */
+  private chosen: unknown = null
+  private makers: CongestionChoice = ''
   readonly paths: Paths
   readonly output: Output
   readonly timeWaits: TimeWaits
@@ -110,9 +112,8 @@ export class Tcp implements Protocol, RawTcp {
     this.segment = new Segment(packet)
     this.challenges = new ChallengeLimit(deps.config.challengeAcksPerSecond, deps.random)
     checkKeys(deps.config.fastOpenKeys)
-    const congestion = deps.config.congestion as CongestionChoice
-    this.newControl(congestion) // a wrong name is said now, not at the first connection
-    this.congestion = forMany(congestion)
+    this.newControl(deps.config.congestion as CongestionChoice) // a wrong name is said now, not at the first connection
+    this.adoptCongestion()
   }
 
   // -------------------------------------------------------------------- in
@@ -347,8 +348,19 @@ export class Tcp implements Protocol, RawTcp {
   // --------------------------------------------------------- for connections
 
   newConnection(path: Path, localPort: number, remotePort: number, rto: Rto | null): Connection {
-    const control = rto === null ? this.newControl(this.congestion) : this.acceptedControl(this.congestion)
+    const choice = this.adoptCongestion()
+    const control = rto === null ? this.newControl(choice) : this.acceptedControl(choice)
     return new Connection(this, path, localPort, remotePort, control, rto)
+  }
+
+  /** The config may change while the stack runs, as a sysctl does. */
+  private adoptCongestion(): CongestionChoice {
+    const { congestion } = this.config
+    if (congestion !== this.chosen) {
+      this.chosen = congestion
+      this.makers = forMany(congestion as CongestionChoice)
+    }
+    return this.makers
   }
 
   newControl(choice: CongestionChoice): CongestionControl {

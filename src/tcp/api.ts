@@ -218,6 +218,10 @@ export interface ConnectionInfo {
   /** Delayed-ACK time-out now in use, 0 before the first data; the round-trip time as the receiver sees it. */
   atoMs: number
   receiveRttUs: number
+  /** How long ago data was sent, data arrived in order, anything arrived; since the handshake where there was none. */
+  lastDataSentMs: number
+  lastDataReceivedMs: number
+  lastReceivedMs: number
   ecn: 'off' | 'classic' | 'accurate'
   fastOpen: 'none' | 'sent' | 'accepted' | 'received'
   /** Bytes that our SYN carried. */

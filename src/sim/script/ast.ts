@@ -230,6 +230,10 @@ export type Effect =
     }
   | { kind: 'link-mtu'; mtu: number }
   | { kind: 'link-state'; up: boolean }
+  /** The link's queue takes nothing. */
+  | { kind: 'link-queue'; full: boolean }
+  /** A file of so many zeros. */
+  | { kind: 'file'; path: string; bytes: number }
   /** What is remembered of peers: metrics, fast open cookies. */
   | { kind: 'flush-metrics' }
   /** Nothing happens for so long. */

@@ -20,6 +20,8 @@ export interface Files {
   readonly platform: Platform
   readonly place: SocketPlace
   readonly table: Map<number, File | PosixSocket>
+  /** Files of zeros, bytes by path. */
+  readonly disk: Map<string, number>
   /** `socket()`: what packets mean from now on. */
   opened(socket: PosixSocket): void
   listening(socket: PosixSocket): void
@@ -273,6 +275,14 @@ export function iovecBytes(e: Expression, files: Files): number {
   return sum
 }
 
+/** A buffer that is NULL has no place for bytes. */
+function unlessNull(call: Call): Call {
+  return (args, files, syscall) => {
+    const isNull = args[1]?.kind === 'word' && args[1].name === 'NULL'
+    return isNull && int(args[2], files.platform) > 0 ? at(() => 'EFAULT') : call(args, files, syscall)
+  }
+}
+
 export const CALLS: { readonly [name: string]: Call } = {
   socket,
   accept,
@@ -290,13 +300,13 @@ export const CALLS: { readonly [name: string]: Call } = {
       return answer
     })
   },
-  read: (a, f) => reading(socketOf(a[0], f), int(a[2], f.platform), []),
-  recv: (a, f) => reading(socketOf(a[0], f), int(a[2], f.platform), names(a[3])),
-  recvfrom: (a, f) => reading(socketOf(a[0], f), int(a[2], f.platform), names(a[3])),
+  read: unlessNull((a, f) => reading(socketOf(a[0], f), int(a[2], f.platform), [])),
+  recv: unlessNull((a, f) => reading(socketOf(a[0], f), int(a[2], f.platform), names(a[3]))),
+  recvfrom: unlessNull((a, f) => reading(socketOf(a[0], f), int(a[2], f.platform), names(a[3]))),
   readv: (a, f) => reading(socketOf(a[0], f), iovecBytes(a[1], f), []),
-  write: (a, f) => writing(socketOf(a[0], f), int(a[2], f.platform), []),
-  send: (a, f) => writing(socketOf(a[0], f), int(a[2], f.platform), names(a[3])),
-  sendto: (a, f) => sendingTo(socketOf(a[0], f), int(a[2], f.platform), names(a[3]), f, a[4]),
+  write: unlessNull((a, f) => writing(socketOf(a[0], f), int(a[2], f.platform), [])),
+  send: unlessNull((a, f) => writing(socketOf(a[0], f), int(a[2], f.platform), names(a[3]))),
+  sendto: unlessNull((a, f) => sendingTo(socketOf(a[0], f), int(a[2], f.platform), names(a[3]), f, a[4])),
   writev: (a, f) => writing(socketOf(a[0], f), iovecBytes(a[1], f), []),
   shutdown: (a, f) => at(() => socketOf(a[0], f).shutdown(int(a[1], f.platform))),
   close: (a, f) =>

@@ -67,6 +67,8 @@ const PROGRAMS: { readonly [name: string]: Program } = {
     if (args.join(' ') !== '-s TIME_WAIT') throw new Unsupported(`command: ${line}`)
     return [{ kind: 'forget-time-wait' }]
   },
+  rm: nothing,
+  dd,
   modprobe: nothing,
   kldstat: nothing,
   kldload: nothing,
@@ -305,12 +307,19 @@ function tc(args: string[], line: string): Effect[] {
   const [object, verb, ...rest] = args
   if (object !== 'qdisc' || verb === undefined) throw new Unsupported(`command: ${line}`)
   if (verb === 'show' || verb === 'del' || verb === 'delete') return []
-  if (rest.some((w, i) => w === 'limit' && Number(rest[i + 1]) === 0)) {
-    throw new Unsupported(`command: ${line}: a queue that drops all`)
-  }
+  const full = rest.some((w, i) => w === 'limit' && Number(rest[i + 1]) === 0)
   const kind = rest.find((w) => /^(?:pfifo|pfifo_fast|bfifo|noqueue|fq_codel|mq|fq)$/.test(w))
   if (kind === undefined) throw new Unsupported(`command: ${line}`)
-  return sysctl('net.core.default_qdisc', kind)
+  return [...sysctl('net.core.default_qdisc', kind), { kind: 'link-queue', full }]
+}
+
+/** A file of zeros. */
+function dd(args: string[], line: string): Effect[] {
+  const given = new Map(args.map((a) => a.split('=', 2) as [string, string]))
+  const path = given.get('of')
+  const bytes = Number(given.get('bs') ?? 512) * Number(given.get('count'))
+  if (path === undefined || given.get('if') !== '/dev/zero' || !Number.isInteger(bytes)) throw new Unsupported(`command: ${line}`)
+  return [{ kind: 'file', path, bytes }]
 }
 
 function ifconfig(args: string[], line: string): Effect[] {

@@ -16,6 +16,9 @@ import type { Profile } from './profiles.ts'
 import type { Settings } from './settings.ts'
 import { optionText, parseOptions, type RawOption, rawOptions, TIMESTAMPS, word } from './tcp-options.ts'
 
+/** Timestamps and what aligns them. */
+const TIMESTAMPS_SPACE = 12
+
 /** May `next` be the continuation of what `first` begins? */
 export function continues(first: LiveTcp, next: LiveTcp): boolean {
   const differ = first.flags ^ next.flags
@@ -49,7 +52,7 @@ export function tcpFault(spec: TcpSpec, live: LiveTcp, e: Endpoint, s: Settings,
     if (fault !== null) return fault
   }
   const isSyn = (live.flags & SYN) !== 0
-  const isFull = live.length > 0 && live.length === e.socket?.connection?.info().mss
+  const isFull = live.length > 0 && isFullSegment(live, e)
   const mayLack = p.pushesInStream && isFull && (live.flags & PSH) === 0
   const liberal = live.segments > 1 || mayLack ? PSH : 0
   if (((spec.flags ^ live.flags) & ~liberal) !== 0)
@@ -66,6 +69,12 @@ export function tcpFault(spec: TcpSpec, live: LiveTcp, e: Endpoint, s: Settings,
   if (spec.window !== null && spec.window !== live.window) return field('win', spec.window, live.window)
   if (spec.urgent !== live.urgent) return field('urg', spec.urgent, live.urgent)
   return null
+}
+
+/** As long as its options leave room for. `mss` is without timestamps, if there are any. */
+function isFullSegment(live: LiveTcp, e: Endpoint): boolean {
+  const info = e.socket?.connection?.info()
+  return info !== undefined && live.length + live.options.length - (info.timestamps ? TIMESTAMPS_SPACE : 0) >= info.mss
 }
 
 function field(name: string, expected: number, actual: number, unit = ''): string {

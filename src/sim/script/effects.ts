@@ -3,6 +3,7 @@ import type { ConfigOverrides } from '../../base/config.ts'
 import type { AttachedInterface } from '../../stack/attached.ts'
 import type { Stack } from '../../stack/stack.ts'
 import type { Effect } from './ast.ts'
+import type { ScriptLink } from './link.ts'
 import { fail, skip } from './stop.ts'
 
 /** What is known before there is a stack. */
@@ -24,6 +25,13 @@ export function beginning(config: ConfigOverrides, effects: readonly Effect[]): 
   return { config: out as ConfigOverrides, rest }
 }
 
+/** Linux's names (TcpExt) of what the stack counts by another. */
+const COUNTERS: { readonly [name: string]: string } = {
+  OutOfWindowIcmps: 'dropIcmpOutOfWindow',
+  BeyondWindow: 'tcpBeyondWindow',
+  TCPZeroWindowDrop: 'tcpZeroWindowDrops',
+}
+
 export class Surroundings {
   /** Counters when they were last marked. */
   private marked: { readonly [name: string]: number } = {}
@@ -31,6 +39,8 @@ export class Surroundings {
   constructor(
     private readonly stack: Stack,
     private readonly iface: AttachedInterface,
+    private readonly link: ScriptLink,
+    private readonly disk: Map<string, number>,
     /** Lets time pass. */
     private readonly sleep: (us: number) => void,
     private readonly limitConnects: (ms: number) => void,
@@ -59,7 +69,9 @@ export class Surroundings {
         return
       }
       case 'route':
-        if (e.mtuLocked || e.advertisedMss !== null) skip('routes with a locked MTU or an MSS of their own are not played')
+        // There is one way to the peer and nobody on it who would say that less fits: a lock changes nothing. The MSS follows from the MTU.
+        if (e.advertisedMss !== null && e.advertisedMss !== (e.mtu ?? iface.iface.mtu) - 40)
+          skip('routes with an MSS that is not their MTU less headers are not played')
         if (e.mtu !== null) this.setMtu(e.mtu)
         if (e.initialWindowSegments !== null) stack.config.tcp.initialWindowSegments = e.initialWindowSegments
         if (e.congestion !== null) stack.config.tcp.congestion = e.congestion
@@ -70,6 +82,12 @@ export class Surroundings {
         return
       case 'link-state':
         iface.setUp(e.up)
+        return
+      case 'link-queue':
+        this.link.full = e.full
+        return
+      case 'file':
+        this.disk.set(e.path, e.bytes)
         return
       case 'flush-metrics':
         stack.ipv4.pathMtu.clear()
@@ -109,7 +127,9 @@ export class Surroundings {
 
   private counters(): { [name: string]: number } {
     const { stack } = this
-    return { ...(stack.tcp.counters.snapshot(false) as { [name: string]: number }) }
+    const out = { ...(stack.tcp.counters.snapshot(false) as { [name: string]: number }) }
+    for (const [theirs, ours] of Object.entries(COUNTERS)) out[theirs] = out[ours]
+    return out
   }
 
   /** There is one way to the peer: its MTU is the interface's. */

@@ -25,6 +25,7 @@ export class ScriptLink implements NetIf {
   /** What was sent and nobody has looked at yet. */
   readonly sent: Sent[] = []
   private sink: NetIfSink | null = null
+  private isFull = false
   private readonly waiting: { packet: Uint8Array; meta: number }[] = []
 
   constructor(
@@ -53,7 +54,15 @@ export class ScriptLink implements NetIf {
     return this.waiting.length > 0
   }
 
+  /** A queue without room: nothing is taken until it has some. */
+  set full(on: boolean) {
+    const hadRoom = !this.isFull
+    this.isFull = on
+    if (!on && !hadRoom) this.sink!.writable()
+  }
+
   send(buf: Uint8Array, start: number, end: number): boolean {
+    if (this.isFull) return false
     this.sent.push({ bytes: buf.slice(start, end), atUs: Math.round(this.host.elapsedMs * 1000) })
     return true
   }

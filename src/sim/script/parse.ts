@@ -34,6 +34,8 @@ export interface ParseOptions {
 const DEFAULT_DEFINES: { readonly [name: string]: string } = {
   CMSG_LEVEL_IP: 'SOL_IP',
   CMSG_TYPE_RECVERR: 'IP_RECVERR',
+  // google's icmp-before-accept expects EHOSTUNREACH of it.
+  CODE: 'host_unreachable',
   // SipHash of 192.0.2.1 and 192.168.0.1 under the key of defaults.sh, and under zeros: what Linux makes of them.
   TFO_COOKIE: '3021b9d889017eeb',
   TFO_COOKIE_ZERO: 'b7c12350a90dc8f5',

@@ -4,6 +4,7 @@
  */
 import type { Syscall, SyscallEvent } from './ast.ts'
 import { type Attempt, CALLS, type Files } from './calls.ts'
+import { FILE_CALLS } from './disk-files.ts'
 import { MESSAGE_CALLS } from './messages.ts'
 import { POLL_CALLS } from './polling.ts'
 import type { Answer } from './posix-socket.ts'
@@ -19,7 +20,7 @@ const LATE_US = 5_000_000
 /** The same for a call that blocks without an end in the script. */
 const BLOCKED_US = 300_000_000
 
-const ALL = { ...CALLS, ...POLL_CALLS, ...MESSAGE_CALLS, ...OPTION_CALLS }
+const ALL = { ...CALLS, ...POLL_CALLS, ...MESSAGE_CALLS, ...OPTION_CALLS, ...FILE_CALLS }
 
 interface Pending {
   event: SyscallEvent

@@ -45,6 +45,8 @@ export class Player {
   private nextPort = 50_000
   private readonly variables = new Map<string, CodeValue>()
   private readonly files: Files
+  /** Files of zeros that commands make. */
+  readonly disk = new Map<string, number>()
   /** Differences that `--non_fatal` lets pass. */
   readonly warnings: string[] = []
 
@@ -61,6 +63,7 @@ export class Player {
       platform: profile.platform,
       place: this.place(),
       table: new Map(),
+      disk: this.disk,
       opened: (s) => {
         this.enter(s)
       },
@@ -99,7 +102,19 @@ export class Player {
       get fastOpenAllowed() {
         return isFastOpenAllowed(stack)
       },
-      fastOpenRoom: (noCookie) => fastOpenRoom(stack, settings, noCookie),
+      withPorts: (first, last, open) => {
+        const { tcp } = stack.config
+        const { ephemeralFirst, ephemeralLast } = tcp
+        tcp.ephemeralFirst = first > 0 ? first : ephemeralFirst
+        tcp.ephemeralLast = last > 0 ? last : ephemeralLast
+        try {
+          return open()
+        } finally {
+          tcp.ephemeralFirst = ephemeralFirst
+          tcp.ephemeralLast = ephemeralLast
+        }
+      },
+      fastOpenRoom: (noCookie, maxSegment) => fastOpenRoom(stack, settings, noCookie, maxSegment),
       errnoOf: (name) => errnoNumber(name, profile.platform),
     }
   }

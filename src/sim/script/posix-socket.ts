@@ -10,6 +10,7 @@ import type {
   ConnectionHandler,
   ListenerOptions,
   ListenOptions,
+  OpenOptions,
   RawConnection,
   RawListener,
   RawTcp,
@@ -36,7 +37,9 @@ export interface SocketPlace {
   readonly sendBuffer: number
   readonly receiveBuffer: number
   /** Bytes that a SYN would carry now: 0 without a cookie of the peer. `noCookie`: none is needed. */
-  fastOpenRoom(noCookie: boolean): number
+  fastOpenRoom(noCookie: boolean, maxSegmentBytes: number): number
+  /** What `open` gives when the ports of connects are these; 0: those of the stack. */
+  withPorts<T>(first: number, last: number, open: () => T): T
   /** Something happened that a blocking call may wait for. What it then writes leaves in the same turn, as from a thread that is woken. */
   woken(): void
   /** May a client use Fast Open at all? */
@@ -44,6 +47,9 @@ export interface SocketPlace {
   /** The number of an error, as the system of the script counts. */
   errnoOf(name: string): number
 }
+
+/** The peer's FIN is in, though data before it may still be unread. */
+const PEER_ENDED: ReadonlySet<string> = new Set(['CLOSE-WAIT', 'LAST-ACK', 'CLOSING', 'TIME-WAIT'])
 
 const ZEROS = new Uint8Array(0x10000)
 
@@ -124,7 +130,7 @@ export class PosixSocket implements ConnectionHandler {
 
   /** Sets options of the stack, now and for what is opened later. What the stack does not know skips the script. */
   apply(options: ListenerOptions): Answer {
-    const { deferAcceptMs, ...own } = options
+    const { deferAcceptMs, fastOpenKeys, ...own } = options
     for (const name of Object.keys(own)) if (!isSocketOption(name)) skip(`the stack has no socket option ${name}`)
     const before = { ...this.options }
     try {
@@ -208,7 +214,7 @@ export class PosixSocket implements ConnectionHandler {
   }
 
   private get fastOpenRoom(): number {
-    return this.place.fastOpenRoom(this.options.fastOpenNoCookie === true)
+    return this.place.fastOpenRoom(this.options.fastOpenNoCookie === true, this.options.maxSegmentBytes ?? 0)
   }
 
   /**
@@ -230,19 +236,18 @@ export class PosixSocket implements ConnectionHandler {
 
   private open(options: SocketOptions): Answer {
     const { tcp, remoteAddress, connectPort } = this.place
+    const range = Number(this.remembered.get('IP_LOCAL_PORT_RANGE') ?? 0)
+    const all: OpenOptions = {
+      ...this.ofConnections(),
+      ...options,
+      // The time for the handshake: as a user timeout, until there is a connection.
+      ...(this.connectLimitMs === 0 ? {} : { userTimeoutMs: this.connectLimitMs }),
+      remoteAddress,
+      remotePort: connectPort,
+      ...(this.boundPort === 0 ? {} : { localPort: this.boundPort }),
+    }
     return this.guarded(() => {
-      this.connection = tcp.open(
-        {
-          ...this.ofConnections(),
-          ...options,
-          // The time for the handshake: as a user timeout, until there is a connection.
-          ...(this.connectLimitMs === 0 ? {} : { userTimeoutMs: this.connectLimitMs }),
-          remoteAddress,
-          remotePort: connectPort,
-          ...(this.boundPort === 0 ? {} : { localPort: this.boundPort }),
-        },
-        this,
-      )
+      this.connection = this.place.withPorts(range & 0xffff, range >>> 16, () => tcp.open(all, this))
       this.state = 'connecting'
       return null
     })
@@ -349,7 +354,7 @@ export class PosixSocket implements ConnectionHandler {
   close(): Answer {
     this.listener?.close()
     this.listener = null
-    if (this.linger.on && this.linger.seconds === 0) this.connection?.close(0)
+    if (this.linger.on) this.connection?.close(this.linger.seconds * 1000)
     else this.connection?.close()
     return 0
   }
@@ -361,7 +366,7 @@ export class PosixSocket implements ConnectionHandler {
     const out: string[] = []
     const c = this.connection
     const isOver = this.closed || (c === null && this.listener === null)
-    const peerEnded = c !== null && (this.sawEnd || c.ended)
+    const peerEnded = c !== null && (this.sawEnd || c.ended || PEER_ENDED.has(c.stateName))
     if (this.listener !== null) return this.listener.queued > 0 ? ['IN', 'RDNORM'] : []
     if (this.state !== 'connecting') {
       if (c !== null && (c.readable > 0 || peerEnded || this.noReads || isOver)) out.push('IN', 'RDNORM')

@@ -69,6 +69,8 @@ function play(script: Script, options: RunOptions): void {
   const surroundings = new Surroundings(
     stack,
     iface,
+    link,
+    player.disk,
     (us) => player.sleep(us),
     (ms) => player.limitConnects(ms),
     () => skip('keys that a command sets are not played'),

@@ -142,7 +142,15 @@ const TCP: { readonly [name: string]: Entry } = {
   },
   TCP_SYNCNT: number('synRetries', 1, 1, 127, () => 6),
   TCP_USER_TIMEOUT: number('userTimeoutMs', 1, 0, 0x7fffffff, () => 0),
-  TCP_NOTSENT_LOWAT: number('notSentLowatBytes', 1, 0, 0xffffffff, () => 0),
+  TCP_NOTSENT_LOWAT: {
+    // -1 as unsigned is the most there is: no limit.
+    set: (s, v) => {
+      if (typeof v !== 'number') return 'EINVAL'
+      s.remembered.set('TCP_NOTSENT_LOWAT', v)
+      return s.apply({ notSentLowatBytes: v < 0 || v > 0x7fffffff ? 0 : v })
+    },
+    get: (s) => s.remembered.get('TCP_NOTSENT_LOWAT') ?? 0,
+  },
   TCP_WINDOW_CLAMP: number('windowClampBytes', 1, 0, 0x3fffffff, () => 0),
   TCP_FASTOPEN: {
     set: (s, v) => s.apply({ fastOpen: typeof v === 'number' && v > 0 ? v : false }),
@@ -156,6 +164,12 @@ const TCP: { readonly [name: string]: Entry } = {
       return 0
     },
   },
+  TCP_FASTOPEN_KEY: {
+    set: (s, v) => {
+      const keys = typeof v === 'string' ? fastOpenKeys(v) : []
+      return keys.length === 0 ? 'EINVAL' : s.apply({ fastOpenKeys: keys })
+    },
+  },
   TCP_FASTOPEN_NO_COOKIE: flag('fastOpenNoCookie'),
   TCP_CONGESTION: congestion,
   TCP_DEFER_ACCEPT: number('deferAcceptMs', 1000, 0, 0x7fffff, () => 0),
@@ -164,6 +178,26 @@ const TCP: { readonly [name: string]: Entry } = {
   TCP_THIN_LINEAR_TIMEOUTS: remembered('TCP_THIN_LINEAR_TIMEOUTS'),
   TCP_LOG: remembered('TCP_LOG'),
   TCP_LOGID: remembered('TCP_LOGID'),
+}
+
+/** One key or two of 16 bytes, as the sysctl writes them: words that were little-endian. None: it is no key. */
+function fastOpenKeys(text: string): string[] {
+  if (text.length !== 16 && text.length !== 32) return []
+  const keys: string[] = []
+  for (let at = 0; at < text.length; at += 16) {
+    const words = [0, 4, 8, 12].map((w) =>
+      [3, 2, 1, 0]
+        .map((b) =>
+          text
+            .charCodeAt(at + w + b)
+            .toString(16)
+            .padStart(2, '0'),
+        )
+        .join(''),
+    )
+    keys.push(words.join('-'))
+  }
+  return keys
 }
 
 const IP: { readonly [name: string]: Entry } = {
@@ -176,6 +210,7 @@ const IP: { readonly [name: string]: Entry } = {
   IP_MTU_DISCOVER: remembered('IP_MTU_DISCOVER', 1),
   IP_MTU: { get: (s) => s.connection?.info().pathMtu ?? 0 },
   IP_BIND_ADDRESS_NO_PORT: remembered('IP_BIND_ADDRESS_NO_PORT'),
+  IP_LOCAL_PORT_RANGE: remembered('IP_LOCAL_PORT_RANGE'),
   IP_FREEBIND: remembered('IP_FREEBIND'),
   IP_TRANSPARENT: remembered('IP_TRANSPARENT'),
 }

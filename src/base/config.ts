@@ -93,6 +93,8 @@ export interface TcpConfig extends TcpManners {
   keepAliveProbes: number
   /** TIME-WAIT = 2 MSL. Linux 60 s. */
   timeWaitMs: number
+  /** Part of it after which an OPEN may take the place over by a later timestamp (RFC 6191). Linux tcp_tw_reuse_delay. */
+  timeWaitReuseMs: number
   /** FIN-WAIT-2 without an owner. Linux tcp_fin_timeout. */
   finWait2Ms: number
   /** TIME-WAIT entries kept; the oldest goes first. Linux tcp_max_tw_buckets. */
@@ -267,6 +269,7 @@ export function defaults(): Config {
       keepAliveIntervalMs: 75_000,
       keepAliveProbes: 9,
       timeWaitMs: 60_000,
+      timeWaitReuseMs: 1000,
       finWait2Ms: 60_000,
       maxTimeWait: 65_536,
       windowScale: true,

@@ -34,6 +34,10 @@ export interface TcpManners {
   resetUnread: boolean
   /** An ACK of something new carries our FIN once more while that is not acknowledged. BSD. */
   finWithAck: boolean
+  /** A reset tells our window like any segment (Linux); false: 0, for there is none any more (RFC 9293 section 3.10.7.1 leaves it open). */
+  resetWindow: boolean
+  /** Text of a SYN that crosses ours is kept (RFC 9293 section 3.10.7.3); false: it must come again (Linux). */
+  keepCrossingText: boolean
   /** A reset is told as ECONNRESET also when both ends have said FIN (Linux, BSD); RFC 9293 section 3.10.7.4 just forgets the connection. */
   tellLateReset: boolean
   /**
@@ -71,6 +75,8 @@ export function tcpMannerDefaults(): TcpManners {
     timeWaitChallenge: true,
     resetUnread: true,
     finWithAck: false,
+    resetWindow: false,
+    keepCrossingText: true,
     tellLateReset: false,
     icmpEndsOpening: 'unreachable',
     ecnSynRetries: 0,

@@ -33,6 +33,7 @@ export function completeOpen(c: Connection, seg: Segment): void {
   c.everConnected = true
   c.setState(State.ESTABLISHED)
   deadlines.armKeepAlive()
+  c.rcv.lastDataMs = tcp.clock.nowMs
   tcp.counters.values[C.tcpConnectionsOpened]++
   c.notify(News.CONNECT)
   if (snd.room > 0) c.notify(News.WRITABLE)

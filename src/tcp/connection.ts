@@ -92,6 +92,8 @@ export class Connection implements RawConnection, Flow, Tellable {
   invalidAckSent = false
   lastReceivedMs = 0
   synSentUs = 0
+  /** When OPEN was called, for active ones. */
+  openedMs = 0
   everConnected = false
   /** The peer's FIN is in order. */
   private peerClosed = false
@@ -149,6 +151,7 @@ export class Connection implements RawConnection, Flow, Tellable {
     this.setState(State.SYN_SENT)
     this.ecn = requestEcn(this)
     this.synDue = true
+    this.openedMs = this.tcp.clock.nowMs
     this.tcp.markDirty(this)
   }
 
@@ -159,6 +162,7 @@ export class Connection implements RawConnection, Flow, Tellable {
     roundBuffers(this)
     this.snd.begin(this.tcp.clock.nowMs)
     this.everConnected = true
+    this.rcv.lastDataMs = this.tcp.clock.nowMs
     this.setState(state)
     this.deadlines.armKeepAlive()
   }

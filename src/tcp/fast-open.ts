@@ -75,8 +75,8 @@ export function addToSyn(c: Connection, fo: FastOpen, b: Bare): void {
   if (!fo.noCookie) {
     fo.asked = true
     fo.experimental = entry?.useExperimental === true
-    // Without data the cookie would do nothing; a new one is asked for instead.
-    const length = entry !== null && bytes > 0 ? Math.max(0, entry.cookieLength) : 0
+    // Also without data: the server may then speak before the handshake is over.
+    const length = entry !== null ? Math.max(0, entry.cookieLength) : 0
     putCookie(b, entry === null ? null : entry.cookie, length, fo.experimental)
     if (length === 0) return
   }

@@ -97,6 +97,7 @@ function narrow(c: Connection, report: ErrorReport): void {
   c.refreshRoute()
   if (!c.everConnected) {
     if (c.fastOpen !== null) c.fastOpen.plain = true // at once, and small
+    c.announcedMss = Math.min(c.announcedMss, c.route.mtu - headerBytes(c)) // the way back is most likely the same (Linux)
     c.synDue = true
     c.tcp.markDirty(c)
   } else if (c.snd.mss < old && c.snd.flight.count > 0) {

@@ -32,6 +32,12 @@ export function receiveInSynSent(c: Connection, seg: Segment): void {
     n[C.dropBadAckInSynSent]++
     return
   }
+  // What echoes a timestamp that no SYN of ours had is of another connection, or forged (Linux PAWSActiveRejected).
+  if (hasAck && (seg.flags & RST) === 0 && c.timestamps && seg.hasTimestamps && !couldEcho(c, seg.tsEcr)) {
+    tcp.resetFor(seg)
+    n[C.PAWSActive]++
+    return
+  }
   if ((seg.flags & RST) !== 0) {
     if (hasAck) c.finish('ECONNREFUSED')
     else n[C.dropUnacceptableReset]++
@@ -57,7 +63,7 @@ export function receiveInSynSent(c: Connection, seg: Segment): void {
     c.synDue = true
     c.deadlines.stopRetransmit()
     roundBuffers(c)
-    if (seg.len > 0) rcv.hold(seg.buf, seg.off, seg.len) // a FIN must come again
+    if (seg.len > 0 && tcp.config.keepCrossingText) rcv.hold(seg.buf, seg.off, seg.len) // a FIN must come again
     tcp.markDirty(c)
     return
   }
@@ -71,6 +77,12 @@ export function receiveInSynSent(c: Connection, seg: Segment): void {
     trim(c, seg)
     receiveText(c, seg)
   }
+}
+
+/** Was a SYN of ours sent with that timestamp? 0 is what some peers echo that have nothing to echo. */
+function couldEcho(c: Connection, tsEcr: number): boolean {
+  const age = (c.tsNow() - tsEcr) | 0
+  return tsEcr === 0 || (age >= 0 && age <= ((c.tcp.clock.nowMs - c.openedMs) | 0))
 }
 
 function takeOptions(c: Connection, seg: Segment): void {

@@ -3,8 +3,10 @@ import { Address, ANY, address as parse } from '../base/address.ts'
 import { invalidArgument, NetError, stackClosed, wordsOf } from '../base/errors.ts'
 import { RouteKind } from '../ip/route.ts'
 import type { ConnectionHandler, ListenerHandler, ListenOptions, OpenOptions, RawConnection, RawListener } from './api.ts'
+import type { Connection } from './connection.ts'
 import { beginFastOpen } from './fast-open.ts'
 import { Listener } from './listener.ts'
+import { later } from './seq.ts'
 import { openSigned } from './signature-check.ts'
 import { applyOptions, checkListenerOptions, checkOptions } from './socket-options.ts'
 import type { Tcp } from './tcp.ts'
@@ -46,11 +48,13 @@ export function openConnection(tcp: Tcp, options: OpenOptions, handler: Connecti
   const path = tcp.paths.get(route.source, remote)
   const { local } = path
   path.resolve(tcp.ip)
+  tcp.wake() // before anything asks for the time: outside a turn the clock may be old
   const localPort = choosePort(tcp, local, options.localPort ?? 0, remote, options.remotePort)
-  tcp.wake() // before deadlines are set: outside a turn the clock may be old
+  const old = tcp.flowTable.find(local, localPort, remote, options.remotePort)
   const c = tcp.newConnection(path, localPort, options.remotePort, null)
   c.handler = handler
   c.snd.iss = tcp.secrets.isn(local, localPort, remote, options.remotePort, tcp.clock)
+  if (old instanceof TimeWait) takeOver(c, old)
   openSigned(c, options.keys)
   if (hasSocketOptions) {
     applyOptions(c, options)
@@ -67,27 +71,31 @@ function choosePort(tcp: Tcp, local: Address, wanted: number, remote: Address, r
   const { config, secrets } = tcp
   if (wanted !== 0) {
     checkPort(wanted, 'localPort', 0)
-    if (!isTupleFree(tcp, local, wanted, remote, remotePort)) {
+    if (!isTupleFree(tcp, local, wanted, remote, remotePort, true)) {
       throw new NetError('EADDRINUSE', { syscall: 'bind', address: local.toString(), port: wanted })
     }
     return wanted
   }
   const port = secrets.pickPort(local, remote, remotePort, config.ephemeralFirst, config.ephemeralLast, (p) =>
-    isTupleFree(tcp, local, p, remote, remotePort),
+    isTupleFree(tcp, local, p, remote, remotePort, false),
   )
   if (port === 0) throw connectError('EADDRNOTAVAIL', remote, remotePort)
   return port
 }
 
-function isTupleFree(tcp: Tcp, local: Address, localPort: number, remote: Address, remotePort: number): boolean {
+/** `asked`: for this port and no other, and TIME-WAIT gives way at once (Linux: a port that was bound). */
+function isTupleFree(tcp: Tcp, local: Address, localPort: number, remote: Address, remotePort: number, asked: boolean): boolean {
   const flow = tcp.flowTable.find(local, localPort, remote, remotePort)
   if (flow === null) return !tcp.listeners.has(localPort)
-  if (flow instanceof TimeWait && flow.isReusable(tcp.clock.nowMs)) {
-    tcp.timeWaits.remove(flow)
-    tcp.counters.values[C.tcpTimeWaitRecycled]++
-    return true
-  }
-  return false
+  return flow instanceof TimeWait && flow.isReusable(asked ? -1 : tcp.config.timeWaitReuseMs)
+}
+
+/** RFC 6191 section 2: later timestamps keep the two apart; numbers beyond all of before do so, too. */
+function takeOver(c: Connection, old: TimeWait): void {
+  const { tcp } = c
+  tcp.timeWaits.remove(old)
+  tcp.counters.values[C.tcpTimeWaitRecycled]++
+  c.snd.iss = later(c.snd.iss, (old.sndNxt + 0x10000) | 0)
 }
 
 export function openListener(tcp: Tcp, options: ListenOptions, handler: ListenerHandler): RawListener {

@@ -166,7 +166,7 @@ export class Output {
     b.seq = c.snd.nxt
     b.ack = c.rcv.nxt
     b.flags = RST | ACK
-    b.wnd = 0
+    b.wnd = c.tcp.config.resetWindow ? c.rcv.advertise(true) : 0
     b.mss = 0
     b.windowScale = -1
     b.sackPermitted = false

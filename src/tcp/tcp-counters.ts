@@ -98,6 +98,7 @@ export const TCP_COUNTERS = [
   'RcvPruned',
   'OfoPruned',
   'TCPRcvQDrop',
+  'PAWSActive',
   'TCPOFODrop',
   'dropIcmpOutOfWindow',
   'dropIcmpNoSocket',

@@ -59,9 +59,9 @@ export class TimeWait implements Flow {
     return this.path.remote
   }
 
-  /** A new active open may take over the addresses: its timestamps will be newer than anything still under way. */
-  isReusable(nowMs: number): boolean {
-    return this.timestamps && ((nowMs - this.sinceMs) | 0) > 1000
+  /** A new active open may take over the addresses after so long: its timestamps will be newer than anything still under way. */
+  isReusable(afterMs: number): boolean {
+    return this.timestamps && ((this.tcp.clock.nowMs - this.sinceMs) | 0) > afterMs
   }
 
   /** RFC 9293 section 3.10.7.4 for TIME-WAIT. */

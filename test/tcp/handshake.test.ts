@@ -10,7 +10,7 @@ describe('active open (RFC 9293 section 3.5, figure 6)', () => {
     lab.open()
     lab.expect('S 0:0(0) win 65535 <mss 1460,sackOK,TS ecr 0,wscale 7>')
     expect(lab.state).toBe('SYN-SENT')
-    lab.inject('S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS val 100 ecr 1,nop,wscale 7>')
+    lab.inject('S. 0:0(0) ack 1 win 65535 <mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7>')
     lab.expect('. 1:1(0) ack 1 <TS ecr 100>')
     expect(lab.state).toBe('ESTABLISHED')
     expect(lab.app.take()).toEqual(['connect', 'writable'])

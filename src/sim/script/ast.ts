@@ -232,8 +232,8 @@ export type Effect =
   | { kind: 'link-state'; up: boolean }
   /** The link's queue takes nothing. */
   | { kind: 'link-queue'; full: boolean }
-  /** A file of so many zeros. */
-  | { kind: 'file'; path: string; bytes: number }
+  /** A file of so many zeros; null: there is none. */
+  | { kind: 'file'; path: string; bytes: number | null }
   /** What is remembered of peers: metrics, fast open cookies. */
   | { kind: 'flush-metrics' }
   /** Nothing happens for so long. */

@@ -67,7 +67,10 @@ const PROGRAMS: { readonly [name: string]: Program } = {
     if (args.join(' ') !== '-s TIME_WAIT') throw new Unsupported(`command: ${line}`)
     return [{ kind: 'forget-time-wait' }]
   },
-  rm: nothing,
+  rm: (args, line) => {
+    if (args[0] !== '-f' || args.length !== 2 || !args[1].startsWith('/tmp/')) throw new Unsupported(`command: ${line}`)
+    return [{ kind: 'file', path: args[1], bytes: null }]
+  },
   dd,
   modprobe: nothing,
   kldstat: nothing,

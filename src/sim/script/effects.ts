@@ -87,7 +87,8 @@ export class Surroundings {
         this.link.full = e.full
         return
       case 'file':
-        this.disk.set(e.path, e.bytes)
+        if (e.bytes === null) this.disk.delete(e.path)
+        else this.disk.set(e.path, e.bytes)
         return
       case 'flush-metrics':
         stack.ipv4.pathMtu.clear()

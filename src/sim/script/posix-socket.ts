@@ -153,6 +153,7 @@ export class PosixSocket implements ConnectionHandler {
   inherit(listener: PosixSocket): void {
     for (const [name, value] of listener.remembered) this.remembered.set(name, value)
     Object.assign(this.options, listener.ofConnections())
+    delete this.options.fastOpen // what a listener does, not what connections ask for
     this.linger = listener.linger
   }
 

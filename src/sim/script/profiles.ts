@@ -69,6 +69,8 @@ const LINUX: Profile = {
       receiveBufferInitialBytes: 270_000,
       receiveBufferMaxBytes: 15 << 20,
       hystart: 'delay',
+      resetWindow: true,
+      keepCrossingText: false,
     },
   },
   settings: {},

@@ -106,7 +106,7 @@ const tcp: SysctlTable = {
   // TIME-WAIT, resets, attacks.
   tcp_max_tw_buckets: { number: 'maxTimeWait' },
   tcp_tw_reuse: { only: ['1', '2'] },
-  tcp_tw_reuse_delay: { only: ['1000'] },
+  tcp_tw_reuse_delay: { number: 'timeWaitReuseMs' },
   tcp_tw_recycle: { only: ['0'] },
   tcp_rfc1337: { flag: 'rfc1337' },
   tcp_challenge_ack_limit: { number: 'challengeAcksPerSecond' },

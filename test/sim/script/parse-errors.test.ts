@@ -92,7 +92,7 @@ describe('what is not supported is said, with its place', () => {
     ['0 < . 1:1(0) ack 1 win 1 {mut ipv4 ihl}', 'fuzzing'],
     ['0 < S 0:0(0) win 1 <mpcapable v1 flags[flag_h] nokey>', 'TCP option mpcapable'],
     ['0 < S 0:0(0) win 1 <FO TFO_COOKIE_OTHER>', 'TFO_COOKIE_OTHER is not defined'],
-    ['0 < icmp unreachable CODE [1:1(0)]', 'CODE is not defined'],
+    ['0 < icmp unreachable OTHER_CODE [1:1(0)]', 'OTHER_CODE is not defined'],
     ['0 setsockopt(3, SOL_IP, X, {(label 1, tc 1, ttl 1)}, 4) = 0', 'MPLS'],
     ['0 `iptables -A INPUT`', 'command: iptables -A INPUT'],
     ['0 `sysctl net.ipv4.tcp_no_such=1`', 'sysctl net.ipv4.tcp_no_such'],

@@ -194,3 +194,55 @@ sysctl -q net.ipv4.tcp_timestamps=0\`
    +0 %{ assert tcpi_delivered == 2, tcpi_delivered }%`)
   })
 })
+
+describe('what commands made and calls use', () => {
+  it('sendfile: of a file that dd made, from its offset or its own', () => {
+    passes(`\`dd bs=10 count=3 if=/dev/zero of=/tmp/f status=none\`
+${ACCEPT.replace('`./defaults.sh`', '')}
+   +0 setsockopt(4, SOL_TCP, TCP_NODELAY, [1], 4) = 0
+   +0 open("/tmp/f", O_RDONLY) = 5
+   +0 sendfile(4, 5, [20], 100) = 10
+   +0 > P. 1:11(10) ack 1
+   +0 sendfile(4, 5, NULL, 25) = 25
+   +0 > P. 11:36(25) ack 1
+   +0 sendfile(4, 5, NULL, 25) = 5
+   +0 > P. 36:41(5) ack 1
+   +0 open("/tmp/g", O_RDONLY) = -1 ENOENT (No such file or directory)`)
+  })
+
+  it('buffers that are NULL have no place for bytes', () => {
+    passes(`${ACCEPT}
+   +0 write(4, NULL, 10) = -1 EFAULT (Bad address)
+   +0 sendto(4, NULL, 10, 0, ..., ...) = -1 EFAULT (Bad address)
+   +0 read(4, NULL, 10) = -1 EFAULT (Bad address)
+   +0 write(4, NULL, 0) = 0`)
+  })
+
+  it('nothing leaves while the queue of the link is full, and all of it when it is not', () => {
+    passes(`${ACCEPT}
+   +0 \`tc qdisc replace dev tun0 root pfifo limit 0\`
+   +0 write(4, ..., 100) = 100
+ +.05 \`tc qdisc replace dev tun0 root pfifo\`
+   +0 > P. 1:101(100) ack 1`)
+  })
+
+  it('keys of Fast Open are those of the socket', () => {
+    passes(`\`sysctl -q net.ipv4.tcp_fastopen_key=00000000-00000000-00000000-00000000\`
+    0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
+   +0 setsockopt(3, SOL_TCP, TCP_FASTOPEN_KEY, "short", 5) = -1 EINVAL (Invalid argument)
+   +0 setsockopt(3, SOL_TCP, TCP_FASTOPEN_KEY, "\\xa1\\xa1\\xa1\\xa1\\xb2\\xb2\\xb2\\xb2\\xc3\\xc3\\xc3\\xc3\\xd4\\xd4\\xd4\\xd4", 16) = 0
+   +0 setsockopt(3, SOL_TCP, TCP_FASTOPEN, [1], 4) = 0
+   +0 bind(3, ..., ...) = 0
+   +0 listen(3, 1) = 0
+   +0 < S 0:10(10) win 32792 <mss 1460,FO TFO_COOKIE,nop,nop>
+   +0 > S. 0:0(0) ack 11 <mss 1460>`)
+  })
+
+  it('times of the last data count from the handshake', () => {
+    passes(`${ACCEPT}
+   +1 %{ assert tcpi_last_data_recv == 1000, tcpi_last_data_recv }%
+   +0 < P. 1:101(100) ack 1 win 257
+   +0 > . 1:1(0) ack 101
+ +.01 %{ assert tcpi_last_data_recv == 10 and tcpi_last_ack_recv == 10 }%`)
+  })
+})

@@ -2,6 +2,7 @@
 import type { Expression } from './ast.ts'
 import { type Attempt, type Call, type Files, iovecBytes, reading, sendingTo, socketOf } from './calls.ts'
 import { fail, skip } from './stop.ts'
+import type { SentStamp } from './timestamping.ts'
 import { field, int, isAny, names } from './values.ts'
 
 /** A control message as it came: names, and numbers by field (or one number). */
@@ -52,6 +53,14 @@ function recvmsg(args: readonly Expression[], files: Files): Attempt {
   if (flags.includes('MSG_ERRQUEUE')) {
     attempt = {
       first: () => {
+        s.stamp()
+        const stamp = s.stamps?.take() ?? null
+        if (stamp !== null) {
+          // With the packet, for which there is no room.
+          outFlags = ['MSG_ERRQUEUE', 'MSG_TRUNC']
+          control.push(...stampControl(stamp))
+          return 0
+        }
         const range = s.zerocopy.take(s.ackedBytes)
         if (range === null) return null
         outFlags = ['MSG_ERRQUEUE']
@@ -93,6 +102,25 @@ function recvmsg(args: readonly Expression[], files: Files): Attempt {
   return attempt
 }
 
+function stampControl({ event, key, us }: SentStamp): Control[] {
+  const at = { scm_sec: Math.floor(us / 1e6), scm_nsec: (us % 1e6) * 1000 }
+  return [
+    { level: 'SOCKET', type: 'SCM_TIMESTAMPING', data: at },
+    {
+      level: 'IP',
+      type: 'IP_RECVERR',
+      data: {
+        ee_errno: 'ENOMSG',
+        ee_origin: 'SO_EE_ORIGIN_TIMESTAMPING',
+        ee_type: 0,
+        ee_code: 0,
+        ee_info: event,
+        ee_data: key,
+      },
+    },
+  ]
+}
+
 function controlFault(expected: Expression, actual: readonly Control[], files: Files): string | null {
   if (expected.kind !== 'list') return fail(`line ${expected.position.line}: a list of control messages is expected`)
   if (expected.items.length !== actual.length) return `control messages: expected ${expected.items.length}, got ${actual.length}`
@@ -106,10 +134,21 @@ function controlFault(expected: Expression, actual: readonly Control[], files: F
       return `cmsg_type ${i}: expected ${wantedType}, got ${type}`
     const wanted = field(item, 'cmsg_data')?.value
     if (wanted === undefined || isAny(wanted)) continue
-    const fault = dataFault(wanted, data, files)
+    const fault = type === 'SCM_TIMESTAMPING' ? stampFault(wanted, data, files) : dataFault(wanted, data, files)
     if (fault !== null) return `cmsg_data ${i}: ${fault}`
   }
   return null
+}
+
+/** A time, as exact as any of the script. */
+function stampFault(wanted: Expression, data: Control['data'], files: Files): string | null {
+  const sum = (of: (name: string) => number): number => of('scm_sec') * 1e6 + of('scm_nsec') / 1000
+  const expected = sum((name) => {
+    const value = field(wanted, name)?.value
+    return value === undefined ? 0 : int(value, files.platform)
+  })
+  const actual = sum((name) => (typeof data === 'number' ? data : Number(data[name])))
+  return Math.abs(expected - actual) <= files.place.toleranceUs ? null : `a time of ${expected} us is expected, got ${actual} us`
 }
 
 function dataFault(wanted: Expression, data: Control['data'], files: Files): string | null {

@@ -22,11 +22,11 @@ import { type LivePacket, readPacket } from './live-packet.ts'
 import { errnoNumber } from './numbers.ts'
 import { packetText } from './packet-text.ts'
 import { CallPlayer } from './play-calls.ts'
-import type { PosixSocket, SocketPlace } from './posix-socket.ts'
+import { PosixSocket, type SocketPlace } from './posix-socket.ts'
 import type { Profile } from './profiles.ts'
 import type { Settings } from './settings.ts'
 import { fail, Stop, skip } from './stop.ts'
-import { infoValue } from './tcp-info.ts'
+import { infoValue, memoryValue } from './tcp-info.ts'
 import { Timeline } from './timeline.ts'
 import { type Due, dueAt, seconds, timingFault, toleranceUs } from './timing.ts'
 
@@ -79,17 +79,24 @@ export class Player {
       accepted: (s) => this.accepted(s),
     }
     this.calls = new CallPlayer(this.time, this.files, settings, (text) => this.warnings.push(text))
-    this.time.onEvent = () => this.calls.retry()
+    this.time.onEvent = () => {
+      for (const file of this.files.table.values()) if (file instanceof PosixSocket) file.stamp()
+      this.calls.retry()
+    }
   }
 
   private place(): SocketPlace {
-    const { settings, profile, stack } = this
+    const { settings, profile, stack, time } = this
     return {
       tcp: stack.tcp,
       manners: { ...profile.sockets },
       config: stack.config.tcp,
       localAddress: formatIPv4(settings.localAddress),
       bindPort: settings.bindPort,
+      get nowUs() {
+        return time.nowUs
+      },
+      toleranceUs: settings.toleranceUs,
       remoteAddress: formatIPv4(settings.remoteAddress),
       connectPort: settings.connectPort,
       get sendBuffer() {
@@ -324,7 +331,7 @@ export class Player {
   private code(code: Code): void {
     const socket = this.endpoint?.socket ?? null
     const info = socket?.connection?.info() ?? null
-    const result = runCode(code, this.variables, (name) => infoValue(name, info))
+    const result = runCode(code, this.variables, (name) => infoValue(name, info) ?? memoryValue(name, socket))
     if (result.kind === 'unsupported') skip(result.reason)
     if (result.kind === 'failed') fail(result.reason)
   }

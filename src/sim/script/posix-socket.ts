@@ -19,6 +19,7 @@ import type {
 import { isSocketOption } from '../../tcp/socket-options.ts'
 import type { SocketManners } from './profiles.ts'
 import { skip } from './stop.ts'
+import type { SentStamps } from './timestamping.ts'
 import { ZerocopyQueue } from './zerocopy.ts'
 
 /** What a call returns, the name of its error, or null: it would block. */
@@ -31,6 +32,10 @@ export interface SocketPlace {
   readonly config: TcpConfig
   readonly localAddress: string
   readonly bindPort: number
+  /** Of the script. */
+  readonly nowUs: number
+  /** How far from its time a thing may be. */
+  readonly toleranceUs: number
   readonly remoteAddress: string
   readonly connectPort: number
   /** SO_SNDBUF and SO_RCVBUF of a socket that has no connection yet. */
@@ -62,6 +67,8 @@ export class PosixSocket implements ConnectionHandler {
   /** Grows with everything that may wake who waits, for edge-triggered polling. */
   wakes = 0
   readonly zerocopy = new ZerocopyQueue()
+  /** SO_TIMESTAMPING, once it is asked for. */
+  stamps: SentStamps | null = null
   /** Values that setsockopt left and only getsockopt asks for. */
   readonly remembered = new Map<string, number | string>()
   /** How long a handshake may take in ms; 0: until its retransmissions are used up. */
@@ -316,6 +323,7 @@ export class PosixSocket implements ConnectionHandler {
 
   /** A call of MSG_ZEROCOPY that took bytes will be told of. */
   counted(n: Answer, flags: readonly string[]): Answer {
+    if (this.stamps !== null && typeof n === 'number' && n > 0) this.stamps.wrote(this.connection!.bytesWritten)
     if (flags.includes('MSG_ZEROCOPY') && typeof n === 'number' && this.remembered.get('SO_ZEROCOPY') === 1)
       this.zerocopy.sent(this.connection!.bytesWritten)
     return n
@@ -375,7 +383,7 @@ export class PosixSocket implements ConnectionHandler {
       if (peerEnded || this.noReads || (isOver && c !== null)) out.push('RDHUP')
       if (isOver || (this.noWrites && (peerEnded || this.noReads))) out.push('HUP')
     }
-    if (this.error !== null || this.zerocopy.hasNews(this.ackedBytes)) out.push('ERR')
+    if (this.error !== null || this.zerocopy.hasNews(this.ackedBytes) || this.stamps?.hasNews === true) out.push('ERR')
     return out
   }
 
@@ -383,6 +391,13 @@ export class PosixSocket implements ConnectionHandler {
   get ackedBytes(): number {
     const c = this.connection
     return c === null || this.closed ? Number.POSITIVE_INFINITY : c.bytesWritten - c.unsent
+  }
+
+  /** Looks what has left and what is acknowledged, for stamps. */
+  stamp(): void {
+    const c = this.connection
+    if (this.stamps === null || c === null) return
+    this.stamps.look(c.bytesWritten - c.info().notSentBytes, this.ackedBytes, this.place.nowUs)
   }
 
   /** What a call of the stack gives, its errors as names. */

@@ -10,7 +10,8 @@ import type { Expression } from './ast.ts'
 import { type Attempt, type Call, type Files, socketOf } from './calls.ts'
 import type { Answer, PosixSocket } from './posix-socket.ts'
 import { fail, skip } from './stop.ts'
-import { boxed, field, int, isAny } from './values.ts'
+import { SentStamps, unknownStamp } from './timestamping.ts'
+import { boxed, field, int, isAny, names } from './values.ts'
 
 type Value = number | string
 
@@ -116,6 +117,9 @@ const SOCKET: { readonly [name: string]: Entry } = {
   SO_ACCEPTCONN: { get: (s) => (s.listener === null ? 0 : 1) },
   SO_MAX_PACING_RATE: number('maxPacingRate', 1, 0, 0xffffffff, () => 0xffffffff | 0),
   SO_LINGER: {
+    set: () => 'EINVAL',
+  },
+  SO_TIMESTAMPING: {
     set: () => 'EINVAL',
   },
 }
@@ -245,12 +249,21 @@ function setsockopt(args: readonly Expression[], files: Files): Attempt {
   return {
     first: () => {
       if (text === 'SO_LINGER') return setLinger(s, e, files)
+      if (text === 'SO_TIMESTAMPING') return setStamps(s, e)
       if (entry.set === undefined) return 'ENOPROTOOPT'
       const value = e.kind === 'string' ? e.value : boxed(e, files.platform)
       return entry.set(s, value)
     },
     nonBlocking: true,
   }
+}
+
+function setStamps(s: PosixSocket, e: Expression): Answer {
+  const flags = names(e.kind === 'list' && e.items.length === 1 ? e.items[0] : e)
+  const unknown = unknownStamp(flags)
+  if (unknown !== null) skip(`${unknown} is not played`)
+  s.stamps = new SentStamps(flags, s.connection?.bytesWritten ?? 0)
+  return 0
 }
 
 function setLinger(s: PosixSocket, e: Expression, files: Files): Answer {

@@ -1,5 +1,6 @@
 /** What `%{ }%` blocks may ask: Linux's and FreeBSD's tcp_info from `connection.info()`, and the names of its values. */
 import type { ConnectionInfo } from '../../tcp/api.ts'
+import type { PosixSocket } from './posix-socket.ts'
 
 const STATES: { readonly [name: string]: number } = {
   TCP_ESTABLISHED: 1,
@@ -152,6 +153,14 @@ const FIELDS: { readonly [name: string]: (i: ConnectionInfo) => number } = {
   tcpi_snd_nxt: (i) => i.sndNxt,
   tcpi_rcv_nxt: (i) => i.rcvNxt,
   tcpi_snd_rexmitpack: (i) => i.retransmits,
+}
+
+/** Linux's SK_MEMINFO: the limits of the buffers, as getsockopt gives them; what is in use is counted otherwise there. */
+export function memoryValue(name: string, socket: PosixSocket | null): number | undefined {
+  const option =
+    name === 'SK_MEMINFO_RCVBUF' ? 'receiveBufferBytes' : name === 'SK_MEMINFO_SNDBUF' ? 'sendBufferBytes' : undefined
+  if (option === undefined || socket === null) return undefined
+  return Number(socket.remembered.get(option) ?? socket.connection?.info()[option] ?? 0)
 }
 
 /** The value of a name, or undefined where neither kernel has it. `info` null: there is no connection. */

@@ -246,3 +246,28 @@ ${ACCEPT.replace('`./defaults.sh`', '')}
  +.01 %{ assert tcpi_last_data_recv == 10 and tcpi_last_ack_recv == 10 }%`)
   })
 })
+
+describe('SO_TIMESTAMPING of what is sent', () => {
+  const stamp = (event: string, ns: number, key: number): string => `
+   +0 recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{...,0}], msg_flags=MSG_ERRQUEUE|MSG_TRUNC, msg_control=[
+        {cmsg_level=SOL_SOCKET, cmsg_type=SCM_TIMESTAMPING, cmsg_data={scm_sec=0,scm_nsec=${ns}}},
+        {cmsg_level=CMSG_LEVEL_IP, cmsg_type=CMSG_TYPE_RECVERR, cmsg_data={ee_errno=ENOMSG, ee_origin=SO_EE_ORIGIN_TIMESTAMPING,
+          ee_type=0, ee_code=0, ee_info=${event}, ee_data=${key}}}]}, MSG_ERRQUEUE) = 0`
+  const script = (ackNs: number): string => `${ACCEPT}
+   +0 setsockopt(4, SOL_SOCKET, SO_TIMESTAMPING, [SOF_TIMESTAMPING_TX_SCHED | SOF_TIMESTAMPING_TX_ACK |
+      SOF_TIMESTAMPING_SOFTWARE | SOF_TIMESTAMPING_OPT_ID], 4) = 0
+   +0 recvmsg(4, {msg_name(...)=..., msg_iov(1)=[{...,0}], msg_flags=0}, MSG_ERRQUEUE) = -1 EAGAIN (Resource temporarily unavailable)
+ +.02 write(4, ..., 1000) = 1000
+   +0 > P. 1:1001(1000) ack 1
+ +.03 < . 1:1(0) ack 1001 win 257
+${stamp('SCM_TSTAMP_SCHED', 20_000_000, 999)}
+${stamp('SCM_TSTAMP_ACK', ackNs, 999)}`
+
+  it('tells when the last byte of a call left, and when it was acknowledged', () => {
+    passes(script(50_000_000))
+  })
+
+  it('fails where the time is another', () => {
+    expect(runScript(script(70_000_000), { file: 'test.pkt' }).result).toBe('failed')
+  })
+})

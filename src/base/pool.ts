@@ -6,6 +6,7 @@
 import { arena } from './arena.ts'
 
 const MIN_SHIFT = 11
+const MIN_BYTES = 1 << MIN_SHIFT
 /** Up to 1 GiB: what the configuration allows for a receive buffer. */
 const CLASSES = 20
 
@@ -14,6 +15,8 @@ export class BufferPool {
   private readonly free: (Uint8Array | null)[][] = []
   private readonly counts = new Int32Array(CLASSES)
   private retained = 0
+  /** One of the smallest, at hand: rings that run empty with every message take and give nothing else. */
+  private spare: Uint8Array | null = null
   /** Bytes now lent out. */
   inUse = 0
 
@@ -24,6 +27,14 @@ export class BufferPool {
 
   /** A buffer of at least `bytes`, its length a power of two >= 2048. */
   take(bytes: number): Uint8Array {
+    const { spare } = this
+    if (spare === null || bytes > MIN_BYTES) return this.search(bytes)
+    this.spare = null
+    this.inUse += MIN_BYTES
+    return spare
+  }
+
+  private search(bytes: number): Uint8Array {
     const c = classOf(bytes)
     const size = 1 << (c + MIN_SHIFT)
     this.inUse += size
@@ -38,6 +49,8 @@ export class BufferPool {
 
   /** Returns everything that is not lent out. The pool's owner is gone. */
   clear(): void {
+    if (this.spare !== null) arena.give(this.spare)
+    this.spare = null
     for (let c = 0; c < CLASSES; c++) {
       for (let i = 0; i < this.counts[c]; i++) arena.give(this.free[c][i]!)
       this.free[c].length = 0
@@ -54,6 +67,11 @@ export class BufferPool {
   give(buf: Uint8Array): void {
     const size = buf.length
     this.inUse -= size
+    if (size === MIN_BYTES && this.spare === null) this.spare = buf
+    else this.store(buf, size)
+  }
+
+  private store(buf: Uint8Array, size: number): void {
     if (this.retained + size > this.retainBytes) {
       arena.give(buf)
       return

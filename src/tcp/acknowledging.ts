@@ -3,8 +3,7 @@
  * `sack` for each block, then `acknowledge`), the round trip is measured, ECN's feedback is read, recovery judges, and the algorithm
  * with a model hears of everything at last.
  *
- * Most ACKs of most connections have none of this to say: nothing was ever lost, the window is not in use and need not grow. For them
- * `acknowledgeQuietly` does what is left of the same, and leaves the sample alone, which nobody would read.
+ * Most ACKs have none of this to say: quiet-ack.ts.
  */
 import type { Connection } from './connection.ts'
 import { windowPacingRate } from './pacer.ts'
@@ -21,37 +20,6 @@ export function beginAck(c: Connection): void {
   s.delivered = snd.rate.delivered
   s.lost = snd.rate.lost
   s.marked = 0
-}
-
-/** An ACK that advances, without SACK, has nothing to say but how far, and how long it took. */
-export function isQuiet(c: Connection): boolean {
-  const { snd } = c
-  const { control, recovery } = snd
-  return (
-    c.ecn === null &&
-    recovery.isQuiet &&
-    control.model === undefined &&
-    control.observe === undefined &&
-    !snd.use.isLimited(snd.window)
-  )
-}
-
-/** `beginAck` and `acknowledge` in one, where `isQuiet`. */
-export function acknowledgeQuietly(c: Connection, ack: number, tsRttUs: number): void {
-  const { snd } = c
-  const { flight, rto, recovery } = snd
-  const { nowUs, nowMs } = c.tcp.clock
-  flight.beginAck(nowUs, rto.minRttUs)
-  advance(snd, ack)
-  measure(snd, true, nowUs, nowMs, tsRttUs)
-  snd.rate.settle(rto.minRttUs)
-  const d = flight.delivery
-  const { detector } = recovery
-  if (c.sackPermitted && d.hasLatest) detector.rttUs = (nowUs - d.lastUs) | 0
-  detector.waitUs = 0
-  recovery.sackPermitted = c.sackPermitted
-  recovery.preferNew = false
-  if (snd.pacing) snd.window.pacingRate = windowPacingRate(snd.window, rto.srttUs)
 }
 
 /** Takes what lies before `ack` from the log and the ring. */

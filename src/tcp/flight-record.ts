@@ -31,3 +31,18 @@ export const SEGMENT_SHIFT = 8
 export const EVENTS = SACKED | LOST | RETRANSMITTED | AMBIGUOUS
 /** What stays when a record is lost. */
 export const KEPT = ~(SACKED | LOST | RETRANSMITTED)
+
+/**
+ * SACK may cut records only while there are fewer. An honest receiver's ranges end where segments ended, and losses are few; thousands of
+ * ranges of a byte each are an attack on memory and time (CVE-2019-11478). What cannot be cut counts as not SACKed.
+ */
+export const MAX_CUT_RECORDS = 1024
+
+/** To whole segments; 0: every byte is one. */
+export function roundUp(bytes: number, segment: number): number {
+  return segment === 0 ? bytes : Math.ceil(bytes / segment) * segment
+}
+
+export function roundDown(bytes: number, segment: number): number {
+  return segment === 0 ? bytes : bytes - (bytes % segment)
+}

@@ -17,36 +17,29 @@ import { type FlightPool, sizeOf } from './flight-pool.ts'
 import {
   AMBIGUOUS,
   APP_LIMITED,
+  DELIVERED,
+  DELIVERED_US,
   EVENTS,
+  FIRST_SENT_US,
   FLAG_MASK,
   FLAGS,
+  IN_FLIGHT,
   KEPT,
   LOST,
+  MAX_CUT_RECORDS,
   RETRANSMITTED,
+  roundDown,
+  roundUp,
   SACKED,
   SEGMENT_SHIFT,
   SEGMENTS,
   SENT,
   SHIFT,
   STRIDE,
+  WAS_LOST,
 } from './flight-record.ts'
 import type { Rate } from './rate.ts'
 import { gt, lt } from './seq.ts'
-
-/**
- * SACK may cut records only while there are fewer. An honest receiver's ranges end where segments ended, and losses are few; thousands of
- * ranges of a byte each are an attack on memory and time (CVE-2019-11478). What cannot be cut counts as not SACKed.
- */
-const MAX_CUT_RECORDS = 1024
-
-/** To whole segments; 0: every byte is one. */
-function roundUp(bytes: number, segment: number): number {
-  return segment === 0 ? bytes : Math.ceil(bytes / segment) * segment
-}
-
-function roundDown(bytes: number, segment: number): number {
-  return segment === 0 ? bytes : bytes - (bytes % segment)
-}
 
 export class Flight {
   una = 0
@@ -61,8 +54,9 @@ export class Flight {
   mss = 0x7fffffff
   /** What the ACK that is being applied delivered. */
   readonly delivery: Delivery
-  private log: Int32Array | null = null
-  private head = 0
+  /** The records, and which is the first: for quiet-ack.ts, too. */
+  log: Int32Array | null = null
+  head = 0
   /** Records before this one hold nothing to retransmit. */
   private hint = 0
   /** End of the highest SACKed record; means something while sackedBytes > 0. */
@@ -90,9 +84,10 @@ export class Flight {
 
   /** Appends what was just sent, ending at `end`. `inFlight`: bytes in the network with it; `segment`: bytes of each segment, 0: any. */
   add(end: number, us: number, inFlight: number, segment = 0): void {
+    const { rate } = this
     if (this.count === 0) {
       this.lostEnd = this.una
-      this.rate.restart(us)
+      rate.restart(us)
     }
     if (this.log === null) this.log = this.pool.take()
     else if (this.count << SHIFT === this.log.length) this.grow()
@@ -100,8 +95,13 @@ export class Flight {
     const log = this.log!
     log[at] = end
     log[at + SENT] = us
-    log[at + FLAGS] = segment << SEGMENT_SHIFT
-    this.rate.snapshot(log, at, inFlight)
+    // As Rate.snapshot, without a call: every segment passes here.
+    log[at + FLAGS] = (segment << SEGMENT_SHIFT) | (rate.isAppLimited ? APP_LIMITED : 0)
+    log[at + DELIVERED] = rate.delivered
+    log[at + DELIVERED_US] = rate.deliveredUs
+    log[at + FIRST_SENT_US] = rate.firstSentUs
+    log[at + IN_FLIGHT] = inFlight
+    log[at + WAS_LOST] = rate.lost
   }
 
   /** Everything before `ack` has arrived. */
@@ -162,7 +162,7 @@ export class Flight {
     this.dropFirst(n)
   }
 
-  private dropFirst(n: number): void {
+  dropFirst(n: number): void {
     this.head = (this.head + n) & ((this.log!.length >> SHIFT) - 1)
     this.count -= n
     this.hint = this.hint > n ? this.hint - n : 0
@@ -323,7 +323,7 @@ export class Flight {
     this.release()
   }
 
-  private release(): void {
+  release(): void {
     if (this.log !== null) this.pool.give(this.log)
     this.log = null
     this.head = 0

@@ -4,11 +4,12 @@
  * the resets of SYN-SENT and SYN-RECEIVED leave at once, as if there were no connection, and the one to data that nobody will read.
  */
 import { dataArrived, EAGER_SEGMENTS } from './ack-policy.ts'
-import { acknowledge, acknowledgeQuietly, beginAck, isQuiet } from './acknowledging.ts'
+import { acknowledge, beginAck } from './acknowledging.ts'
 import { completeOpen } from './completing.ts'
 import type { Connection } from './connection.ts'
 import { Rtx } from './deadlines.ts'
 import { completeFastOpen, repeatSynAck } from './fast-open-passive.ts'
+import { acknowledgeQuietly } from './quiet-ack.ts'
 import { Accepted } from './receiver.ts'
 import { echoRttUs } from './rto.ts'
 import type { Segment } from './segment.ts'
@@ -281,9 +282,8 @@ function receiveAck(c: Connection, seg: Segment): boolean {
     snd.wl2 = ack
   }
   if (advance) {
-    const tsRttUs = c.timestamps && seg.hasTimestamps && seg.tsEcr !== 0 ? echoRttUs((c.tsNow() - seg.tsEcr) | 0) : 0
-    if (!hasSacks && isQuiet(c)) acknowledgeQuietly(c, ack, tsRttUs)
-    else {
+    if (hasSacks || !acknowledgeQuietly(c, ack)) {
+      const tsRttUs = c.timestamps && seg.hasTimestamps && seg.tsEcr !== 0 ? echoRttUs((c.tsNow() - seg.tsEcr) | 0) : 0
       if (!hasSacks) beginAck(c)
       acknowledge(c, ack, sacked, false, isBare, tsRttUs)
     }

@@ -187,21 +187,42 @@ export class Rate {
     out.delivered = (this.delivered - a.delivered) | 0
   }
 
-  /** The ACK is applied: what stays of it when nobody wants a sample. Returns the interval in us; 0: none. */
-  settle(minRttUs: number): number {
+  /** `begin`, `record` and `sample` for an ACK whose newest record is that at `at`, and of which nobody wants a sample. */
+  deliver(bytes: number, log: Int32Array, at: number, nowUs: number, minRttUs: number): void {
+    const known = bytes < this.early ? bytes : this.early
+    this.early -= known
+    this.delivered = (this.delivered + bytes - known) | 0
+    this.deliveredUs = nowUs
+    this.firstSentUs = log[at + SENT]
+    if (this.isAppLimited && ((this.delivered - this.limitedUntil) | 0) > 0) this.isAppLimited = false
+    const sendUs = (log[at + SENT] - log[at + FIRST_SENT_US]) | 0
+    const ackUs = (nowUs - log[at + DELIVERED_US]) | 0
+    this.measured(
+      (this.delivered - log[at + DELIVERED]) | 0,
+      sendUs > ackUs ? sendUs : ackUs,
+      minRttUs,
+      (log[at + FLAGS] & APP_LIMITED) !== 0,
+    )
+  }
+
+  /** The ACK is applied. Returns the interval in us; 0: none. */
+  private settle(minRttUs: number): number {
     if (this.isAppLimited && ((this.delivered - this.limitedUntil) | 0) > 0) this.isAppLimited = false
     const a = this.newest
     if (!a.hasRecord) return 0
     const sendUs = (a.sentUs - a.firstSentUs) | 0
     const ackUs = (this.deliveredUs - a.deliveredUs) | 0
-    const interval = sendUs > ackUs ? sendUs : ackUs
+    return this.measured((this.delivered - a.delivered) | 0, sendUs > ackUs ? sendUs : ackUs, minRttUs, a.wasLimited)
+  }
+
+  /** `bytes` were delivered within `interval`. Returns that, or 0 where it tells nothing. */
+  private measured(bytes: number, interval: number, minRttUs: number, wasLimited: boolean): number {
     // Shorter than the shortest round trip: an artefact of ACKs that came together.
     if (interval <= 0 || (minRttUs > 0 && interval < minRttUs)) return 0
-    const bytes = (this.delivered - a.delivered) | 0
-    if (!a.wasLimited || bytes * this.lastUs >= this.lastBytes * interval) {
+    if (!wasLimited || bytes * this.lastUs >= this.lastBytes * interval) {
       this.lastBytes = bytes
       this.lastUs = interval
-      this.lastWasLimited = a.wasLimited
+      this.lastWasLimited = wasLimited
     }
     return interval
   }

@@ -410,7 +410,11 @@ export class Sender {
   /** A burst is over, whatever ended it: was the window in use? */
   noteUse(nowMs: number): void {
     const { window } = this
-    this.use.note(window, this.cwndLimited || this.recovery.pipe(this.nxt) >= window.cwnd, this.una, this.nxt, nowMs)
+    const { cwnd } = window
+    const { una } = this.flight
+    // The pipe is never more than what is outstanding.
+    const isFull = this.cwndLimited || (((this.nxt - una) | 0) >= cwnd && this.recovery.pipe(this.nxt) >= cwnd)
+    this.use.note(window, isFull, una, this.nxt, nowMs)
     this.cwndLimited = false
   }
 
@@ -422,6 +426,7 @@ export class Sender {
     if (this.isPaced) this.isPaced = false
     else this.pacer?.rest()
     if (
+      this.use.isPart &&
       this.slowStartAfterIdle &&
       this.control.model === undefined &&
       this.recovery.state === RecoveryState.OPEN &&

@@ -10,9 +10,9 @@ import type { Rto } from './rto.ts'
 import { gt, lt } from './seq.ts'
 
 /** What RFC 8985 section 7.2 adds for the timers' granularity; Linux TCP_TIMEOUT_MIN. */
-const SLACK_MS = 2
+export const SLACK_MS = 2
 /** Without a sample: Linux TCP_TIMEOUT_INIT. */
-const FIRST_MS = 1000
+export const FIRST_MS = 1000
 
 /** Milliseconds after which the probe is sent. `isSingle`: one segment is in flight, whose ACK the peer may delay. */
 export function probeTimeoutMs(rto: Rto, isSingle: boolean): number {

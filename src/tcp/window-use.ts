@@ -25,9 +25,14 @@ export class WindowUse {
     this.usedMs = nowMs
   }
 
+  /** The window was not in use, and less of it was. */
+  get isPart(): boolean {
+    return this.used > 0
+  }
+
   /** The window may grow. */
   isLimited(w: CongestionWindow): boolean {
-    return this.isFull || (w.slowStart && w.cwnd < 2 * this.most)
+    return this.isFull || (w.cwnd < w.ssthresh && w.cwnd < 2 * this.most)
   }
 
   /** A burst is over. `isFull`: the window ended it. */
@@ -54,7 +59,7 @@ export class WindowUse {
 
   /** Takes back half of what was not used for an RTO (RFC 2861). Not while it is our own buffer or losses that hold the sender back. */
   decay(w: CongestionWindow, initialWindowSegments: number, rtoMs: number, nowMs: number): void {
-    if (this.used === 0 || ((nowMs - this.usedMs) | 0) < rtoMs) return
+    if (((nowMs - this.usedMs) | 0) < rtoMs) return
     const used = Math.max(this.used, initialWindow(w.mss, initialWindowSegments))
     if (used < w.cwnd) {
       w.ssthresh = Math.max(w.ssthresh, w.cwnd - (w.cwnd >> 2))

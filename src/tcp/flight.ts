@@ -58,7 +58,7 @@ export class Flight {
   log: Int32Array | null = null
   head = 0
   /** Records before this one hold nothing to retransmit. */
-  private hint = 0
+  hint = 0
   /** End of the highest SACKed record; means something while sackedBytes > 0. */
   private sackedEnd = 0
   /** Every record that ends here or before is LOST or SACKED (is-lost.ts). Never behind una while there are records. */
@@ -162,7 +162,7 @@ export class Flight {
     this.dropFirst(n)
   }
 
-  dropFirst(n: number): void {
+  private dropFirst(n: number): void {
     this.head = (this.head + n) & ((this.log!.length >> SHIFT) - 1)
     this.count -= n
     this.hint = this.hint > n ? this.hint - n : 0

@@ -197,12 +197,9 @@ export class Rate {
     if (this.isAppLimited && ((this.delivered - this.limitedUntil) | 0) > 0) this.isAppLimited = false
     const sendUs = (log[at + SENT] - log[at + FIRST_SENT_US]) | 0
     const ackUs = (nowUs - log[at + DELIVERED_US]) | 0
-    this.measured(
-      (this.delivered - log[at + DELIVERED]) | 0,
-      sendUs > ackUs ? sendUs : ackUs,
-      minRttUs,
-      (log[at + FLAGS] & APP_LIMITED) !== 0,
-    )
+    const interval = sendUs > ackUs ? sendUs : ackUs
+    if (interval <= 0 || (minRttUs > 0 && interval < minRttUs)) return
+    this.measured((this.delivered - log[at + DELIVERED]) | 0, interval, (log[at + FLAGS] & APP_LIMITED) !== 0)
   }
 
   /** The ACK is applied. Returns the interval in us; 0: none. */
@@ -212,18 +209,18 @@ export class Rate {
     if (!a.hasRecord) return 0
     const sendUs = (a.sentUs - a.firstSentUs) | 0
     const ackUs = (this.deliveredUs - a.deliveredUs) | 0
-    return this.measured((this.delivered - a.delivered) | 0, sendUs > ackUs ? sendUs : ackUs, minRttUs, a.wasLimited)
-  }
-
-  /** `bytes` were delivered within `interval`. Returns that, or 0 where it tells nothing. */
-  private measured(bytes: number, interval: number, minRttUs: number, wasLimited: boolean): number {
+    const interval = sendUs > ackUs ? sendUs : ackUs
     // Shorter than the shortest round trip: an artefact of ACKs that came together.
     if (interval <= 0 || (minRttUs > 0 && interval < minRttUs)) return 0
-    if (!wasLimited || bytes * this.lastUs >= this.lastBytes * interval) {
-      this.lastBytes = bytes
-      this.lastUs = interval
-      this.lastWasLimited = wasLimited
-    }
+    this.measured((this.delivered - a.delivered) | 0, interval, a.wasLimited)
     return interval
+  }
+
+  /** `bytes` were delivered within `interval`. */
+  private measured(bytes: number, interval: number, wasLimited: boolean): void {
+    if (wasLimited && bytes * this.lastUs < this.lastBytes * interval) return
+    this.lastBytes = bytes
+    this.lastUs = interval
+    this.lastWasLimited = wasLimited
   }
 }

@@ -73,16 +73,6 @@ export class Recovery {
     return n > 0 ? n : 0
   }
 
-  /** Nothing is lost, and nothing about losses waits to be sent. */
-  get isClean(): boolean {
-    return this.state === RecoveryState.OPEN && this.flight.lostBytes === 0 && !this.probeDue && !this.preferNew
-  }
-
-  /** Losses were never heard of, and no question is open: an ACK that only advances has nothing to be judged. */
-  get isQuiet(): boolean {
-    return this.state === RecoveryState.OPEN && this.detector.rack === null && !this.isCurious
-  }
-
   /** A probe of the tail may be planned (RFC 8985 section 7.2). */
   get mayProbe(): boolean {
     return this.state === RecoveryState.OPEN || this.state === RecoveryState.CWR

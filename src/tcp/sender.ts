@@ -332,7 +332,8 @@ export class Sender {
     } else {
       const tail = n % mss
       if (tail > 0) {
-        if (!isTail && this.holdsBack(outstanding)) n -= tail
+        const mayHold = this.cork || (!this.noDelay && outstanding > 0)
+        if (mayHold && !isTail && this.holdsBack(outstanding)) n -= tail
         else this.smallEnd = (this.nxt + n) | 0
       }
       if (n === 0 && unsent > 0) return Sent.NOTHING
@@ -362,10 +363,14 @@ export class Sender {
     if (empties) this.push = false
     this.bytesSent += n
     this.lastSendMs = nowMs
-    if (this.recovery.state !== RecoveryState.OPEN) this.recovery.sent(n, false, nowMs)
+    const { recovery } = this
+    const isOpen = recovery.state === RecoveryState.OPEN
+    if (!isOpen) recovery.sent(n, false, nowMs)
     c.sentData(n)
     c.deadlines.sentNew()
-    if (!empties || (this.finQueued && !withFin) || !this.recovery.isClean) return Sent.SOMETHING
+    // Whether something follows: losses, the probe of the tail, the FIN that did not fit.
+    if (!empties || (this.finQueued && !withFin) || !isOpen || this.flight.lostBytes > 0) return Sent.SOMETHING
+    if (recovery.probeDue || recovery.preferNew) return Sent.SOMETHING
     this.empty(pipe + (end - start))
     return Sent.LAST
   }

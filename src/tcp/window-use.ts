@@ -12,7 +12,7 @@ export class WindowUse {
   /** The window, and nothing else, stopped the flight that ends at `mark`. */
   isFull = false
   /** Most bytes outstanding in that flight. */
-  private most = 0
+  most = 0
   private mark = 0
   private lastNxt = 0
   /** Most bytes outstanding since the window was last in use, and when that was. */

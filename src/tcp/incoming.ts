@@ -93,7 +93,7 @@ function takeOptions(c: Connection, seg: Segment): void {
   if (c.windowScaling) c.snd.scale = Math.min(seg.windowScale, MAX_WINDOW_SCALE)
   else c.rcv.scale = 0
   if (c.timestamps) c.setTsRecent(seg.tsVal)
-  c.snd.peerMss = c.tcp.peerMss(seg.mss, c.remoteAddress.isV4)
+  c.snd.peerMss = c.tcp.peerMss(seg.mss, c.path.isV4)
 }
 
 /** RFC 9293 section 3.10.7.4, in its order. */

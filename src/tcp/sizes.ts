@@ -16,7 +16,7 @@ export function headersOf(v4: boolean): number {
 
 /** Segment sizes from the peer's MSS, the route's MTU, the options and the link's offloads. */
 export function applySizes(c: Connection): void {
-  const v4 = c.remoteAddress.isV4
+  const v4 = c.path.isV4
   const header = headerBytes(c)
   const bare = headersOf(v4)
   const { config } = c.tcp
@@ -42,20 +42,20 @@ export function applySizes(c: Connection): void {
 export function roundBuffers(c: Connection): void {
   if (!c.tcp.config.wholeSegmentBuffers) return
   const { rcv, snd } = c
-  const mss = Math.min(snd.peerMss, c.route.mtu - headersOf(c.remoteAddress.isV4))
+  const mss = Math.min(snd.peerMss, c.route.mtu - headersOf(c.path.isV4))
   if (rcv.limit > mss) rcv.limit = Math.ceil(rcv.limit / mss) * mss
   if (snd.limit > mss) snd.limit = Math.ceil(snd.limit / mss) * mss
 }
 
 /** Of a full segment: the headers and the options that every segment carries. */
 export function headerBytes(c: Connection): number {
-  return headersOf(c.remoteAddress.isV4) + (c.timestamps ? TIMESTAMPS_SPACE : 0) + (c.keys === null ? 0 : c.keys.space)
+  return headersOf(c.path.isV4) + (c.timestamps ? TIMESTAMPS_SPACE : 0) + (c.keys === null ? 0 : c.keys.space)
 }
 
 /** The largest packet that the route, the peer and we ourselves allow. */
 export function mtuLimit(c: Connection): number {
   const most = c.maxSegment > 0 ? Math.min(c.snd.peerMss, c.maxSegment) : c.snd.peerMss
-  return Math.min(c.route.mtu, most + headersOf(c.remoteAddress.isV4))
+  return Math.min(c.route.mtu, most + headersOf(c.path.isV4))
 }
 
 /** The window that a SYN-ACK offers: never scaled (RFC 7323 section 2.2). */

@@ -55,11 +55,42 @@ interface Unit {
   readonly words: readonly number[]
 }
 
+/** The options of a common SYN, and where in them lies what changes; -1: it is not among them. */
+class Layout {
+  mssAt = -1
+  tsAt = -1
+  scaleAt = -1
+
+  constructor(readonly bytes: Uint8Array) {
+    for (let i = 0; i < bytes.length; ) {
+      const kind = bytes[i]
+      if (kind === OPT_MSS) this.mssAt = i + 2
+      else if (kind === OPT_TIMESTAMPS) this.tsAt = i + 2
+      else if (kind === OPT_WINDOW_SCALE) this.scaleAt = i + 2
+      i += kind === OPT_NOP || kind === OPT_END ? 1 : bytes[i + 1]
+    }
+  }
+
+  write(to: Uint8Array, b: Bare): number {
+    const { bytes, mssAt, tsAt, scaleAt } = this
+    for (let i = 0; i < bytes.length; i++) to[i] = bytes[i]
+    if (mssAt > 0) put16(to, mssAt, b.mss)
+    if (scaleAt > 0) to[scaleAt] = b.windowScale
+    if (tsAt > 0) {
+      put32(to, tsAt, b.tsVal)
+      put32(to, tsAt + 4, b.tsEcr)
+    }
+    return bytes.length
+  }
+}
+
 export class SynOptions {
   /** What `write` wrote. */
   readonly bytes = new Uint8Array(OPTION_SPACE)
   private readonly units: readonly Unit[]
   private readonly filler: number
+  /** By what is wanted, made when it is wanted for the first time: nearly all SYNs of a stack want the same. */
+  private readonly layouts: (Layout | null)[] = []
 
   /** Throws ERR_INVALID_ARG_VALUE for what is no order. */
   constructor(order: string) {
@@ -84,6 +115,7 @@ export class SynOptions {
     if ((seen & NEEDED) !== NEEDED) throw invalidArgument(`option tcp.synOptions leaves an option without a place: ${order}`)
     this.units = units
     this.filler = filler
+    for (let wanted = 0; wanted < FO; wanted++) this.layouts.push(null)
   }
 
   /** Writes the options of a SYN to `bytes`, at most `room` of them, and returns how many: a multiple of four. */
@@ -96,6 +128,16 @@ export class SynOptions {
     if (b.cookieLength >= 0) wanted |= FO
     // Its counters are known to be at their beginning; the cookie is not.
     else if (b.hasAccEcn) wanted |= ECN
+    if (wanted >= FO || room < OPTION_SPACE) return this.arrange(wanted, b, room)
+    const known = this.layouts[wanted]
+    if (known !== null) return known.write(this.bytes, b)
+    const n = this.arrange(wanted, b, room)
+    this.layouts[wanted] = new Layout(this.bytes.slice(0, n))
+    return n
+  }
+
+  private arrange(all: number, b: Bare, room: number): number {
+    let wanted = all
     const { units, bytes } = this
     let n = 0
     for (let i = 0; i < units.length && wanted !== 0; i++) {

@@ -97,16 +97,25 @@ export function formatIPv4(word: number): string {
 
 /** The IPv4 word of a dotted quad, or null. Strict: four decimal numbers, no leading zeros, no spaces. */
 export function parseIPv4(text: string): number | null {
-  const m = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(text)
-  if (m === null) return null
   let word = 0
-  for (let i = 1; i <= 4; i++) {
-    const n = Number(m[i])
-    if (n > 255 || (m[i].length > 1 && m[i][0] === '0')) return null
+  let at = 0
+  for (let part = 0; part < 4; part++) {
+    if (part > 0 && text.charCodeAt(at++) !== DOT) return null
+    const from = at
+    let n = 0
+    for (; at - from < 3; at++) {
+      const digit = text.charCodeAt(at) - ZERO
+      if (!(digit >= 0 && digit <= 9)) break // NaN beyond the end
+      n = 10 * n + digit
+    }
+    if (at === from || n > 255 || (at - from > 1 && text.charCodeAt(from) === ZERO)) return null
     word = (word << 8) | n
   }
-  return word | 0
+  return at === text.length ? word : null
 }
+
+const DOT = 46
+const ZERO = 48
 
 function groupsOf(a: Address): number[] {
   return [a.w0 >>> 16, a.w0 & MAPPED, a.w1 >>> 16, a.w1 & MAPPED, a.w2 >>> 16, a.w2 & MAPPED, a.w3 >>> 16, a.w3 & MAPPED]

@@ -28,10 +28,18 @@ export class FlowTable {
   private flows: (Flow | null)[] = []
   private readonly free: number[] = []
   private last: Flow | null = null
+  /** Where that is, unless the table has changed since. */
+  private lastSlot = 0
+  /** What was hashed last: a SYN is looked for, and then added, and so are connections. */
+  private hashedA = 0
+  private hashedB = 0
+  private hashedPorts = 0
+  private hashed = 0
 
   constructor(private readonly hash: HalfSipHash) {
     this.table = new Int32Array(2 * 64).fill(-1)
     this.mask = 63
+    this.hashed = hash.hash4(0, 0, 0, 0)
   }
 
   find(local: Address, localPort: number, remote: Address, remotePort: number): Flow | null {
@@ -44,6 +52,7 @@ export class FlowTable {
       const flow = this.flows[table[2 * i + 1]]!
       if (matches(flow, local, localPort, remote, remotePort)) {
         this.last = flow
+        this.lastSlot = i
         return flow
       }
     }
@@ -63,12 +72,12 @@ export class FlowTable {
     const i = this.slotOf(flow)
     if (i < 0) return
     this.flows[this.table[2 * i + 1]] = next
-    if (this.last === flow) this.last = null
+    if (this.last === flow) this.last = next
   }
 
   remove(flow: Flow): boolean {
-    if (this.last === flow) this.last = null
     let i = this.slotOf(flow)
+    if (this.last === flow) this.last = null
     if (i < 0) return false
     const table = this.table
     const mask = this.mask
@@ -97,6 +106,10 @@ export class FlowTable {
   }
 
   private slotOf(flow: Flow): number {
+    if (this.last === flow) {
+      const index = this.table[2 * this.lastSlot + 1]
+      if (index >= 0 && this.flows[index] === flow) return this.lastSlot
+    }
     const h = this.hashOf(flow.localAddress, flow.localPort, flow.remoteAddress, flow.remotePort)
     for (let i = h & this.mask; this.table[2 * i + 1] >= 0; i = (i + 1) & this.mask) {
       if (this.flows[this.table[2 * i + 1]] === flow) return i
@@ -119,7 +132,16 @@ export class FlowTable {
   }
 
   private hashOf(local: Address, localPort: number, remote: Address, remotePort: number): number {
-    return this.hash.hash4(remote.digest, local.digest, (remotePort << 16) | localPort, 0)
+    const a = remote.digest
+    const b = local.digest
+    const ports = (remotePort << 16) | localPort
+    if (ports !== this.hashedPorts || a !== this.hashedA || b !== this.hashedB) {
+      this.hashedA = a
+      this.hashedB = b
+      this.hashedPorts = ports
+      this.hashed = this.hash.hash4(a, b, ports, 0)
+    }
+    return this.hashed
   }
 }
 

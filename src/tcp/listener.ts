@@ -41,7 +41,8 @@ export class Listener implements RawListener, Tellable {
   /** Null: nobody signs. */
   keys: KeyChain | null = null
   private readonly queue: Connection[] = []
-  readonly pending = new Set<SynReceived>()
+  /** Handshakes in progress, in no order; each knows its place. */
+  private readonly pending: SynReceived[] = []
   private cookieMs = 0
   private cookies = false
 
@@ -149,8 +150,21 @@ export class Listener implements RawListener, Tellable {
       return
     }
     this.handshakes++
-    this.pending.add(half)
+    half.place = this.pending.push(half) - 1
     tcp.flowTable.add(half)
+  }
+
+  /** The handshake is over, well or not. */
+  forget(half: SynReceived): void {
+    const { place } = half
+    if (place < 0) return
+    half.place = -1
+    const last = this.pending.pop()!
+    if (last !== half) {
+      this.pending[place] = last
+      last.place = place
+    }
+    this.handshakes--
   }
 
   cookiesSent(nowMs: number): void {
@@ -196,7 +210,7 @@ export class Listener implements RawListener, Tellable {
     if (this.closed) return
     this.closed = true
     this.tcp.removeListener(this)
-    for (const half of [...this.pending]) half.end(true)
+    while (this.pending.length > 0) this.pending[this.pending.length - 1].end(true)
     for (const c of this.queue.splice(0)) c.abort()
   }
 }

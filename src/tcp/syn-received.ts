@@ -36,6 +36,8 @@ export class SynReceived extends Timed implements Flow {
   private tsRecent: number
   private readonly window: number
   private readonly rto: Rto
+  /** Among the handshakes of the listener; -1: not there. */
+  place = -1
   private sentUs = 0
   private sentMs = 0
   /** The SYN-ACK went out more than once: no round-trip time from it (Karn). */
@@ -259,7 +261,7 @@ export class SynReceived extends Timed implements Flow {
   private leave(): void {
     const { listener } = this
     listener.tcp.timers.remove(this)
-    if (listener.pending.delete(this)) listener.handshakes--
+    listener.forget(this)
   }
 
   private sendSynAck(): void {

@@ -25,11 +25,9 @@ export class Delivery {
   hasLatest = false
   latestUs = 0
   latestEnd = 0
-  /** When the last of them in sequence was sent, what was cumulatively acknowledged coming after what was SACKed: RACK.rtt goes by it. */
+  /** When the last of them in sequence was sent: RACK.rtt goes by it. */
   lastUs = 0
   private lastEnd = 0
-  /** The SACK blocks are done with. */
-  isCumulative = false
 
   /** The lowest delivered record that was sent only once: nothing but its original can have arrived. */
   hasOriginal = false
@@ -45,7 +43,6 @@ export class Delivery {
     this.hasSackSample = false
     this.hasLatest = false
     this.hasOriginal = false
-    this.isCumulative = false
   }
 
   /** Data [start, end), last sent at `sentUs`, arrived for the first time. */
@@ -59,7 +56,7 @@ export class Delivery {
     } else if (((this.nowUs - sentUs) | 0) < this.minRttUs) {
       return // RFC 8985 section 6.2 step 2: too early for the retransmission; it was the original, of which the log has no time
     }
-    if (!this.hasLatest || this.isCumulative || gt(end, this.lastEnd)) {
+    if (!this.hasLatest || gt(end, this.lastEnd)) {
       this.lastUs = sentUs
       this.lastEnd = end
     }

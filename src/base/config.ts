@@ -47,6 +47,10 @@ export interface UdpConfig {
   portUnreachable: boolean
 }
 
+/** What is done about explicit congestion notification: see `TcpConfig.ecn`. */
+export const ECN_MODES = ['off', 'accept', 'on', 'accurate'] as const
+export type EcnMode = (typeof ECN_MODES)[number]
+
 export interface TcpConfig extends TcpManners {
   /** Send buffer: what `write` takes beyond what is acknowledged. Starts small, follows cwnd. Linux tcp_wmem. */
   sendBufferInitialBytes: number
@@ -72,7 +76,7 @@ export interface TcpConfig extends TcpManners {
   retries: number
   /** Same for connections without an owner. Linux tcp_orphan_retries. */
   orphanRetries: number
-  /** R1: after so many retransmissions the neighbour and the path MTU are doubted. RFC 9293 3.8.3. */
+  /** R1: after so many retransmissions the route is looked up again, and a black hole suspected (`mtuProbing`). RFC 9293 3.8.3. */
   retries1: number
   /** Loss detection by time, for peers with SACK (RFC 8985); false: by counting (RFC 6675). Linux tcp_recovery. */
   rack: boolean
@@ -109,7 +113,7 @@ export interface TcpConfig extends TcpManners {
    * Explicit congestion notification: `off`, `accept` (answers who asks), `on` (asks for RFC 3168), `accurate` (asks for and answers RFC 9768,
    * falls back). Linux tcp_ecn 0, 2, 1, 3; its 4 and 5 are `on` and `accept` with `ecnAcceptAccurate`.
    */
-  ecn: 'off' | 'accept' | 'on' | 'accurate'
+  ecn: EcnMode
   ecnAcceptAccurate: boolean
   /** Handshakes that do not get through are tried without ECN (RFC 3168 section 6.1.1.1, RFC 9768 section 3.1.4). Linux tcp_ecn_fallback. */
   ecnFallback: boolean
@@ -354,7 +358,7 @@ export function configure(overrides: ConfigOverrides = {}): Config {
 /** Values that a word of `tcp` may have. */
 const TCP_WORDS: { readonly [K in keyof TcpConfig]?: readonly string[] } = {
   ...MANNER_WORDS,
-  ecn: ['off', 'accept', 'on', 'accurate'],
+  ecn: ECN_MODES,
   ecnOption: ['never', 'changes', 'always'],
   nagle: ['rfc', 'minshall'],
   synCookies: ['auto', 'always', 'off'],

@@ -22,11 +22,9 @@ export function beginAck(c: Connection): void {
   s.marked = 0
 }
 
-/** Takes what lies before `ack` from the log and the ring. */
-function advance(snd: Sender, ack: number): void {
-  const { flight, ring } = snd
-  const acked = (ack - flight.una) | 0
-  flight.acknowledge(ack)
+/** The log has given up `acked` sequence numbers before `ack`: so do the ring and whoever waited for them. */
+export function took(snd: Sender, acked: number, ack: number): void {
+  const { ring } = snd
   const freed = acked < ring.length ? acked : ring.length
   ring.drop(freed)
   snd.bytesAcked += freed
@@ -52,7 +50,10 @@ export function acknowledge(
   const { nowUs, nowMs } = c.tcp.clock
   const acked = (ack - flight.una) | 0
   const s = c.tcp.sample
-  if (acked > 0) advance(snd, ack)
+  if (acked > 0) {
+    flight.acknowledge(ack)
+    took(snd, acked, ack)
+  }
   s.nowUs = nowUs
   s.nowMs = nowMs
   s.acked = acked

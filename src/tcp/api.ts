@@ -3,6 +3,7 @@
  * RFC 9293 section 3.9.1 names the calls: OPEN, SEND (`write`), RECEIVE (`read`), CLOSE (`shutdown`, `close`), ABORT, STATUS (`info`).
  */
 import type { Address } from '../base/address.ts'
+import type { EcnMode } from '../base/config.ts'
 import type { NetError } from '../base/errors.ts'
 import type { CongestionChoice } from './congestion.ts'
 
@@ -131,7 +132,7 @@ export interface SocketOptions {
   keys?: readonly TcpKey[]
 }
 
-export type EcnMode = 'off' | 'accept' | 'on' | 'accurate'
+export type { EcnMode }
 
 /** A key shared with a peer, for BGP speakers. */
 export interface TcpKey {

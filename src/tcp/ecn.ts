@@ -11,9 +11,10 @@
  *
  * Deviation: a SYN whose own IP header says ECT is answered as any other (RFC 3168 section 6.1.1 forbids to send it, not to accept it).
  */
+
+import { ECN_MODES, type EcnMode } from '../base/config.ts'
 import { AccurateEcn } from './accurate-ecn.ts'
 import { aceFlags, aceOf, Codepoint, reflection } from './ace.ts'
-import type { EcnMode } from './api.ts'
 import type { Connection } from './connection.ts'
 import { RecoveryState } from './recovery.ts'
 import type { Segment } from './segment.ts'
@@ -36,7 +37,7 @@ const CAME_NOT_ECT = reflection(Codepoint.NOT_ECT)
 const CAME_MARKED = reflection(Codepoint.CE)
 
 export function isEcnMode(value: unknown): value is EcnMode {
-  return value === 'off' || value === 'accept' || value === 'on' || value === 'accurate'
+  return ECN_MODES.includes(value as EcnMode)
 }
 
 function levelToRequest(mode: EcnMode): number {

@@ -5,11 +5,12 @@
  *
  * What it asks of others it asks of their fields: it runs once for every message, and a call that V8 does not inline costs ten nanoseconds.
  */
+import { took } from './acknowledging.ts'
 import type { Connection } from './connection.ts'
 import { EVENTS, FLAGS, SENT, SHIFT } from './flight-record.ts'
 import { windowPacingRate } from './pacer.ts'
 import { RecoveryState } from './recovery.ts'
-import { geq, gt, lt } from './seq.ts'
+import { gt, lt } from './seq.ts'
 
 /** False: nothing was done, it is not of this kind. */
 export function acknowledgeQuietly(c: Connection, ack: number): boolean {
@@ -33,7 +34,7 @@ export function acknowledgeQuietly(c: Connection, ack: number): boolean {
     n++
   } while (log[last] !== ack)
 
-  const { rto, ring } = snd
+  const { rto } = snd
   const { nowUs, nowMs } = c.tcp.clock
   const bytes = (ack - flight.una) | 0
   flight.una = ack
@@ -41,12 +42,7 @@ export function acknowledgeQuietly(c: Connection, ack: number): boolean {
   flight.head = next
   flight.count = count - n
   flight.hint = 0
-  const freed = bytes < ring.length ? bytes : ring.length
-  ring.drop(freed)
-  snd.bytesAcked += freed
-  recovery.search?.acknowledged(ack)
-  snd.proveFull(ack)
-  if (snd.urgent && geq(ack, snd.up)) snd.urgent = false
+  took(snd, bytes, ack)
 
   // The round trip: the time-out goes by the oldest, the path's own time is that of the newest.
   const us = (nowUs - log[last + SENT]) | 0

@@ -85,6 +85,15 @@ describe('close', () => {
     lab.expect('R. 2:2(0) ack 1')
     expect(lab.app.take()).toEqual(['close'])
     expect(lab.counters.tcpAbortOnData).toBe(1)
+
+    const fine = new TcpLab().accept()
+    fine.c.close()
+    fine.run()
+    fine.clear()
+    fine.inject('F. 1:1(0) ack 2')
+    fine.expect('. 2:2(0) ack 2')
+    expect(fine.app.take()).toEqual(['close'])
+    expect(fine.counters.tcpAbortOnData).toBeUndefined()
   })
 
   it('nobody answers: FIN-WAIT-2 of an orphan ends silently', () => {

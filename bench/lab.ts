@@ -57,6 +57,13 @@ export function inNamespace(name: string, command: readonly string[]): string[] 
   return ['ip', 'netns', 'exec', name, ...command]
 }
 
+/** A namespace with loopback, no IPv6, and the buffers of a kernel as it is installed. */
+export function makeNamespace(name: string): void {
+  run(['ip', 'netns', 'add', name])
+  run(inNamespace(name, ['ip', 'link', 'set', 'lo', 'up']))
+  run(inNamespace(name, ['sysctl', '-qw', ...SYSCTLS]))
+}
+
 export interface Output {
   status: number | null
   stdout: string
@@ -112,11 +119,7 @@ export class Lab {
 
   up(): void {
     const { link, mtu, command } = this.options
-    for (const name of new Set([this.host, this.far])) {
-      run(['ip', 'netns', 'add', name])
-      run(inNamespace(name, ['ip', 'link', 'set', 'lo', 'up']))
-      run(inNamespace(name, ['sysctl', '-qw', ...SYSCTLS]))
-    }
+    for (const name of new Set([this.host, this.far])) makeNamespace(name)
     if (link === 'tap') return // the peer makes its own
     run(inNamespace(this.host, ['ip', 'link', 'add', 'veth0', 'type', 'veth', 'peer', 'name', 'veth1', 'netns', this.far]))
     if (command === null) run(inNamespace(this.far, ['ip', 'addr', 'add', `${PEER}/24`, 'dev', 'veth1']))

@@ -7,8 +7,8 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { build } from 'tsup'
-import { cannotTap, capture, inNamespace, PEER, sleep } from './lab.ts'
+import { cannotTap, capture, inNamespace, makeNamespace, PEER, sleep } from './lab.ts'
+import { bundle, compile } from './programs.ts'
 import { median, parseLine } from './summary.ts'
 
 const CLIENT = 'bench/tcpbench'
@@ -31,23 +31,8 @@ const near = `tl${process.pid}n`
 const far = `tl${process.pid}f`
 const processes = new Set<ChildProcess>()
 
-function ip(...args: string[]): void {
-  const r = spawnSync('ip', args, { encoding: 'utf8' })
-  if (r.status !== 0) throw new Error(`ip ${args.join(' ')}: ${r.stderr.trim()}`)
-}
-
 function up(): void {
-  for (const name of [near, far]) {
-    ip('netns', 'add', name)
-    ip('-n', name, 'link', 'set', 'lo', 'up')
-    const settings = [
-      'net.ipv6.conf.default.disable_ipv6=1',
-      'net.ipv4.tcp_no_metrics_save=1',
-      'net.ipv4.tcp_rmem=4096 131072 6291456',
-      'net.ipv4.tcp_wmem=4096 16384 4194304',
-    ]
-    spawnSync('ip', ['netns', 'exec', name, 'sysctl', '-qw', ...settings])
-  }
+  for (const name of [near, far]) makeNamespace(name)
 }
 
 function down(): void {
@@ -114,17 +99,8 @@ if (why !== null) {
 }
 process.on('exit', down)
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => process.exit(130))
-await build({
-  entry: { 'lossy-peer': 'bench/lossy-peer.ts' },
-  outDir: 'bench/build',
-  format: 'esm',
-  target: 'node20',
-  dts: false,
-  config: false,
-  silent: true,
-  outExtension: () => ({ js: '.js' }),
-})
-if (spawnSync('cc', ['-O2', '-o', CLIENT, 'bench/tcpbench.c'], { stdio: 'inherit' }).status !== 0) process.exit(1)
+await bundle({ 'lossy-peer': 'bench/lossy-peer.ts' })
+compile()
 const available = readFileSync('/proc/sys/net/ipv4/tcp_available_congestion_control', 'utf8').split(/\s+/)
 
 console.log(`loss ${loss * 100} % each way, median of ${runs} runs of ${seconds} s, Mbit/s`)

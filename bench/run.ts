@@ -1,17 +1,10 @@
-/**
- * `npm run bench`: builds what it needs, measures, prints a table, writes JSON. See docs/performance.md.
- *
- * Needs Node alone for the half in memory; root, a C compiler, iproute2, ethtool and ping for the half on a tap. What cannot be measured
- * is said, with the reason. One run at a time: a lock file keeps two apart.
- */
-import { spawnSync } from 'node:child_process'
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, unlinkSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, unlinkSync, writeFileSync, writeSync } from 'node:fs'
 import { cpus, release, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { build } from 'tsup'
 import { cannotTap, capture } from './lab.ts'
 import { MEMORY_TESTS, type Options, parseOptions, USAGE } from './options.ts'
 import { measureTap } from './peer.ts'
+import { bundle, compile } from './programs.ts'
 import {
   figureOf,
   format,
@@ -55,31 +48,6 @@ function isAlive(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
-}
-
-/** Bundles the programs of this folder: what is measured runs as built code, not through a loader. */
-async function bundle(): Promise<void> {
-  await build({
-    entry: { memory: 'bench/memory.ts', tapstack: 'src/cli/main.ts' },
-    outDir: 'bench/build',
-    format: 'esm',
-    target: 'node20',
-    dts: false,
-    config: false,
-    silent: true,
-    sourcemap: true,
-    outExtension: () => ({ js: '.js' }),
-  })
-}
-
-function isStale(made: string, from: string): boolean {
-  return !existsSync(made) || statSync(made).mtimeMs < statSync(from).mtimeMs
-}
-
-function compile(): void {
-  if (!isStale('bench/tcpbench', 'bench/tcpbench.c')) return
-  const cc = spawnSync('cc', ['-O2', '-Wall', '-Wextra', '-o', 'bench/tcpbench', 'bench/tcpbench.c'], { encoding: 'utf8' })
-  if (cc.status !== 0) throw new Error(`cc failed:\n${cc.stderr}`)
 }
 
 function show(s: Sample): void {
@@ -143,7 +111,7 @@ async function main(): Promise<number> {
     samples.push(s)
     show(s)
   }
-  await bundle()
+  await bundle({ memory: 'bench/memory.ts', tapstack: 'src/cli/main.ts' })
   if (options.only !== 'tap') {
     console.log('in memory: two stacks joined by a pipe')
     await measureMemory(options, put)

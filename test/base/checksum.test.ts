@@ -45,7 +45,7 @@ describe('checksum', () => {
   })
 
   test('65,535 bytes of ones and more: no carry is lost', () => {
-    for (const length of [65534, 65535, 65536, 131072, 200000]) {
+    for (const length of [65534, 65535, 65536, 131072, 200000, 0x80_0007]) {
       const bytes = new Uint8Array(length).fill(0xff)
       bytes[length >> 1] = 0x12
       expect(same(sumBytes(bytes, 0, length, 0), naive(bytes))).toBe(true)

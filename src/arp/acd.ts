@@ -13,6 +13,7 @@ import type { ArpConfig } from '../base/arp-config.ts'
 import { Counters, indexOf } from '../base/counters.ts'
 import { type Random, randomBelow } from '../base/random.ts'
 import { Timed, type Timers } from '../base/timers.ts'
+import type { AddressClaims, ClaimListener } from '../ip/addresses.ts'
 import { AddressState, type Interface, type InterfaceAddress } from '../ip/interface.ts'
 import type { NeighborClock } from '../ip/neighbor.ts'
 
@@ -21,13 +22,6 @@ const C = indexOf(NAMES)
 
 /** A packet that the full link refused is tried again after this. */
 const RETRY_MS = 100
-
-export interface AcdListener {
-  /** The address may be used: nobody else answered, or nobody was asked. Once per `add`. */
-  onReady(iface: Interface, own: InterfaceAddress): void
-  /** Another host has the address; its state is DUPLICATE already. `mac`: the other's, 6 bytes, the listener's to keep. */
-  onConflict(iface: Interface, own: InterfaceAddress, mac: Uint8Array): void
-}
 
 /** What conflict detection sends: a broadcast ARP request. `sender` 0 makes it a probe. False: the link is full. */
 export interface AcdSender {
@@ -65,7 +59,7 @@ class Claim extends Timed {
   }
 }
 
-export class Acd {
+export class Acd implements AddressClaims {
   readonly counters = new Counters(NAMES)
   private readonly claims: Claim[] = []
   /** Conflicts on this interface so far; from MAX_CONFLICTS on, new probes are rationed. */
@@ -80,7 +74,7 @@ export class Acd {
     private readonly clock: NeighborClock,
     private readonly random: Random,
     private readonly config: ArpConfig,
-    private readonly listener: AcdListener,
+    private readonly listener: ClaimListener,
   ) {
     this.nextProbeAt = clock.nowMs
   }

@@ -20,11 +20,12 @@ import type { Random } from '../base/random.ts'
 import type { Timers } from '../base/timers.ts'
 import { Cast, type EthernetPort, type EtherProtocol } from '../ethernet/ethernet.ts'
 import { ETHERTYPE_ARP, ETHERTYPE_IPV4 } from '../ethernet/wire.ts'
+import type { ClaimListener } from '../ip/addresses.ts'
 import { AddressState, type Interface } from '../ip/interface.ts'
 import type { Neighbor, NeighborClock, NeighborListener, Solicitor } from '../ip/neighbor.ts'
 import { NeighborCache } from '../ip/neighbor-cache.ts'
 import { Frame } from '../netif/frame.ts'
-import { Acd, type AcdListener, type AcdSender } from './acd.ts'
+import { Acd, type AcdSender } from './acd.ts'
 import { ARP, ARP_ETHERNET, ARP_LENGTH, ARP_REPLY, ARP_REQUEST } from './wire.ts'
 
 const NAMES = [
@@ -65,7 +66,7 @@ export interface ArpOptions {
   /** The stack's transmit frame; see NeighborCacheOptions. */
   frame: Frame
   pool: BufferPool
-  listener: NeighborListener & AcdListener
+  listener: NeighborListener & ClaimListener
 }
 
 export class Arp implements EtherProtocol, Solicitor, AcdSender {

@@ -2,12 +2,19 @@
  * IP addresses: four int32 words, IPv4 as ::ffff:a.b.c.d (RFC 4291 section 2.5.5.2), so that every layer above IP has one code
  * path for both families. `Address` is mutable because the hot path reuses two of them per stack; whoever keeps one keeps a
  * `clone()`.
+ *
+ * A link-local address of IPv6 means something only together with its link (RFC 4007 section 6): inside a stack it always carries
+ * the index of its interface in `zone`, from the moment it is read off the wire or given by a user. All other addresses have 0.
  */
+import { get32, put32 } from './bytes.ts'
 import { invalidArgument } from './errors.ts'
 
 const MAPPED = 0xffff
 
 export class Address {
+  /** Interface index of a link-local IPv6 address; 0 for every other, and for one that has not met its interface yet. */
+  zone = 0
+
   constructor(
     public w0 = 0,
     public w1 = 0,
@@ -25,7 +32,26 @@ export class Address {
     this.w1 = 0
     this.w2 = MAPPED
     this.w3 = word | 0
+    this.zone = 0
     return this
+  }
+
+  /** The 16 bytes at `buf[at]`, in network order. No zone. */
+  read(buf: Uint8Array, at: number): this {
+    this.w0 = get32(buf, at)
+    this.w1 = get32(buf, at + 4)
+    this.w2 = get32(buf, at + 8)
+    this.w3 = get32(buf, at + 12)
+    this.zone = 0
+    return this
+  }
+
+  /** Writes 16 bytes at `buf[at]`. */
+  write(buf: Uint8Array, at: number): void {
+    put32(buf, at, this.w0)
+    put32(buf, at + 4, this.w1)
+    put32(buf, at + 8, this.w2)
+    put32(buf, at + 12, this.w3)
   }
 
   copy(from: Address): this {
@@ -33,15 +59,27 @@ export class Address {
     this.w1 = from.w1
     this.w2 = from.w2
     this.w3 = from.w3
+    this.zone = from.zone
     return this
   }
 
   clone(): Address {
-    return new Address(this.w0, this.w1, this.w2, this.w3)
+    return new Address().copy(this)
   }
 
+  /** The same address of the same zone. */
   equals(o: Address): boolean {
-    return this.w3 === o.w3 && this.w2 === o.w2 && this.w1 === o.w1 && this.w0 === o.w0
+    return this.w3 === o.w3 && this.w2 === o.w2 && this.w1 === o.w1 && this.w0 === o.w0 && this.zone === o.zone
+  }
+
+  /** fe80::/10 (RFC 4291 section 2.5.6). IPv4's 169.254/16 has no zones. */
+  get isLinkLocal(): boolean {
+    return this.w0 >>> 22 === 0x3fa
+  }
+
+  /** Scope of an IPv6 multicast group (RFC 7346): 1 interface, 2 link, 5 site, 14 global, ... */
+  get multicastScope(): number {
+    return (this.w0 >>> 16) & 15
   }
 
   get isV4(): boolean {
@@ -76,14 +114,16 @@ export class Address {
     return this.w3 ^ Math.imul(this.w2, 0x9e3779b1) ^ Math.imul(this.w1, 0x85ebca77) ^ Math.imul(this.w0, 0xc2b2ae3d)
   }
 
-  /** Dotted quad, or RFC 5952 text. */
+  /** Dotted quad, or RFC 5952 text; the zone, if there is one, as its number (`fe80::1%2`; RFC 4007 section 11). */
   toString(): string {
-    return this.isV4 ? formatIPv4(this.w3) : formatIPv6(this)
+    if (this.isV4) return formatIPv4(this.w3)
+    return this.zone === 0 ? formatIPv6(this) : `${formatIPv6(this)}%${this.zone}`
   }
 
-  /** 32 hexadecimal digits: a key for cold maps. */
+  /** 32 hexadecimal digits, and the zone: a key for cold maps. */
   get key(): string {
-    return [this.w0, this.w1, this.w2, this.w3].map((w) => (w >>> 0).toString(16).padStart(8, '0')).join('')
+    const words = [this.w0, this.w1, this.w2, this.w3].map((w) => (w >>> 0).toString(16).padStart(8, '0')).join('')
+    return this.zone === 0 ? words : `${words}%${this.zone}`
   }
 }
 
@@ -140,7 +180,15 @@ export function formatIPv6(a: Address): string {
   return `${text.slice(0, best).join(':')}::${text.slice(best + bestLength).join(':')}`
 }
 
-/** An address in either family's text form (RFC 4291 section 2.2), or null. Zones (`%eth0`) are the caller's. */
+/** `::1`; never change it. */
+export const LOOPBACK_V6 = new Address(0, 0, 0, 1)
+
+/** The solicited-node group of an address (RFC 4291 section 2.7.1). */
+export function solicitedNode(a: Address): Address {
+  return new Address(0xff020000 | 0, 0, 1, 0xff000000 | (a.w3 & 0xffffff))
+}
+
+/** An address in either family's text form (RFC 4291 section 2.2), or null. Zones (`%eth0`) are the caller's: see ip/zone.ts. */
 export function parseAddress(text: string): Address | null {
   const v4 = parseIPv4(text)
   if (v4 !== null) return Address.v4(v4)

@@ -1,13 +1,14 @@
-/** ARP's part of the configuration (config.ts). */
+/** The parts of the configuration (config.ts) for ARP, and for neighbours of either family. */
 
-export interface ArpConfig {
+/** What neighbours of either family need; ARP and Neighbor Discovery have it each. */
+export interface NeighborTimes {
   /** Base of ReachableTime; the real value is drawn from 0.5..1.5 of it. RFC 4861 section 10. */
   reachableTimeMs: number
   /** DELAY_FIRST_PROBE_TIME. RFC 4861 section 10. */
   delayFirstProbeMs: number
   /** RetransTimer. RFC 4861 section 10. */
   retransTimerMs: number
-  /** MAX_MULTICAST_SOLICIT (for ARP: broadcasts). RFC 4861 section 10. */
+  /** MAX_MULTICAST_SOLICIT (for ARP these are broadcasts). RFC 4861 section 10. */
   maxBroadcastSolicit: number
   /** MAX_UNICAST_SOLICIT. RFC 4861 section 10. */
   maxUnicastSolicit: number
@@ -21,6 +22,9 @@ export interface ArpConfig {
   maxQueuedBytes: number
   /** Unused STALE entries are forgotten after this. Linux gc_stale_time. */
   staleTimeMs: number
+}
+
+export interface ArpConfig extends NeighborTimes {
   /** ARP replies per second and interface: a flood of requests does not become one of replies. */
   repliesPerSecond: number
   /** RFC 5227 probe before an address is used. */
@@ -38,7 +42,7 @@ export interface ArpConfig {
   defendIntervalMs: number
 }
 
-export function arpDefaults(): ArpConfig {
+export function neighborDefaults(): NeighborTimes {
   return {
     reachableTimeMs: 30_000,
     delayFirstProbeMs: 5_000,
@@ -51,6 +55,12 @@ export function arpDefaults(): ArpConfig {
     maxQueuedPackets: 64,
     maxQueuedBytes: 212_992,
     staleTimeMs: 60_000,
+  }
+}
+
+export function arpDefaults(): ArpConfig {
+  return {
+    ...neighborDefaults(),
     repliesPerSecond: 1_000,
     probe: false,
     probeWaitMs: 1_000,

@@ -4,6 +4,7 @@
  */
 import { type ArpConfig, arpDefaults } from './arp-config.ts'
 import { invalidArgument } from './errors.ts'
+import { type Ipv6Config, ipv6Defaults, type NdConfig, ndDefaults } from './ipv6-config.ts'
 import { MANNER_WORDS, type TcpManners, tcpMannerDefaults } from './tcp-manners.ts'
 
 export interface Ipv4Config {
@@ -218,6 +219,8 @@ export interface Config {
   /** For logs and traces. */
   name: string
   arp: ArpConfig
+  ipv6: Ipv6Config
+  nd: NdConfig
   ipv4: Ipv4Config
   icmp: IcmpConfig
   udp: UdpConfig
@@ -232,6 +235,8 @@ export function defaults(): Config {
   return {
     name: 'stack',
     arp: arpDefaults(),
+    ipv6: ipv6Defaults(),
+    nd: ndDefaults(),
     ipv4: {
       ttl: 64,
       reassemblyTimeMs: 30_000,

@@ -54,6 +54,10 @@ export class IcmpErrors implements ErrorSender {
     this.raise(packet, wire.ICMP_PARAMETER_PROBLEM, 0, pointer << 24, C.icmpOutParmProbs)
   }
 
+  tooBig(packet: Packet, mtu: number): void {
+    this.raise(packet, wire.ICMP_UNREACHABLE, wire.UNREACH_NEEDFRAG, mtu & 0xffff, C.icmpOutDestUnreachs)
+  }
+
   /** `word`: the four bytes behind the checksum. */
   private raise(packet: Packet, type: number, code: number, word: number, counter: number): void {
     if (!mayAnswer(packet)) {

@@ -76,8 +76,8 @@ export class Icmp implements Protocol {
     this.outbox = new Outbox(deps.ip, deps.frame, this.counters.values)
     this.errors = new IcmpErrors(deps, this.outbox, this.counters.values)
     this.redirects = new Redirects(deps.ip, deps.timers, deps.clock)
-    deps.ip.register(PROTO_ICMP, this)
-    deps.ip.errors = this.errors
+    deps.ip.register(PROTO_ICMP, this, 4)
+    deps.ip.errors.v4 = this.errors
   }
 
   input(packet: Packet): void {

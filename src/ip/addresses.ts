@@ -7,6 +7,24 @@ import { invalidArgument, NetError } from '../base/errors.ts'
 import { AddressState, type Interface, type InterfaceAddress } from './interface.ts'
 import type { Ip } from './ip.ts'
 
+/** Who makes sure that an address is nobody else's: conflict detection for IPv4 (RFC 5227), DAD for IPv6 (RFC 4862). */
+export interface AddressClaims {
+  /** Takes charge of an address of the interface. With `probe` it is TENTATIVE until nobody has objected. */
+  add(own: InterfaceAddress, probe: boolean): void
+  /** Lets go of it. */
+  remove(own: InterfaceAddress): void
+  /** The link came up (again): neighbours may be others. */
+  linkUp(): void
+}
+
+/** What is said of an address that is claimed. From timers only, never while a packet is being heard. */
+export interface ClaimListener {
+  /** The address may be used: nobody else answered, or nobody was asked. Once per `add`. */
+  onReady(iface: Interface, own: InterfaceAddress): void
+  /** Another host has the address; its state is DUPLICATE already. `mac`: the other's, 6 bytes, the listener's to keep. */
+  onConflict(iface: Interface, own: InterfaceAddress, mac: Uint8Array): void
+}
+
 /**
  * Gives `iface` the address of `prefix` (with its length) and the connected route of its network.
  * `state`: AddressState, PREFERRED unless it has to be probed first. Throws NetError: EEXIST when the interface has it already,
@@ -15,6 +33,7 @@ import type { Ip } from './ip.ts'
 export function addAddress(ip: Ip, iface: Interface, prefix: Prefix, state: number = AddressState.PREFERRED): InterfaceAddress {
   const address = prefix.address.clone()
   checkHostAddress(prefix)
+  if (address.isLinkLocal) address.zone = iface.index
   for (const own of iface.addresses) {
     if (own.address.equals(address)) {
       throw new NetError('EEXIST', { message: `${iface.name} already has the address ${address}`, address: address.toString() })

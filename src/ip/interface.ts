@@ -8,6 +8,7 @@ import type { EthernetPort } from '../ethernet/ethernet.ts'
 import type { Frame } from '../netif/frame.ts'
 import type { NetIf } from '../netif/netif.ts'
 import { Offload } from '../netif/netif.ts'
+import { Groups } from './groups.ts'
 import type { Neighbor, NeighborTable } from './neighbor.ts'
 
 export const AddressState = {
@@ -37,9 +38,16 @@ export class Interface {
   readonly addresses: InterfaceAddress[] = []
   /** IPv4 neighbours (ARP); null on media without a link layer. */
   neighbors: NeighborTable | null = null
+  /** IPv6 neighbours (Neighbor Discovery); null on media without a link layer. */
+  neighbors6: NeighborTable | null = null
+  /** Multicast groups that are listened to here, of both families. */
+  readonly groups = new Groups()
   up = true
   /** Largest IP packet sent by this interface: at most the NetIf's. Changed by `ip link set mtu`. */
   mtu: number
+  /** What routers say of IPv6 on this link (RFC 4861 section 6.3.4): its MTU and the hop limit to use; 0: nothing. */
+  routerMtu = 0
+  hopLimit = 0
 
   constructor(
     /** 1, 2, ... as in if_nametoindex(3). */
@@ -65,6 +73,11 @@ export class Interface {
       if (own.address.equals(a)) return own.state === AddressState.PREFERRED || own.state === AddressState.DEPRECATED
     }
     return false
+  }
+
+  /** Largest IPv6 packet: the interface's MTU, or less where routers say so (RFC 4861 section 6.3.4). */
+  get mtu6(): number {
+    return this.routerMtu !== 0 && this.routerMtu < this.mtu ? this.routerMtu : this.mtu
   }
 
   /** True when the link takes PARTIAL transport checksums. */

@@ -85,8 +85,36 @@ export interface ErrorSender {
   unreachable(packet: Packet, kind: number): void
   /** `reassembly`: true for "fragment reassembly time exceeded", false for "TTL exceeded in transit". */
   timeExceeded(packet: Packet, reassembly: boolean): void
-  /** `pointer`: octet of the IP header where the problem is. */
-  parameterProblem(packet: Packet, pointer: number): void
+  /** `pointer`: octet of the packet where the problem is. `code`: ICMPv6's (RFC 4443 section 3.4); IPv4 has none. */
+  parameterProblem(packet: Packet, pointer: number, code: number): void
+  /** The packet does not fit its way on: `mtu` is what would (RFC 1191 section 4, RFC 4443 section 3.2). */
+  tooBig(packet: Packet, mtu: number): void
+}
+
+/** Who raises errors about packets: the one of the packet's family. */
+export class FamilyErrors implements ErrorSender {
+  v4: ErrorSender | null = null
+  v6: ErrorSender | null = null
+
+  unreachable(packet: Packet, kind: number): void {
+    this.of(packet)?.unreachable(packet, kind)
+  }
+
+  timeExceeded(packet: Packet, reassembly: boolean): void {
+    this.of(packet)?.timeExceeded(packet, reassembly)
+  }
+
+  parameterProblem(packet: Packet, pointer: number, code: number): void {
+    this.of(packet)?.parameterProblem(packet, pointer, code)
+  }
+
+  tooBig(packet: Packet, mtu: number): void {
+    this.of(packet)?.tooBig(packet, mtu)
+  }
+
+  private of(packet: Packet): ErrorSender | null {
+    return packet.destination.isV4 ? this.v4 : this.v6
+  }
 }
 
 /** What is known of paths that are narrower than the interface they begin at (RFC 1191, RFC 8201). */
@@ -125,23 +153,35 @@ export class Ip {
   generation = 0
   v4: (Family & FamilyRouting) | null = null
   v6: (Family & FamilyRouting) | null = null
-  errors: ErrorSender | null = null
+  readonly errors = new FamilyErrors()
   loopback: Interface | null = null
   /** Learned path MTUs; implemented by the families' owner. */
   pathMtu: PathMtuCache | null = null
-  private readonly protocols: (Protocol | null)[] = new Array<Protocol | null>(256).fill(null)
+  /** Protocols by number, as IPv4 has them and as IPv6. */
+  private readonly protocols4: (Protocol | null)[] = new Array<Protocol | null>(256).fill(null)
+  private readonly protocols6: (Protocol | null)[] = new Array<Protocol | null>(256).fill(null)
 
-  register(protocol: number, handler: Protocol): void {
-    this.protocols[protocol] = handler
+  /** Packets of a protocol go to `handler` from now on: those of both families, or of one. */
+  register(protocol: number, handler: Protocol, family: 0 | 4 | 6 = 0): void {
+    if (family !== 6) this.protocols4[protocol] = handler
+    if (family !== 4) this.protocols6[protocol] = handler
   }
 
-  protocol(number: number): Protocol | null {
-    return this.protocols[number]
+  protocol(number: number, family: 4 | 6): Protocol | null {
+    return family === 4 ? this.protocols4[number] : this.protocols6[number]
   }
 
-  /** Hands a packet to its protocol. False: nobody speaks it (the family answers with protocol unreachable). */
+  /** Hands an IPv4 packet to its protocol. False: nobody speaks it (the family answers with protocol unreachable). */
   deliver(packet: Packet): boolean {
-    const p = this.protocols[packet.protocol]
+    const p = this.protocols4[packet.protocol]
+    if (p === null) return false
+    p.input(packet)
+    return true
+  }
+
+  /** The same for IPv6. */
+  deliver6(packet: Packet): boolean {
+    const p = this.protocols6[packet.protocol]
     if (p === null) return false
     p.input(packet)
     return true
@@ -149,7 +189,8 @@ export class Ip {
 
   /** Hands an ICMP error to the protocol that sent the packet in question. */
   deliverError(report: ErrorReport): void {
-    this.protocols[report.protocol]?.error(report)
+    const protocols = report.destination.isV4 ? this.protocols4 : this.protocols6
+    protocols[report.protocol]?.error(report)
   }
 
   /** Kept routes are stale from now on. */
@@ -185,11 +226,29 @@ export class Ip {
     const v4 = destination.isV4
     const family = v4 ? this.v4 : this.v6
     if (family === null) return 'ENETUNREACH'
-    if (!source.isUnspecified && !this.isLocal(source)) return 'EADDRNOTAVAIL'
     out.destination.copy(destination)
+    if (!v4 && (destination.zone !== 0 || destination.isLinkLocal)) {
+      // RFC 4007 section 9: the zone is the way.
+      const zone = this.zoneOf(destination, iface)
+      if (zone === null) return 'EINVAL'
+      out.destination.zone = zone.index
+      return this.find(out.destination, source, zone, v4, family, out)
+    }
+    return this.find(destination, source, iface, v4, family, out)
+  }
+
+  private find(
+    destination: Address,
+    source: Address,
+    iface: Interface | null,
+    v4: boolean,
+    family: FamilyRouting,
+    out: Route,
+  ): NoRoute | null {
+    if (!source.isUnspecified && !this.isLocal(source)) return 'EADDRNOTAVAIL'
     out.generation = this.generation
     // To ourselves: through the loopback, whatever interface has the address.
-    if (this.loopback !== null && iface === null && this.isLocal(destination)) {
+    if (this.loopback !== null && (iface === null || destination.zone !== 0) && this.isLocal(destination)) {
       out.iface = this.loopback
       out.kind = RouteKind.LOCAL
       out.nextHop.copy(destination)
@@ -252,6 +311,36 @@ export class Ip {
       for (const own of other.addresses) if (own.address.isV4 === v4 && own.state === AddressState.PREFERRED) return own.address
     }
     return null
+  }
+
+  /**
+   * The link of a link-local address: what its zone says, else `iface`, else the only one there is; null when that is not settled, or
+   * the two disagree (RFC 4007 section 6).
+   */
+  zoneOf(a: Address, iface: Interface | null): Interface | null {
+    if (a.zone !== 0) {
+      if (iface !== null) return iface.index === a.zone ? iface : null
+      for (const i of this.interfaces) if (i.index === a.zone) return i
+      return null
+    }
+    if (iface !== null) return iface
+    let only: Interface | null = null
+    for (const i of this.interfaces) {
+      if (i.isLoopback) continue
+      if (only !== null) return null
+      only = i
+    }
+    return only
+  }
+
+  /** Gives one of our own link-local addresses its zone: that of the interface which has it. */
+  settle(own: Address): void {
+    if (own.zone !== 0 || !own.isLinkLocal) return
+    for (const i of this.interfaces) {
+      own.zone = i.index
+      if (i.has(own)) return
+    }
+    own.zone = 0
   }
 
   private isBroadcastOf(iface: Interface, a: Address): boolean {

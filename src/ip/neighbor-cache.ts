@@ -13,6 +13,7 @@
  * All are found through one chained hash table with a random key.
  */
 import { Address } from '../base/address.ts'
+import type { NeighborTimes } from '../base/arp-config.ts'
 import { get16, get32 } from '../base/bytes.ts'
 import { Counters, indexOf } from '../base/counters.ts'
 import { invalidArgument } from '../base/errors.ts'
@@ -27,7 +28,6 @@ import type { Interface } from './interface.ts'
 import {
   Neighbor,
   type NeighborClock,
-  type NeighborConfig,
   type NeighborInfo,
   type NeighborListener,
   type NeighborTable,
@@ -61,7 +61,7 @@ export interface NeighborCacheOptions {
   timers: Timers
   clock: NeighborClock
   random: Random
-  config: NeighborConfig
+  config: NeighborTimes
   /** The stack's transmit frame: queued packets leave through it, when nobody else is using it. */
   frame: Frame
   pool: BufferPool
@@ -103,7 +103,7 @@ export class NeighborCache implements NeighborTable {
   readonly counters = new Counters(NAMES)
   readonly timers: Timers
   readonly clock: NeighborClock
-  readonly config: NeighborConfig
+  readonly config: NeighborTimes
   readonly memory: QueueMemory
   readonly broadcast: Neighbor
   private readonly ethernet: EthernetPort

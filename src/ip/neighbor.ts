@@ -12,7 +12,6 @@
  *       +--no answer--> FAILED (held; doubling)                                  +--no answer--> forgotten, as RFC 4861 says
  */
 import type { Address } from '../base/address.ts'
-import type { ArpConfig } from '../base/arp-config.ts'
 import { Timed } from '../base/timers.ts'
 import type { Frame } from '../netif/frame.ts'
 import type { Interface } from './interface.ts'
@@ -42,22 +41,6 @@ export interface NeighborListener {
    */
   onUnreachable(neighbor: Neighbor, buf: Uint8Array, start: number, end: number, etherType: number): void
 }
-
-/** The part of the configuration that neighbours need; NDP has the same. */
-export type NeighborConfig = Pick<
-  ArpConfig,
-  | 'reachableTimeMs'
-  | 'delayFirstProbeMs'
-  | 'retransTimerMs'
-  | 'maxBroadcastSolicit'
-  | 'maxUnicastSolicit'
-  | 'failedHoldMs'
-  | 'failedHoldMaxMs'
-  | 'maxEntries'
-  | 'maxQueuedPackets'
-  | 'maxQueuedBytes'
-  | 'staleTimeMs'
->
 
 /** One line of `ip neigh`. */
 export interface NeighborInfo {

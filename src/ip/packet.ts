@@ -19,8 +19,14 @@ export class Packet {
   end = 0
   readonly source = new Address()
   readonly destination = new Address()
-  /** IP protocol / next header. */
+  /** IP protocol / next header of what begins at `off`. */
   protocol = 0
+  /** Where the byte that names `protocol` stands: what an ICMPv6 parameter problem points at. */
+  protocolAt = 0
+  /** Flow label (RFC 6437); 0 in IPv4. */
+  flow = 0
+  /** The Router Alert option was there (RFC 2113, RFC 2711). */
+  routerAlert = false
   ttl = 0
   /** Traffic class: DSCP and ECN. */
   tos = 0

@@ -72,8 +72,6 @@ export class Ipv4 implements Family, FamilyRouting {
   readonly etherType = ETHERTYPE_IPV4
   readonly counters = new Counters(NAMES)
   readonly pathMtu: PathMtu
-  /** Multicast groups that we listen to (address words); packets to others are dropped. */
-  readonly groups = new Set<number>([ALL_HOSTS])
   /** Null: a host, not a router (RFC 1122 section 3.1). */
   forward: Forwarder | null = null
   private readonly ip: Ip
@@ -181,7 +179,7 @@ export class Ipv4 implements Family, FamilyRouting {
     } else if (to === To.BROADCAST) n[C.ipInBcastPkts]++
     else if (to === To.MULTICAST) {
       n[C.ipInMcastPkts]++
-      if (!this.groups.has(packet.destination.w3)) {
+      if (packet.destination.w3 !== ALL_HOSTS && !iface.groups.has(packet.destination)) {
         this.drop(C.ipDropUnknownGroup)
         return
       }
@@ -352,7 +350,7 @@ export class Ipv4 implements Family, FamilyRouting {
       return
     }
     n[C.ipInUnknownProtos]++
-    this.ip.errors?.unreachable(packet, ErrorKind.PROTOCOL_UNREACHABLE)
+    this.ip.errors.unreachable(packet, ErrorKind.PROTOCOL_UNREACHABLE)
   }
 
   private notForUs(packet: Packet): void {
@@ -374,10 +372,10 @@ export class Ipv4 implements Family, FamilyRouting {
     if (verdict === OptionsVerdict.OK) return true
     if (verdict === OptionsVerdict.SOURCE_ROUTE) {
       this.drop(C.ipDropSourceRoute)
-      this.ip.errors?.unreachable(packet, ErrorKind.SOURCE_ROUTE_FAILED)
+      this.ip.errors.unreachable(packet, ErrorKind.SOURCE_ROUTE_FAILED)
     } else {
       this.headerError(C.ipDropBadOptions)
-      this.ip.errors?.parameterProblem(packet, this.options.pointer)
+      this.ip.errors.parameterProblem(packet, this.options.pointer, 0)
     }
     return false
   }

@@ -165,7 +165,7 @@ export class Reassembly {
       packet.buf = datagram.buf
       // As much as is there without a gap.
       this.describe(datagram, packet, datagram.spans[1])
-      this.deps.ip.errors?.timeExceeded(packet, true)
+      this.deps.ip.errors.timeExceeded(packet, true)
       packet.buf = this.none
     }
     this.remove(datagram)

@@ -16,7 +16,7 @@ export interface NodeDeps {
   readonly udp: Pick<Udp, 'open'>
   readonly host: Host
   /** The stack has IPv6: listening "anywhere" then means `::` for both families, as in Node. */
-  readonly ipv6: boolean
+  readonly hasIpv6: boolean
   /** Servers and datagram sockets that are open: they end with the stack. */
   readonly owned: Set<Owned>
   /** Addresses of a name, best first, at least one; rejects as `dns.lookup` does. Literals are resolved without asking. */

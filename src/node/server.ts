@@ -162,7 +162,7 @@ export class Server extends EventEmitter {
     const number = checkPort(port, 'options.port')
     const backlog = options.backlog || backlogArg
     if (options.host) this._lookupAndListen(options.host, number, backlog, options.ipv6Only === true, id)
-    else this._listenOn(this._deps.ipv6 ? ANY : ANY_V4, number, backlog, options.ipv6Only === true)
+    else this._listenOn(this._deps.hasIpv6 ? ANY : ANY_V4, number, backlog, options.ipv6Only === true)
     return this
   }
 

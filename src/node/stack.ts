@@ -48,13 +48,13 @@ export class NodeStack extends Stack implements NodeDeps {
     return this.madeHttp
   }
 
-  get ipv6(): boolean {
+  get hasIpv6(): boolean {
     return this.ip.v6 !== null
   }
 
   /** Addresses of a name. Rejects with ENOTFOUND as `dns.lookup` does. */
   lookup(hostname: string, family: LookupFamily = 0): Promise<Address[]> {
-    return lookupLiteral(hostname, family, this.ipv6)
+    return lookupLiteral(hostname, family, this.hasIpv6)
   }
 
   override close(): Promise<void> {

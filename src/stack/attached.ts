@@ -4,7 +4,7 @@ import type { Arp } from '../arp/arp.ts'
 import { type Address, type Prefix, address as parseAddress, prefix as parsePrefix } from '../base/address.ts'
 import { NetError } from '../base/errors.ts'
 import { formatMac } from '../ethernet/mac.ts'
-import { addAddress, removeAddress } from '../ip/addresses.ts'
+import { type AddressClaims, addAddress, removeAddress } from '../ip/addresses.ts'
 import { AddressState, type Interface, type InterfaceAddress } from '../ip/interface.ts'
 import type { NetIf } from '../netif/netif.ts'
 import type { Stack } from './stack.ts'
@@ -91,8 +91,10 @@ export class AttachedInterface {
     if (this.iface.up === on) return
     this.iface.up = on
     this.stack.turn.readClock()
-    if (!on) this.iface.neighbors?.clear()
-    else this.arp?.acd.linkUp()
+    if (!on) {
+      this.iface.neighbors?.clear()
+      this.iface.neighbors6?.clear()
+    } else this.arp?.acd.linkUp()
     this.stack.ip.changed()
     this.stack.turn.rearm()
   }
@@ -114,33 +116,37 @@ export class AttachedInterface {
     const a = parsePrefix(text).address
     const own = this.iface.addresses.find((o) => o.address.equals(a))
     if (own === undefined) return false
-    this.arp?.acd.remove(own)
+    this.claimsOf(a)?.remove(own)
     this.settle(own, new NetError('ECANCELED', { message: `${a} was removed` }))
     return removeAddress(this.stack.ip, this.iface, a)
   }
 
   private add(prefix: Prefix, probe: boolean): Promise<void> {
-    if (!prefix.address.isV4) {
-      throw new NetError('EAFNOSUPPORT', { message: `${prefix}: this version speaks IPv4 only; leave IPv6 addresses out` })
-    }
-    const probing = probe && this.arp !== null
+    const claims = this.claimsOf(prefix.address)
+    const probing = probe && claims !== null
     const own = addAddress(this.stack.ip, this.iface, prefix, probing ? AddressState.TENTATIVE : AddressState.PREFERRED)
-    if (this.arp === null) return Promise.resolve()
+    if (claims === null) return Promise.resolve()
     const done = probing ? this.settled(own) : Promise.resolve()
     done.catch(() => undefined)
-    this.arp.acd.add(own, probing)
+    claims.add(own, probing)
     return done
+  }
+
+  /** Who looks after an address of this family here; null on links where nobody can object. */
+  private claimsOf(address: Address): AddressClaims | null {
+    return address.isV4 ? (this.arp?.acd ?? null) : null
   }
 
   private addGateway(text: string, metric: number): void {
     const gateway = parseAddress(text)
-    if (!gateway.isV4) throw new NetError('EAFNOSUPPORT', { message: `gateway ${text}: this version speaks IPv4 only` })
-    this.stack.addRoute('0.0.0.0/0', gateway, this, metric)
+    if (gateway.isLinkLocal) gateway.zone = this.index
+    this.stack.addRoute(gateway.isV4 ? '0.0.0.0/0' : '::/0', gateway, this, metric)
   }
 
   /** Throws NetError ENETUNREACH when the gateway cannot be reached directly by this interface. */
   checkGateway(gateway: Address): void {
-    const onLink = this.iface.ethernet === null || this.iface.addresses.some((a) => a.prefix.contains(gateway))
+    const onLink =
+      this.iface.ethernet === null || gateway.isLinkLocal || this.iface.addresses.some((a) => a.prefix.contains(gateway))
     if (!onLink) {
       throw new NetError('ENETUNREACH', {
         message: `gateway ${gateway} is not on a network of ${this.name} (${this.addresses.join(', ') || 'no address'})`,

@@ -8,7 +8,6 @@ import type { Port } from './turn.ts'
 
 export class InterfaceSink implements NetIfSink {
   readonly host: Host
-  /** IPv4 of this interface, where there is no Ethernet. */
   private readonly ethernet: EthernetPort | null
 
   constructor(
@@ -16,6 +15,7 @@ export class InterfaceSink implements NetIfSink {
     private readonly iface: Interface,
     private readonly port: Port,
     private readonly ipv4: EtherProtocol,
+    private readonly ipv6: EtherProtocol,
   ) {
     this.host = stack.host
     this.ethernet = iface.ethernet
@@ -25,6 +25,7 @@ export class InterfaceSink implements NetIfSink {
     if (!this.iface.up) this.iface.counters.values[IC.inDropDown]++
     else if (this.ethernet !== null) this.ethernet.input(buf, start, end, meta)
     else if (end > start && buf[start] >> 4 === 4) this.ipv4.etherInput(buf, start, end, meta, Cast.UNICAST, -1)
+    else if (end > start && buf[start] >> 4 === 6) this.ipv6.etherInput(buf, start, end, meta, Cast.UNICAST, -1)
     else this.iface.counters.values[IC.inDropVersion]++
   }
 

@@ -4,9 +4,8 @@
  * Many live in one process and share nothing. Everything a stack does happens in its turn (turn.ts); everything it needs from the world comes
  * by its `Host` and `Random`. Interfaces are attached and detached at run time; a loopback interface with 127.0.0.1/8 is always there.
  */
-import type { AcdListener } from '../arp/acd.ts'
 import { Arp } from '../arp/arp.ts'
-import { Address, Prefix, address as parseAddress, prefix as parsePrefix } from '../base/address.ts'
+import { Address, LOOPBACK_V6, Prefix, prefix as parsePrefix } from '../base/address.ts'
 import type { Host } from '../base/clock.ts'
 import { type Config, type ConfigOverrides, configure } from '../base/config.ts'
 import { invalidArgument, NetError, stackClosed } from '../base/errors.ts'
@@ -18,27 +17,37 @@ import { EthernetPort } from '../ethernet/ethernet.ts'
 import { parseMac, randomMac } from '../ethernet/mac.ts'
 import { Icmp } from '../icmp/icmp.ts'
 import { type PingOptions, type PingResult, ping } from '../icmp/ping-iterator.ts'
-import { addAddress } from '../ip/addresses.ts'
+import { Icmp6 } from '../icmp6/icmp6.ts'
+import { addAddress, type ClaimListener } from '../ip/addresses.ts'
 import { Interface, type InterfaceAddress } from '../ip/interface.ts'
 import { Ip } from '../ip/ip.ts'
 import type { Neighbor, NeighborListener } from '../ip/neighbor.ts'
 import { Packet, PROTO_TCP } from '../ip/packet.ts'
+import { parseScoped } from '../ip/zone.ts'
 import { Ipv4 } from '../ipv4/ipv4.ts'
+import { Ipv6 } from '../ipv6/ipv6.ts'
 import { createLoopback } from '../link/loopback.ts'
 import { Frame } from '../netif/frame.ts'
 import type { NetIf } from '../netif/netif.ts'
-import type { ConnectionInfo } from '../tcp/api.ts'
-import { Connection } from '../tcp/connection.ts'
 import { Tcp } from '../tcp/tcp.ts'
-import { TimeWait } from '../tcp/time-wait.ts'
 import { Udp } from '../udp/udp.ts'
 import { AttachedInterface, type AttachOptions } from './attached.ts'
+import {
+  type ConnectionSummary,
+  listConnections,
+  listCounters,
+  listNeighbors,
+  listRoutes,
+  type NeighborSummary,
+  type RouteSummary,
+} from './listing.ts'
 import { InterfaceSink } from './sink.ts'
 import { type Port, Turn } from './turn.ts'
 import { LocalUnreachable } from './unreachable.ts'
 
-/** A line of `stack.connections()`: all of `info()` for full connections. */
-export type ConnectionSummary = Pick<ConnectionInfo, 'state' | 'local' | 'remote'> & Partial<ConnectionInfo>
+/** Every host is a member (RFC 1112 section 4, RFC 4291 section 2.7.1). */
+const ALL_HOSTS = Address.v4(0xe0000001)
+const ALL_NODES = new Address(0xff020000 | 0, 0, 0, 1)
 
 /** What a stack runs on. */
 export interface StackPlatform {
@@ -46,7 +55,7 @@ export interface StackPlatform {
   random: Random
 }
 
-export class Stack implements NeighborListener, AcdListener {
+export class Stack implements NeighborListener, ClaimListener {
   readonly name: string
   readonly config: Config
   readonly host: Host
@@ -57,6 +66,8 @@ export class Stack implements NeighborListener, AcdListener {
   readonly turn: Turn
   readonly ipv4: Ipv4
   readonly icmp: Icmp
+  readonly ipv6: Ipv6
+  readonly icmp6: Icmp6
   /** UDP in the raw shape. */
   readonly udp: Udp
   /** TCP in the raw shape. */
@@ -87,6 +98,8 @@ export class Stack implements NeighborListener, AcdListener {
     this.unreachable = new LocalUnreachable(ip)
     this.ipv4 = new Ipv4({ ip, timers, clock, random, pool, config: config.ipv4 })
     this.icmp = new Icmp({ ip, ipv4: this.ipv4, frame, timers, clock, random, config: config.icmp })
+    this.ipv6 = new Ipv6({ ip, timers, clock, random, pool, config: config.ipv6 })
+    this.icmp6 = new Icmp6({ ip, ipv6: this.ipv6, frame, timers, clock, random, config: config.icmp })
     const hold = (): void => host.hold()
     const release = (): void => host.release()
     this.udp = new Udp({ ip, frame, random, config: config.udp, pool, tells: this.tellList, wake, hold, release })
@@ -145,20 +158,25 @@ export class Stack implements NeighborListener, AcdListener {
     if (options.mtu !== undefined) iface.mtu = options.mtu
     turn.readClock()
     const ipv4 = this.ipv4.port(iface)
+    const ipv6 = this.ipv6.port(iface)
+    iface.groups.join(ALL_HOSTS)
+    iface.groups.join(ALL_NODES)
     let arp: Arp | null = null
     if (ethernet !== null) {
       const { timers, random, frame, pool } = this
       arp = new Arp(iface, { timers, clock: turn, random, config: this.config.arp, frame, pool, listener: this })
       ethernet.arp = arp
       ethernet.ipv4 = ipv4
+      ethernet.ipv6 = ipv6
       iface.neighbors = arp.neighbors
     }
     const port = turn.addPort(netif)
-    netif.attach(new InterfaceSink(this, iface, port, ipv4))
+    netif.attach(new InterfaceSink(this, iface, port, ipv4, ipv6))
     ip.interfaces.push(iface)
     if (isLoopback) {
       ip.loopback = iface
       addAddress(ip, iface, new Prefix(Address.v4(0x7f000001), 8))
+      addAddress(ip, iface, new Prefix(LOOPBACK_V6, 128))
     } else {
       try {
         this.attached.push(new AttachedInterface(this, iface, port, arp, options))
@@ -193,12 +211,12 @@ export class Stack implements NeighborListener, AcdListener {
     this.unreachable.deliver(buf, start, end, etherType)
   }
 
-  /** An address may be used (AcdListener). */
+  /** An address may be used (ClaimListener). */
   onReady(iface: Interface, own: InterfaceAddress): void {
     this.attached.find((a) => a.iface === iface)?.addressReady(own)
   }
 
-  /** An address belongs to another host too (AcdListener). */
+  /** An address belongs to another host too (ClaimListener). */
   onConflict(iface: Interface, own: InterfaceAddress, mac: Uint8Array): void {
     this.attached.find((a) => a.iface === iface)?.addressConflict(own, mac)
   }
@@ -222,7 +240,9 @@ export class Stack implements NeighborListener, AcdListener {
     const i = ip.interfaces.indexOf(iface)
     if (i >= 0) ip.interfaces.splice(i, 1)
     this.ipv4.dropInterface(iface)
+    this.ipv6.dropInterface(iface)
     iface.neighbors?.clear()
+    iface.neighbors6?.clear()
     ip.changed()
   }
 
@@ -232,34 +252,13 @@ export class Stack implements NeighborListener, AcdListener {
   }
 
   /** Routes as plain objects, best match first. */
-  get routes(): {
-    destination: string
-    gateway: string | null
-    interface: string
-    metric: number
-    source: string | null
-    origin: string
-  }[] {
-    return this.ip.routes.entries.map((e) => ({
-      destination: e.prefix.toString(),
-      gateway: e.gateway?.toString() ?? null,
-      interface: e.iface.name,
-      metric: e.metric,
-      source: e.source?.toString() ?? null,
-      origin: e.origin,
-    }))
+  get routes(): RouteSummary[] {
+    return listRoutes(this)
   }
 
-  /** Neighbours as `ip neigh` lists them. */
-  get neighbors(): { address: string; mac: string | null; state: string; interface: string }[] {
-    return this.attached.flatMap((a) =>
-      (a.iface.neighbors?.entries() ?? []).map((n) => ({
-        address: n.address.toString(),
-        mac: n.mac,
-        state: n.state,
-        interface: a.name,
-      })),
-    )
+  /** Neighbours of both families as `ip neigh` lists them. */
+  get neighbors(): NeighborSummary[] {
+    return listNeighbors(this)
   }
 
   /**
@@ -268,7 +267,7 @@ export class Stack implements NeighborListener, AcdListener {
    */
   addRoute(to: Prefix | string, by: Address | string | null, iface: AttachedInterface, metric = 0): void {
     const destination = typeof to === 'string' ? parsePrefix(to) : to
-    const gateway = typeof by === 'string' ? parseAddress(by) : by
+    const gateway = typeof by === 'string' ? parseScoped(this.ip, by) : by
     if (gateway !== null) iface.checkGateway(gateway)
     this.ip.routes.add({ prefix: destination.network, gateway, iface: iface.iface, metric, source: null, origin: 'static' })
     this.ip.changed()
@@ -277,7 +276,9 @@ export class Stack implements NeighborListener, AcdListener {
   /** A link has room again. */
   linkWritable(iface: Interface): void {
     this.ipv4.flushPending(iface)
+    this.ipv6.flushPending(iface)
     iface.neighbors?.flushPending()
+    iface.neighbors6?.flushPending()
     this.udp.linkWritable(iface)
     this.turn.wake()
   }
@@ -296,43 +297,19 @@ export class Stack implements NeighborListener, AcdListener {
    * way is in the results. Closing the stack ends it.
    */
   ping(destination: string | Address, options: PingOptions = {}): AsyncIterableIterator<PingResult> {
-    const to = typeof destination === 'string' ? parseAddress(destination) : destination
+    const to = typeof destination === 'string' ? parseScoped(this.ip, destination) : destination
     const { icmp, host, random } = this
     return ping({ icmp, host, random, tells: this.tellList, wake: this.turn.wake }, to, options)
   }
 
   /** Every TCP connection as `ss -ti` knows it, those in TIME-WAIT and half-open ones with their state and addresses. */
   connections(): ConnectionSummary[] {
-    const out: ConnectionSummary[] = []
-    for (const flow of this.tcp.flows()) {
-      if (flow instanceof Connection) out.push(flow.info())
-      else {
-        const state = flow instanceof TimeWait ? 'TIME-WAIT' : 'SYN-RECEIVED'
-        out.push({ state, local: `${flow.localAddress}:${flow.localPort}`, remote: `${flow.remoteAddress}:${flow.remotePort}` })
-      }
-    }
-    return out
+    return listConnections(this)
   }
 
   /** Every counter, by layer and interface. Names are the MIBs' (RFC 4293, 4022, 4113); drops have a reason each. */
   counters(onlyNonZero = false): Record<string, Record<string, number>> {
-    const out: Record<string, Record<string, number>> = {
-      ip: this.ipv4.counters.snapshot(onlyNonZero) as Record<string, number>,
-      icmp: this.icmp.counters.snapshot(onlyNonZero) as Record<string, number>,
-      udp: this.udp.counters.snapshot(onlyNonZero) as Record<string, number>,
-      tcp: this.tcp.counters.snapshot(onlyNonZero) as Record<string, number>,
-    }
-    const lo = this.ip.loopback!
-    out.lo = lo.counters.snapshot(onlyNonZero) as Record<string, number>
-    if (lo.netif.counters !== undefined) out['lo.link'] = lo.netif.counters()
-    for (const a of this.attached) {
-      out[a.name] = a.iface.counters.snapshot(onlyNonZero) as Record<string, number>
-      if (a.iface.ethernet !== null)
-        out[`${a.name}.ethernet`] = a.iface.ethernet.counters.snapshot(onlyNonZero) as Record<string, number>
-      if (a.arp !== null) out[`${a.name}.arp`] = a.arp.counters.snapshot(onlyNonZero) as Record<string, number>
-      if (a.link.counters !== undefined) out[`${a.name}.link`] = a.link.counters()
-    }
-    return out
+    return listCounters(this, onlyNonZero)
   }
 
   /** Resets connections, closes links, ends everything. Afterwards the process can exit. Idempotent. */
@@ -349,6 +326,7 @@ export class Stack implements NeighborListener, AcdListener {
     this.tcp.shutdown()
     this.udp.close()
     this.icmp.close()
+    this.icmp6.close()
     this.turn.run() // resets leave, applications hear
     this.turn.close()
     for (const a of [...this.attached]) await this.detach(a)

@@ -1,7 +1,8 @@
 /** The application's OPEN, active and passive (RFC 9293 section 3.10.1): checks what is asked for, finds the way and a port. */
-import { Address, ANY, address as parse } from '../base/address.ts'
+import { Address, ANY } from '../base/address.ts'
 import { invalidArgument, NetError, stackClosed, wordsOf } from '../base/errors.ts'
 import { RouteKind } from '../ip/route.ts'
+import { parseScoped } from '../ip/zone.ts'
 import type { ConnectionHandler, ListenerHandler, ListenOptions, OpenOptions, RawConnection, RawListener } from './api.ts'
 import type { Connection } from './connection.ts'
 import { beginFastOpen } from './fast-open.ts'
@@ -23,7 +24,7 @@ export function openConnection(tcp: Tcp, options: OpenOptions, handler: Connecti
   const { remoteAddress } = options
   if (typeof remoteAddress !== 'string' && !(remoteAddress instanceof Address))
     throw invalidArgument(`remoteAddress must be an address, not ${String(remoteAddress)}`, 'ERR_INVALID_ARG_TYPE')
-  const remote = typeof remoteAddress === 'string' ? parse(remoteAddress) : remoteAddress.clone()
+  const remote = typeof remoteAddress === 'string' ? parseScoped(tcp.ip, remoteAddress) : remoteAddress.clone()
   checkPort(options.remotePort, 'remotePort', 1)
   if (tcp.isClosed) throw stackClosed()
   if (remote.isMulticast || remote.isLimitedBroadcast) throw connectError('ENETUNREACH', remote, options.remotePort) // RFC 9293 MUST-46
@@ -31,8 +32,9 @@ export function openConnection(tcp: Tcp, options: OpenOptions, handler: Connecti
     options.localAddress === undefined
       ? ANY
       : typeof options.localAddress === 'string'
-        ? parse(options.localAddress)
-        : options.localAddress
+        ? parseScoped(tcp.ip, options.localAddress)
+        : options.localAddress.clone()
+  tcp.ip.settle(wanted)
   const route = tcp.scratchRoute
   // Connecting to the unspecified address means this host, as in every kernel.
   if (remote.isUnspecified) remote.copy(remote.isV4 ? Address.v4(0x7f000001) : new Address(0, 0, 0, 1))
@@ -42,6 +44,7 @@ export function openConnection(tcp: Tcp, options: OpenOptions, handler: Connecti
       throw new NetError(problem, { syscall: 'bind', address: wanted.toString() })
     throw connectError(problem, remote, options.remotePort)
   }
+  remote.copy(route.destination) // with its zone
   // A directed broadcast is no peer either (MUST-46).
   if (route.kind !== RouteKind.UNICAST && route.kind !== RouteKind.LOCAL)
     throw connectError('ENETUNREACH', remote, options.remotePort)
@@ -104,7 +107,12 @@ export function openListener(tcp: Tcp, options: ListenOptions, handler: Listener
   checkPort(options.port, 'port', 0)
   if (tcp.isClosed) throw stackClosed()
   const local =
-    options.address === undefined ? ANY : typeof options.address === 'string' ? parse(options.address) : options.address.clone()
+    options.address === undefined
+      ? ANY
+      : typeof options.address === 'string'
+        ? parseScoped(tcp.ip, options.address)
+        : options.address.clone()
+  tcp.ip.settle(local)
   if (!local.isUnspecified && !tcp.ip.isLocal(local)) {
     throw listenError('EADDRNOTAVAIL', local, options.port)
   }

@@ -2,12 +2,13 @@
  * A UDP socket in the raw shape: synchronous and non-blocking. What its owner does leaves at once; what happens to it is told by the
  * handler, in the tell step of a turn, when no protocol code is on the stack.
  */
-import { Address, ANY, ANY_V4, address } from '../base/address.ts'
+import { Address, ANY, ANY_V4 } from '../base/address.ts'
 import { NetError } from '../base/errors.ts'
 import type { Tellable } from '../base/tell.ts'
 import type { Interface } from '../ip/interface.ts'
 import type { Packet } from '../ip/packet.ts'
 import { Route } from '../ip/route.ts'
+import { parseScoped } from '../ip/zone.ts'
 import { type Datagram, ReceiveQueue } from './receive-queue.ts'
 import type { Udp } from './udp.ts'
 
@@ -118,7 +119,7 @@ export class UdpSocket implements Tellable {
    * EADDRNOTAVAIL when the address is not one of the stack's, EAFNOSUPPORT.
    */
   bind(local: Address | string, port: number): void {
-    this.udp.bind(this, typeof local === 'string' ? address(local) : local, port)
+    this.udp.bind(this, typeof local === 'string' ? parseScoped(this.udp.ip, local) : local, port)
   }
 
   /**
@@ -126,7 +127,7 @@ export class UdpSocket implements Tellable {
    * broadcast address, EINVAL for port 0.
    */
   connect(remote: Address | string, port: number): void {
-    this.udp.connect(this, typeof remote === 'string' ? address(remote) : remote, port)
+    this.udp.connect(this, typeof remote === 'string' ? parseScoped(this.udp.ip, remote) : remote, port)
   }
 
   /** Ends `connect`. */

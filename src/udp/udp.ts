@@ -145,7 +145,7 @@ export class Udp implements Protocol {
       return
     }
     n[C.udpNoPorts]++
-    if (this.config.portUnreachable) this.ip.errors?.unreachable(packet, ErrorKind.PORT_UNREACHABLE)
+    if (this.config.portUnreachable) this.ip.errors.unreachable(packet, ErrorKind.PORT_UNREACHABLE)
   }
 
   private inputToMany(packet: Packet, port: number, remotePort: number, length: number): void {
@@ -197,7 +197,12 @@ export class Udp implements Protocol {
 
   // What sockets ask
 
-  bind(socket: UdpSocket, local: Address, port: number): void {
+  bind(socket: UdpSocket, wanted: Address, port: number): void {
+    let local = wanted
+    if (local.isLinkLocal && local.zone === 0) {
+      local = local.clone()
+      this.ip.settle(local)
+    }
     if (this.isClosed) throw stackClosed()
     if (socket.closed) throw new NetError('EBADF', { syscall: 'bind' })
     if (socket.localPort !== 0 || !isPort(port)) throw refusal('EINVAL', 'bind', local, port)
@@ -220,7 +225,7 @@ export class Udp implements Protocol {
     this.findRoute(socket, remote, port, 'connect')
     if (socket.route.kind === RouteKind.BROADCAST && !socket.broadcast) throw refusal('EACCES', 'connect', remote, port)
     socket.connected = true
-    socket.remoteAddress.copy(remote)
+    socket.remoteAddress.copy(socket.route.destination) // with its zone
     socket.remotePort = port
     // As connect(2): the source address is settled now.
     if (socket.localAddress.isUnspecified) socket.localAddress.copy(socket.route.source)

@@ -43,7 +43,7 @@ export function fakeStack(buffer = 65_536): FakeStack {
     host,
     tcp,
     udp,
-    ipv6: false,
+    hasIpv6: false,
     owned: new Set(),
     lookup: (name, family) => lookupLiteral(name, family, false),
   }

@@ -1,0 +1,54 @@
+/** The configuration of IPv6 and of Neighbor Discovery (config.ts). */
+import { type NeighborTimes, neighborDefaults } from './arp-config.ts'
+
+export interface Ipv6Config {
+  /** RFC 8504 section 5.1: until a router says otherwise. Linux net.ipv6.conf.default.hop_limit. */
+  hopLimit: number
+  /** Reassembly: RFC 8200 section 4.5 says 60 s. */
+  reassemblyTimeMs: number
+  /** Memory of all datagrams in reassembly. Linux ip6frag_high_thresh. */
+  reassemblyBytes: number
+  /** Fragments per datagram, and datagrams in reassembly at once. */
+  reassemblyFragments: number
+  reassemblyDatagrams: number
+  /** Extension headers of one packet, and options of one of them: RFC 8504 section 5.3 asks for limits. */
+  maxExtensionHeaders: number
+  maxOptions: number
+}
+
+/** Neighbor Discovery (RFC 4861, RFC 4862): the times of neighbours are those of ARP, from the same RFC. */
+export interface NdConfig extends NeighborTimes {
+  /** DupAddrDetectTransmits; 0 = addresses are used without asking. RFC 4862 section 5.1. */
+  dadTransmits: number
+  /** Use addresses while they are being asked for. RFC 4429. */
+  optimisticDad: boolean
+  /** Enhanced duplicate address detection: probes carry a nonce, so that our own ones come back are not another host. RFC 7527. */
+  enhancedDad: boolean
+  /** Believe redirects. RFC 4861 section 8. */
+  acceptRedirects: boolean
+  /** Answers to solicitations per second and interface. */
+  advertisementsPerSecond: number
+}
+
+export function ipv6Defaults(): Ipv6Config {
+  return {
+    hopLimit: 64,
+    reassemblyTimeMs: 60_000,
+    reassemblyBytes: 4_194_304,
+    reassemblyFragments: 8192,
+    reassemblyDatagrams: 1024,
+    maxExtensionHeaders: 8,
+    maxOptions: 8,
+  }
+}
+
+export function ndDefaults(): NdConfig {
+  return {
+    ...neighborDefaults(),
+    dadTransmits: 1,
+    optimisticDad: false,
+    enhancedDad: true,
+    acceptRedirects: true,
+    advertisementsPerSecond: 1_000,
+  }
+}

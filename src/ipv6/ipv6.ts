@@ -1,0 +1,230 @@
+/**
+ * IPv6 (RFC 8200).
+ *
+ * Theory of operation. In: an `Ipv6Port` per interface hands over what follows the link header. The header is checked once, the
+ * addresses are judged (link-local ones get the zone of the interface), and the one `Packet` is filled. Packets for us go to their
+ * protocol; packets for others go to `forward`, or are counted. Out: the header is written into the room before the segment and the
+ * interface sends. Super-segments and PARTIAL checksums pass through in both directions, as `meta` says. No packet makes anything
+ * here throw, and each drop has a counter.
+ */
+import type { Address } from '../base/address.ts'
+import { get16, put16, put32 } from '../base/bytes.ts'
+import type { Clock } from '../base/clock.ts'
+import { Counters } from '../base/counters.ts'
+import type { Ipv6Config } from '../base/ipv6-config.ts'
+import type { BufferPool } from '../base/pool.ts'
+import type { Random } from '../base/random.ts'
+import type { Timers } from '../base/timers.ts'
+import { Cast, type EtherProtocol } from '../ethernet/ethernet.ts'
+import { ETHERTYPE_IPV6 } from '../ethernet/wire.ts'
+import type { Interface } from '../ip/interface.ts'
+import { ErrorKind, type Family, type FamilyRouting, type Ip } from '../ip/ip.ts'
+import type { Neighbor } from '../ip/neighbor.ts'
+import { Packet, To } from '../ip/packet.ts'
+import { type Route, RouteKind } from '../ip/route.ts'
+import type { Frame } from '../netif/frame.ts'
+import { GSO_MASK } from '../netif/netif.ts'
+import { C, NAMES } from './counters.ts'
+import { IP6, IP6_HEADER } from './wire.ts'
+
+export interface Ipv6Dependencies {
+  ip: Ip
+  timers: Timers
+  clock: Clock
+  random: Random
+  pool: BufferPool
+  config: Ipv6Config
+}
+
+/** Gets the packets that are for others. */
+export interface Forwarder6 {
+  forward(packet: Packet): void
+}
+
+/** IPv6 as the protocol above one interface's link. */
+export class Ipv6Port implements EtherProtocol {
+  constructor(
+    private readonly ipv6: Ipv6,
+    readonly iface: Interface,
+  ) {}
+
+  /** On IP media: `cast` UNICAST and `frame` -1. */
+  etherInput(buf: Uint8Array, start: number, end: number, meta: number, cast: number, frame: number): void {
+    this.ipv6.input(this.iface, buf, start, end, meta, cast, frame)
+  }
+}
+
+export class Ipv6 implements Family, FamilyRouting {
+  readonly headerBytes = IP6_HEADER
+  readonly etherType = ETHERTYPE_IPV6
+  readonly counters = new Counters(NAMES)
+  /** Null: a host, not a router. */
+  forward: Forwarder6 | null = null
+  private readonly ip: Ip
+  private readonly config: Ipv6Config
+  private packet: Packet | null = null
+
+  constructor(deps: Ipv6Dependencies) {
+    this.ip = deps.ip
+    this.config = deps.config
+    deps.ip.v6 = this
+  }
+
+  port(iface: Interface): EtherProtocol {
+    return new Ipv6Port(this, iface)
+  }
+
+  /** The link of `iface` has room again: sends what was held back. */
+  flushPending(_iface: Interface): void {}
+
+  /** Forgets everything that waits for, or came in by, an interface that goes away. */
+  dropInterface(iface: Interface): void {
+    if (this.packet?.iface === iface) this.packet = null
+  }
+
+  /** One packet from a link, lent. `cast`: how the link addressed it. `link`: where its Ethernet header begins, or -1. */
+  input(iface: Interface, buf: Uint8Array, start: number, end: number, meta: number, cast: number, link: number): void {
+    const n = this.counters.values
+    n[C.ip6InReceives]++
+    n[C.ip6InOctets] += end - start
+    if (end - start < IP6_HEADER) {
+      n[C.ip6InTruncatedPkts]++
+      return
+    }
+    if (buf[start] >> 4 !== 6) {
+      n[C.ip6InHdrErrors]++
+      n[C.ip6DropVersion]++
+      return
+    }
+    const length = get16(buf, start + IP6.payloadLength)
+    if (length > end - start - IP6_HEADER) {
+      n[C.ip6InTruncatedPkts]++
+      return
+    }
+    if (this.packet === null) this.packet = new Packet(iface)
+    const packet = this.packet
+    packet.iface = iface
+    packet.buf = buf
+    packet.link = link
+    packet.start = start
+    packet.off = start + IP6_HEADER
+    packet.end = start + IP6_HEADER + length
+    packet.source.read(buf, start + IP6.source)
+    packet.destination.read(buf, start + IP6.destination)
+    if (packet.source.isLinkLocal) packet.source.zone = iface.index
+    if (packet.destination.isLinkLocal) packet.destination.zone = iface.index
+    packet.protocol = buf[start + IP6.nextHeader]
+    packet.protocolAt = start + IP6.nextHeader
+    packet.ttl = buf[start + IP6.hopLimit]
+    packet.tos = (get16(buf, start) >> 4) & 0xff
+    packet.flow = ((buf[start + 1] & 15) << 16) | get16(buf, start + 2)
+    packet.routerAlert = false
+    packet.meta = meta
+    packet.cast = cast
+    packet.reassembled = false
+    const to = this.ip.classify(packet.destination, iface)
+    packet.to = to
+    if (to === To.HOST) {
+      if (cast === Cast.BROADCAST) {
+        n[C.ip6InDiscards]++
+        n[C.ip6DropLinkBroadcast]++
+        return
+      }
+    } else if (to === To.MULTICAST) {
+      n[C.ip6InMcastPkts]++
+      if (!iface.groups.has(packet.destination)) {
+        n[C.ip6InDiscards]++
+        n[C.ip6DropUnknownGroup]++
+        return
+      }
+    } else {
+      n[C.ip6InAddrErrors]++
+      n[C.ip6DropNotForUs]++
+      return
+    }
+    if (this.ip.deliver6(packet)) n[C.ip6InDelivers]++
+    else {
+      n[C.ip6InUnknownProtos]++
+      this.ip.errors.unreachable(packet, ErrorKind.PROTOCOL_UNREACHABLE)
+    }
+  }
+
+  /** Family.output: see ip.ts. `route.source` and `route.destination` are the addresses of the header. */
+  output(frame: Frame, route: Route, protocol: number, tos: number, ttl: number, _dontFragment: boolean): boolean {
+    const n = this.counters.values
+    const iface = route.iface
+    if (iface === null) {
+      n[C.ip6OutDiscards]++
+      n[C.ip6OutDropNoInterface]++
+      return true
+    }
+    const off = frame.start
+    const total = frame.end - off + IP6_HEADER
+    if ((frame.meta & GSO_MASK) !== 0 ? total > iface.netif.gsoMax : total > route.mtu) {
+      n[C.ip6OutDiscards]++
+      n[C.ip6OutDropTooBig]++
+      return true
+    }
+    this.writeHeader(frame, route.source, route.destination, protocol, tos, ttl === 0 ? this.hopLimit(iface) : ttl)
+    const taken = iface.output(frame, route.neighbor, ETHERTYPE_IPV6)
+    frame.start = off
+    n[taken ? C.ip6OutRequests : C.ip6OutBlocked]++
+    if (taken) n[C.ip6OutOctets] += total
+    return taken
+  }
+
+  /**
+   * Sends by `iface` to the link address given, past routes and neighbours: what Neighbor Discovery says. Ethernet only; never
+   * fragmented; the frame is any frame. False: the link is full.
+   */
+  outputOnLink(
+    frame: Frame,
+    iface: Interface,
+    source: Address,
+    destination: Address,
+    protocol: number,
+    hopLimit: number,
+    macHigh: number,
+    macLow: number,
+  ): boolean {
+    const n = this.counters.values
+    if (iface.ethernet === null || !iface.up) {
+      n[C.ip6OutDiscards]++
+      n[C.ip6OutDropNoInterface]++
+      return true
+    }
+    const off = frame.start
+    const total = frame.end - off + IP6_HEADER
+    this.writeHeader(frame, source, destination, protocol, 0, hopLimit)
+    const taken = iface.ethernet.output(frame, macHigh, macLow, ETHERTYPE_IPV6)
+    frame.start = off
+    n[taken ? C.ip6OutRequests : C.ip6OutBlocked]++
+    if (taken) n[C.ip6OutOctets] += total
+    return taken
+  }
+
+  /** What packets leave by `iface` with unless asked otherwise (RFC 4861 section 6.3.4). */
+  hopLimit(iface: Interface): number {
+    return iface.hopLimit !== 0 ? iface.hopLimit : this.config.hopLimit
+  }
+
+  neighborFor(iface: Interface, route: Route): Neighbor | null {
+    const table = iface.neighbors6
+    if (table === null) return null
+    if (route.kind === RouteKind.MULTICAST) return table.multicast(route.destination)
+    return table.get(route.nextHop)
+  }
+
+  private writeHeader(frame: Frame, source: Address, destination: Address, protocol: number, tos: number, hops: number): void {
+    const { buf } = frame
+    const length = frame.end - frame.start
+    const at = frame.start - IP6_HEADER
+    put32(buf, at, 0x60000000 | ((tos & 0xff) << 20))
+    put16(buf, at + IP6.payloadLength, length)
+    buf[at + IP6.nextHeader] = protocol
+    buf[at + IP6.hopLimit] = hops
+    source.write(buf, at + IP6.source)
+    destination.write(buf, at + IP6.destination)
+    frame.start = at
+  }
+}

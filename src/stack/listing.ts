@@ -1,0 +1,87 @@
+/** What a stack shows of itself: routes, neighbours, connections, counters, as plain objects. */
+import type { NeighborTable } from '../ip/neighbor.ts'
+import { scopedText } from '../ip/zone.ts'
+import type { ConnectionInfo } from '../tcp/api.ts'
+import { Connection } from '../tcp/connection.ts'
+import { TimeWait } from '../tcp/time-wait.ts'
+import type { Stack } from './stack.ts'
+
+/** A line of `stack.connections()`: all of `info()` for full connections. */
+export type ConnectionSummary = Pick<ConnectionInfo, 'state' | 'local' | 'remote'> & Partial<ConnectionInfo>
+
+/** A line of `stack.routes`. */
+export interface RouteSummary {
+  destination: string
+  gateway: string | null
+  interface: string
+  metric: number
+  source: string | null
+  origin: string
+}
+
+/** A line of `stack.neighbors`. */
+export interface NeighborSummary {
+  address: string
+  /** Null while it is not known. */
+  mac: string | null
+  state: string
+  interface: string
+}
+
+type Counts = Record<string, number>
+
+export function listRoutes(stack: Stack): RouteSummary[] {
+  return stack.ip.routes.entries.map((e) => ({
+    destination: e.prefix.toString(),
+    gateway: e.gateway === null ? null : scopedText(stack.ip, e.gateway),
+    interface: e.iface.name,
+    metric: e.metric,
+    source: e.source?.toString() ?? null,
+    origin: e.origin,
+  }))
+}
+
+export function listNeighbors(stack: Stack): NeighborSummary[] {
+  const of = (table: NeighborTable | null, name: string): NeighborSummary[] =>
+    (table?.entries() ?? []).map((n) => ({
+      address: scopedText(stack.ip, n.address),
+      mac: n.mac,
+      state: n.state,
+      interface: name,
+    }))
+  return stack.interfaces.flatMap(({ iface, name }) => [...of(iface.neighbors, name), ...of(iface.neighbors6, name)])
+}
+
+export function listConnections(stack: Stack): ConnectionSummary[] {
+  const out: ConnectionSummary[] = []
+  for (const flow of stack.tcp.flows()) {
+    if (flow instanceof Connection) out.push(flow.info())
+    else {
+      const state = flow instanceof TimeWait ? 'TIME-WAIT' : 'SYN-RECEIVED'
+      out.push({ state, local: `${flow.localAddress}:${flow.localPort}`, remote: `${flow.remoteAddress}:${flow.remotePort}` })
+    }
+  }
+  return out
+}
+
+export function listCounters(stack: Stack, onlyNonZero: boolean): Record<string, Counts> {
+  const lo = stack.ip.loopback!
+  const out: Record<string, Counts> = {
+    ip: stack.ipv4.counters.snapshot(onlyNonZero),
+    icmp: stack.icmp.counters.snapshot(onlyNonZero),
+    ip6: stack.ipv6.counters.snapshot(onlyNonZero),
+    icmp6: stack.icmp6.counters.snapshot(onlyNonZero),
+    udp: stack.udp.counters.snapshot(onlyNonZero),
+    tcp: stack.tcp.counters.snapshot(onlyNonZero),
+    lo: lo.counters.snapshot(onlyNonZero),
+  }
+  if (lo.netif.counters !== undefined) out['lo.link'] = lo.netif.counters()
+  for (const a of stack.interfaces) {
+    const { ethernet } = a.iface
+    out[a.name] = a.iface.counters.snapshot(onlyNonZero)
+    if (ethernet !== null) out[`${a.name}.ethernet`] = ethernet.counters.snapshot(onlyNonZero)
+    if (a.arp !== null) out[`${a.name}.arp`] = a.arp.counters.snapshot(onlyNonZero)
+    if (a.link.counters !== undefined) out[`${a.name}.link`] = a.link.counters()
+  }
+  return out
+}

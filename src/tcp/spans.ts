@@ -10,6 +10,10 @@ export class Spans {
   private right = new Int32Array(8)
   private stamp = new Int32Array(8)
   private clock = 0
+  /** For ack-policy.ts: RCV.NXT, how many ACKs repeated it within turns, and segments that came since without one of their own. */
+  toldNxt = 0
+  told = 0
+  untold = 0
 
   constructor(private readonly max: number) {}
 

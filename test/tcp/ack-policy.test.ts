@@ -35,6 +35,19 @@ describe('within a turn (RFC 5681 section 4.2)', () => {
   })
 })
 
+describe('out of order within a turn', () => {
+  it('each of the first three has its ACK, then every 32nd, and the last of the turn (as Linux tcp_comp_sack_nr)', () => {
+    const lab = new TcpLab(fixed({ receiveBufferInitialBytes: 200_000, receiveBufferMaxBytes: 200_000 })).accept(
+      '<mss 1460,sackOK,wscale 7>',
+    )
+    lab.inject(seg(0))
+    lab.clear()
+    for (let i = 2; i < 62; i++) lab.inject(seg(i), { hold: true })
+    lab.run()
+    lab.expect(...[3001, 4001, 5001, 37_001, 62_001].map((edge) => `. 1:1(0) ack 1001 <sack 2001:${edge}>`))
+  })
+})
+
 describe('quick-ACK mode', () => {
   it('the first 16 segments are acknowledged one by one, then every second', () => {
     const lab = new TcpLab(fixed()).accept()

@@ -110,7 +110,10 @@ export class Deadlines extends Timed {
     const { c } = this
     const { snd, rto, tcp } = c
     const { state } = snd.recovery
-    const isCalm = state === RecoveryState.OPEN || state === RecoveryState.CWR
+    const isCalm =
+      state === RecoveryState.OPEN ||
+      state === RecoveryState.CWR ||
+      (state === RecoveryState.RECOVERY && this.rtx !== Rtx.REORDER && snd.recovery.losesAcks)
     if (!isCalm || !c.sackPermitted || !tcp.config.tailLossProbe || c.fastOpen?.handshaking === true) {
       if (this.rtx !== Rtx.RETRANSMIT && this.rtx !== Rtx.REORDER) this.resumeRetransmit()
       return
@@ -128,6 +131,7 @@ export class Deadlines extends Timed {
   /** Something left again; `isOldest`: at SND.UNA. */
   sentAgain(isOldest: boolean): void {
     if (isOldest ? this.rtx !== Rtx.REORDER : this.rtx === Rtx.OFF || this.rtx === Rtx.PERSIST) this.armRetransmit()
+    if (this.rtx === Rtx.RETRANSMIT && this.mayProbe) this.armProbe(this.untilTimeout())
   }
 
   /** An ACK was judged (RFC 6298 5.2 and 5.3, RFC 8985 sections 6.2 step 5 and 7.2). */

@@ -75,7 +75,13 @@ export class Recovery {
 
   /** A probe of the tail may be planned (RFC 8985 section 7.2). */
   get mayProbe(): boolean {
-    return this.state === RecoveryState.OPEN || this.state === RecoveryState.CWR
+    const { state } = this
+    return state === RecoveryState.OPEN || state === RecoveryState.CWR || (state === RecoveryState.RECOVERY && this.losesAcks)
+  }
+
+  /** ACKs get lost, and nothing follows them: probes are retransmissions (tail-loss.ts). */
+  get losesAcks(): boolean {
+    return this.tail?.losesAcks === true
   }
 
   /** An ACK that brings neither an advance nor a SACK is of interest all the same. */
@@ -97,6 +103,10 @@ export class Recovery {
       return // the network made this duplicate
     }
     this.dsacked = true
+    if (this.state === RecoveryState.LOSS) {
+      this.tail ??= new TailLoss()
+      this.tail.losesAcks = true
+    }
     if (this.detector.reorderingSeen > 0 && !isProbe) this.detector.rack?.dsack()
     this.reduction?.undo.dsack(left, right, this.flight.una)
   }
@@ -109,7 +119,7 @@ export class Recovery {
     this.preferNew = false
     this.detector.waitUs = 0
     if (sackPermitted) this.detector.learn(s, this.window.mss, n)
-    if (this.tail?.isOut === true && this.tail.acknowledged(s.una, s.isBare)) this.repairedByProbe(s, n)
+    if (this.tail?.isOut === true && this.tail.acknowledged(s.una, s.isBare, s.nowUs)) this.repairedByProbe(s, n)
     if (this.state !== RecoveryState.OPEN || s.duplicate || s.sacked > 0 || this.dsacked) this.judge(s, n)
     this.dsacked = false
 
@@ -416,11 +426,13 @@ export class Recovery {
     if (this.reduction?.undo.isOpen === true) this.reduction.undo.sentAgain(bytes, nowMs)
   }
 
-  /** The tail loss probe left; SND.NXT is `nxt` now. */
-  probed(nxt: number, isRetransmission: boolean, bytes: number): void {
+  /** The tail loss probe left, `again` bytes of it not for the first time; SND.NXT is `nxt` now. */
+  probed(nxt: number, again: number, nowUs: number, nowMs: number, smoothedRttUs: number): void {
     this.tail ??= new TailLoss()
-    this.tail.sent(nxt, isRetransmission)
-    if (isRetransmission) this.againBytes += bytes
+    const isRepairing = this.state === RecoveryState.RECOVERY // whose reduction speaks for the probe, too
+    this.tail.sent(nxt, again > 0 && !isRepairing, nowUs, smoothedRttUs)
+    if (isRepairing) this.sent(again, true, nowMs)
+    else this.againBytes += again
   }
 
   /** The timer of the probe expired. At most one is out. */

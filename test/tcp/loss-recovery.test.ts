@@ -64,6 +64,61 @@ describe('RACK-TLP (RFC 8985)', () => {
     expect(lab.counters.tcpTimeouts ?? 0).toBe(0)
   })
 
+  it('after a peer has delayed its ACK of a probe, probes are retransmissions: those are answered at once', () => {
+    // The last of what is sent next when the first probe is answered `lateMs` after two round trips, and what the second probe is.
+    const secondProbe = (lateMs: number): (string | undefined)[] => {
+      const lab = connected()
+      lab.write(44 * MSS)
+      lab.clear()
+      lab.advance(2 * RTT + 4)
+      lab.expect(`. ${seg(10)}`)
+      lab.advance(2 * RTT + lateMs)
+      lab.inject(ack(11))
+      const last = lab.take().at(-1)
+      lab.advance(400)
+      return [last, lab.take()[0]].map((s) => s?.text.replace(/\(.*$/, ''))
+    }
+    const [last, again] = secondProbe(15)
+    expect(again).toBe(last)
+    const [end, more] = secondProbe(5)
+    expect(more?.split(' ')[1].split(':')[0]).toBe(end?.split(':')[1])
+  })
+
+  it('where a time-out was for a lost ACK, a recovery has its probe as well', () => {
+    const lab = connected()
+    const loseFirst = (i: number): void => {
+      lab.write(5 * MSS)
+      lab.clear()
+      lab.advance(RTT)
+      lab.inject(`${ack(i)} <nop,nop,sack ${block(i + 1, 4)}>`)
+      lab.expect(`. ${seg(i)}`)
+    }
+    loseFirst(0)
+    lab.advance(150)
+    lab.expect()
+    lab.advance(200)
+    lab.expect(`. ${seg(0)}`) // the time-out
+    lab.advance(RTT)
+    lab.inject(`${ack(5)} <nop,nop,sack ${block(0)}>`)
+    expect(lab.c.info()).toMatchObject({ recovery: 'open', bytesInFlight: 0 })
+
+    lab.write(20 * MSS)
+    while (lab.c.info().bytesInFlight > 0) {
+      lab.advance(RTT)
+      lab.inject(ack((lab.c.snd.nxt - lab.c.snd.iss - 1) / MSS))
+    }
+    loseFirst(25)
+    const timeouts = lab.counters.tcpTimeouts
+    lab.advance(2 * RTT + 4)
+    lab.expect(`. ${seg(25)}`)
+    const { cwnd } = lab.c.info()
+    lab.inject(`${ack(30)} <nop,nop,sack ${block(25)}>`)
+    expect(lab.c.info()).toMatchObject({ recovery: 'open', bytesInFlight: 0 })
+    expect(lab.counters).toMatchObject({ tcpTimeouts: timeouts, TCPLossProbes: 1 })
+    expect(lab.counters.TCPDSACKUndo ?? 0).toBe(0) // the first retransmission was needed
+    expect(lab.c.info().cwnd).toBeLessThanOrEqual(cwnd + MSS)
+  })
+
   it('a retransmission that is lost is sent again, without a time-out', () => {
     const lab = connected()
     lab.write(20 * MSS)

@@ -35,42 +35,61 @@ const UNKNOWN_GROWTH = 1 / 20
 /** RFC 9438 section 4.2: W_cubic may ask for so many times the window one round trip from now. */
 const MAX_TARGET = 1.5
 
-/** What a spurious congestion event gives back (RFC 9438 section 4.9). Made at the first loss. */
-class Memory {
+/** What is known of the curve: made with the first congestion avoidance or loss, which many connections never see. */
+class Curve {
+  /** Window before the last reduction, made smaller by fast convergence; 0: unknown. */
   wMax = 0
+  /** Window before the last reduction; 0: there was none. */
   cwndPrior = 0
+  /** Of this epoch (congestion avoidance since the last reduction): seconds until W_cubic is at `origin`, and that window. */
   k = 0
   origin = 0
   wEst = 0
   inEpoch = false
   epochMs = 0
+  /** When the window was last in use. */
   lastMs = 0
+
+  copy(from: Curve): void {
+    this.wMax = from.wMax
+    this.cwndPrior = from.cwndPrior
+    this.k = from.k
+    this.origin = from.origin
+    this.wEst = from.wEst
+    this.inEpoch = from.inEpoch
+    this.epochMs = from.epochMs
+    this.lastMs = from.lastMs
+  }
+
+  /** W_cubic(t). */
+  at(t: number, mss: number): number {
+    const d = t - this.k
+    return this.origin + C * mss * d * d * d
+  }
 }
 
 export class Cubic implements CongestionControl {
-  readonly name = 'cubic'
-  /** Window before the last reduction, made smaller by fast convergence; 0: unknown. */
-  private wMax = 0
-  /** Window before the last reduction; 0: there was none. */
-  private cwndPrior = 0
-  /** Of this epoch (congestion avoidance since the last reduction): seconds until W_cubic is at `origin`, and that window. */
-  private k = 0
-  private origin = 0
-  private wEst = 0
-  private inEpoch = false
-  private epochMs = 0
-  /** When the window was last in use. */
-  private lastMs = 0
+  private known: Curve | null = null
+  /** What a spurious congestion event gives back (RFC 9438 section 4.9). Made at the first loss. */
+  private memory: Curve | null = null
+  /** Made with the first growth. */
+  private slowStart: SlowStart | null = null
   /** Growth in bytes that is not yet a whole segment. */
   private credit = 0
-  private memory: Memory | null = null
-  /** Made with the first growth: many connections never need it. */
-  private slowStart: SlowStart | null = null
 
   constructor(
     private readonly hystart: HystartKind = 'plusplus',
     private readonly abcLimit = 0,
   ) {}
+
+  get name(): string {
+    return 'cubic'
+  }
+
+  private get curve(): Curve {
+    this.known ??= new Curve()
+    return this.known
+  }
 
   start(w: CongestionWindow, initialWindowSegments: number): void {
     w.cwnd = initialWindow(w.mss, initialWindowSegments)
@@ -89,19 +108,20 @@ export class Cubic implements CongestionControl {
   /** RFC 9438 section 4.2 to 4.5. */
   private avoid(w: CongestionWindow, acked: number, s: AckSample): void {
     const { mss, cwnd } = w
-    if (!this.inEpoch) this.beginEpoch(w, s.nowMs)
+    const { curve } = this
+    if (!curve.inEpoch) this.beginEpoch(curve, w, s.nowMs)
     // Not in use for longer than the path takes to answer: that time gives no right to a larger window (section 5.8).
-    const gapMs = (s.nowMs - this.lastMs) | 0
+    const gapMs = (s.nowMs - curve.lastMs) | 0
     const rttMs = s.smoothedRttUs / 1000
-    if (gapMs > 2 * rttMs + 1) this.epochMs = (this.epochMs + gapMs - Math.ceil(rttMs)) | 0
-    this.lastMs = s.nowMs
+    if (gapMs > 2 * rttMs + 1) curve.epochMs = (curve.epochMs + gapMs - Math.ceil(rttMs)) | 0
+    curve.lastMs = s.nowMs
 
-    const t = ((s.nowMs - this.epochMs) | 0) / 1000
-    this.wEst += ((this.cwndPrior > 0 && this.wEst >= this.cwndPrior ? 1 : ALPHA) * acked * mss) / cwnd
-    let target = this.curve(t + rttMs / 1000, mss)
+    const t = ((s.nowMs - curve.epochMs) | 0) / 1000
+    curve.wEst += ((curve.cwndPrior > 0 && curve.wEst >= curve.cwndPrior ? 1 : ALPHA) * acked * mss) / cwnd
+    let target = curve.at(t + rttMs / 1000, mss)
     if (target > MAX_TARGET * cwnd) target = MAX_TARGET * cwnd
     let growth = target > cwnd ? (acked * (target - cwnd)) / cwnd : 0
-    if (this.wMax === 0 && growth < acked * UNKNOWN_GROWTH) growth = acked * UNKNOWN_GROWTH
+    if (curve.wMax === 0 && growth < acked * UNKNOWN_GROWTH) growth = acked * UNKNOWN_GROWTH
     this.credit += growth
     let next = cwnd
     if (this.credit >= mss) {
@@ -110,31 +130,26 @@ export class Cubic implements CongestionControl {
       next += whole
     }
     // Section 4.3: where W_cubic is below what Reno would have.
-    if (this.wEst >= next + mss && this.curve(t, mss) < this.wEst) {
-      next += this.wEst - next - ((this.wEst - next) % mss)
+    if (curve.wEst >= next + mss && curve.at(t, mss) < curve.wEst) {
+      next += curve.wEst - next - ((curve.wEst - next) % mss)
       this.credit = 0
     }
     w.cwnd = next < MAX_CWND ? next | 0 : MAX_CWND
   }
 
-  private curve(t: number, mss: number): number {
-    const d = t - this.k
-    return this.origin + C * mss * d * d * d
-  }
-
   /** Congestion avoidance begins: after recovery, or at the end of slow start (section 4.10: K = 0 where there is no W_max above). */
-  private beginEpoch(w: CongestionWindow, nowMs: number): void {
-    this.inEpoch = true
-    this.epochMs = nowMs
-    this.lastMs = nowMs
+  private beginEpoch(curve: Curve, w: CongestionWindow, nowMs: number): void {
+    curve.inEpoch = true
+    curve.epochMs = nowMs
+    curve.lastMs = nowMs
     this.credit = 0
-    this.wEst = w.cwnd
-    this.origin = this.wMax
-    if (this.wMax > w.cwnd) {
-      this.k = Math.cbrt((this.wMax - w.cwnd) / (C * w.mss))
+    curve.wEst = w.cwnd
+    curve.origin = curve.wMax
+    if (curve.wMax > w.cwnd) {
+      curve.k = Math.cbrt((curve.wMax - w.cwnd) / (C * w.mss))
     } else {
-      this.k = 0
-      this.origin = w.cwnd
+      curve.k = 0
+      curve.origin = w.cwnd
     }
   }
 
@@ -149,9 +164,10 @@ export class Cubic implements CongestionControl {
    * (section 4.6 allows it then).
    */
   private reduce(w: CongestionWindow): void {
-    this.cwndPrior = w.cwnd
-    this.wMax = w.cwnd < this.wMax ? w.cwnd * CONVERGENCE : w.cwnd
-    this.inEpoch = false
+    const { curve } = this
+    curve.cwndPrior = w.cwnd
+    curve.wMax = w.cwnd < curve.wMax ? w.cwnd * CONVERGENCE : w.cwnd
+    curve.inEpoch = false
     w.ssthresh = Math.max(Math.floor((w.cwnd * BETA_1024) / (1024 * w.mss)), 2) * w.mss
   }
 
@@ -161,8 +177,8 @@ export class Cubic implements CongestionControl {
       this.reduce(w)
     }
     // Section 4.8: the next congestion avoidance begins with K = 0 and W_max where slow start ends.
-    this.wMax = 0
-    this.inEpoch = false
+    this.curve.wMax = 0
+    this.curve.inEpoch = false
     this.slowStart?.restart()
     w.cwnd = w.mss
   }
@@ -170,29 +186,13 @@ export class Cubic implements CongestionControl {
   recovered(): void {} // the window is ssthresh (RFC 9937 section 6): recovery has led it there, and the pipe with it
 
   private remember(): void {
-    this.memory ??= new Memory()
-    const m = this.memory
-    m.wMax = this.wMax
-    m.cwndPrior = this.cwndPrior
-    m.k = this.k
-    m.origin = this.origin
-    m.wEst = this.wEst
-    m.inEpoch = this.inEpoch
-    m.epochMs = this.epochMs
-    m.lastMs = this.lastMs
+    this.memory ??= new Curve()
+    this.memory.copy(this.curve)
   }
 
   undo(): void {
-    const m = this.memory
-    if (m === null) return
-    this.wMax = m.wMax
-    this.cwndPrior = m.cwndPrior
-    this.k = m.k
-    this.origin = m.origin
-    this.wEst = m.wEst
-    this.inEpoch = m.inEpoch
-    this.epochMs = m.epochMs
-    this.lastMs = m.lastMs
+    if (this.memory === null) return
+    this.curve.copy(this.memory)
     this.credit = 0
   }
 

@@ -23,6 +23,23 @@ function waitMs(us: number): number {
   return (((us + 999) / 1000) | 0) + 1
 }
 
+/** Made when it is turned on, or told how it would be. */
+class KeepAlive {
+  isOn = true
+  idleMs: number
+  intervalMs: number
+  probes: number
+  isArmed = false
+  at = 0
+  unanswered = 0
+
+  constructor(config: TcpConfig) {
+    this.idleMs = config.keepAliveIdleMs
+    this.intervalMs = config.keepAliveIntervalMs
+    this.probes = config.keepAliveProbes
+  }
+}
+
 export class Deadlines extends Timed {
   rtx: number = Rtx.OFF
   /** Expiries since the last progress. */
@@ -36,13 +53,8 @@ export class Deadlines extends Timed {
   /** Data waits for its time (pacer.ts). */
   isPacing = false
   private paceAt = 0
-  private keepAlive: boolean
-  private keepAliveIdleMs: number
-  private keepAliveIntervalMs: number
-  private keepAliveProbes: number
-  private keepArmed = false
-  private keepAt = 0
-  private keepUnanswered = 0
+  /** Null: it was never on. */
+  private keepAlive: KeepAlive | null
   private lifeArmed = false
   private lifeAt = 0
   private firstRetryMs = 0
@@ -52,21 +64,18 @@ export class Deadlines extends Timed {
     config: TcpConfig,
   ) {
     super()
-    this.keepAlive = config.keepAlive
-    this.keepAliveIdleMs = config.keepAliveIdleMs
-    this.keepAliveIntervalMs = config.keepAliveIntervalMs
-    this.keepAliveProbes = config.keepAliveProbes
+    this.keepAlive = config.keepAlive ? new KeepAlive(config) : null
     this.userTimeoutMs = config.userTimeoutMs
     this.synRetries = config.synRetries
   }
 
   get isKeptAlive(): boolean {
-    return this.keepAlive
+    return this.keepAlive?.isOn === true
   }
 
   /** Probes and keep-alives in a row without an answer. */
   get probes(): number {
-    return this.keepUnanswered + (this.rtx === Rtx.PERSIST ? this.retries : 0)
+    return (this.keepAlive === null ? 0 : this.keepAlive.unanswered) + (this.rtx === Rtx.PERSIST ? this.retries : 0)
   }
 
   private schedule(at: number): void {
@@ -169,10 +178,11 @@ export class Deadlines extends Timed {
   }
 
   armKeepAlive(): void {
-    if (!this.keepAlive || this.c.state < State.ESTABLISHED) return
-    this.keepArmed = true
-    this.keepAt = (this.c.tcp.clock.nowMs + this.keepAliveIdleMs) | 0
-    this.schedule(this.keepAt)
+    const k = this.keepAlive
+    if (k === null || !k.isOn || this.c.state < State.ESTABLISHED) return
+    k.isArmed = true
+    k.at = (this.c.tcp.clock.nowMs + k.idleMs) | 0
+    this.schedule(k.at)
   }
 
   armPace(ms: number): void {
@@ -207,7 +217,8 @@ export class Deadlines extends Timed {
       this.c.tcp.markDirty(this.c)
     }
     if (this.rtx !== Rtx.OFF && ((now - this.rtxAt) | 0) >= 0) this.onRetransmitTimer(now)
-    if (this.keepArmed && ((now - this.keepAt) | 0) >= 0) this.onKeepAlive(now)
+    const k = this.keepAlive
+    if (k?.isArmed && ((now - k.at) | 0) >= 0) this.onKeepAlive(k, now)
     this.rearm()
   }
 
@@ -228,9 +239,10 @@ export class Deadlines extends Timed {
       armed = true
       at = this.paceAt
     }
-    if (this.keepArmed && (!armed || ((this.keepAt - at) | 0) < 0)) {
+    const k = this.keepAlive
+    if (k?.isArmed && (!armed || ((k.at - at) | 0) < 0)) {
       armed = true
-      at = this.keepAt
+      at = k.at
     }
     if (this.lifeArmed && (!armed || ((this.lifeAt - at) | 0) < 0)) {
       armed = true
@@ -299,28 +311,27 @@ export class Deadlines extends Timed {
   }
 
   /** RFC 9293 section 3.8.4: probes only when idle and nothing is outstanding; one lost answer does not kill. */
-  private onKeepAlive(now: number): void {
+  private onKeepAlive(k: KeepAlive, now: number): void {
     const { tcp, snd } = this.c
     const idle = (now - this.c.lastReceivedMs) | 0
-    if (snd.flight.count > 0 || snd.pending || idle < this.keepAliveIdleMs) {
-      this.keepUnanswered = 0
-      this.keepAt = (now + Math.max(1, this.keepAliveIdleMs - (snd.flight.count > 0 || snd.pending ? 0 : idle))) | 0
+    if (snd.flight.count > 0 || snd.pending || idle < k.idleMs) {
+      k.unanswered = 0
+      k.at = (now + Math.max(1, k.idleMs - (snd.flight.count > 0 || snd.pending ? 0 : idle))) | 0
       return
     }
     // The user timeout takes the place of the number of probes (tcp(7), TCP_USER_TIMEOUT).
-    const isOver =
-      this.userTimeoutMs > 0 ? this.keepUnanswered > 0 && idle >= this.userTimeoutMs : this.keepUnanswered >= this.keepAliveProbes
+    const isOver = this.userTimeoutMs > 0 ? k.unanswered > 0 && idle >= this.userTimeoutMs : k.unanswered >= k.probes
     if (isOver) {
       tcp.counters.values[C.tcpAbortOnKeepAlive]++
       this.c.sendReset()
       this.c.finish(this.c.softError ?? 'ETIMEDOUT')
       return
     }
-    this.keepUnanswered++
+    k.unanswered++
     tcp.counters.values[C.tcpKeepAlives]++
     this.c.probeDue = true
     tcp.markDirty(this.c)
-    this.keepAt = (now + this.keepAliveIntervalMs) | 0
+    k.at = (now + k.intervalMs) | 0
   }
 
   stopRetransmit(): void {
@@ -343,25 +354,27 @@ export class Deadlines extends Timed {
 
   /** The peer gave a sign of life. */
   heard(): void {
-    this.keepUnanswered = 0
+    if (this.keepAlive !== null) this.keepAlive.unanswered = 0
   }
 
   /** 0 keeps what is set. */
   setKeepAlive(on: boolean, idleMs: number, intervalMs: number, probes: number): void {
-    this.keepAlive = on
-    if (idleMs > 0) this.keepAliveIdleMs = idleMs
-    if (intervalMs > 0) this.keepAliveIntervalMs = intervalMs
-    if (probes > 0) this.keepAliveProbes = probes
-    this.keepUnanswered = 0
+    this.keepAlive ??= new KeepAlive(this.c.tcp.config)
+    const k = this.keepAlive
+    k.isOn = on
+    if (idleMs > 0) k.idleMs = idleMs
+    if (intervalMs > 0) k.intervalMs = intervalMs
+    if (probes > 0) k.probes = probes
+    k.unanswered = 0
     if (on) this.armKeepAlive()
-    else this.keepArmed = false
+    else k.isArmed = false
   }
 
   /** The connection is gone. */
   stop(): void {
     this.rtx = Rtx.OFF
     this.isPacing = false
-    this.keepArmed = false
+    if (this.keepAlive !== null) this.keepAlive.isArmed = false
     this.lifeArmed = false
     this.c.tcp.timers.remove(this)
   }

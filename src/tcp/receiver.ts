@@ -19,6 +19,10 @@ import { DEFAULT_MSS_V4, OPT_NOP, OPT_SACK, TIMESTAMPS_SPACE } from './wire.ts'
 /** What `accept` did with a segment's payload. */
 export const Accepted = { IN_ORDER: 0, OUT_OF_ORDER: 1, DUPLICATE: 2, REFUSED: 3 } as const
 
+/** The edge may move by any step while there is room for a segment or a quarter of the buffer; what the buffer has room for is accepted, also
+ * beyond the edge; the window field is rounded down to the unit of its scale. */
+const Manner = { ANY_STEP: 1, BY_BUFFER: 2, ROUND_DOWN: 4 } as const
+
 /** RFC 2018: at most four blocks fit, three beside timestamps. */
 const MAX_BLOCKS_WITH_TIMESTAMPS = 3
 const MAX_BLOCKS = 4
@@ -42,12 +46,8 @@ export class Receiver {
   /** Size of the buffer that the window is made from, and how large it may become. */
   limit: number
   private maxLimit: number
-  /** The edge may move by any step while there is room for a segment or a quarter of the buffer. */
-  private readonly anyStep: boolean
-  /** What the buffer has room for is accepted, also beyond the edge. */
-  private readonly byBuffer: boolean
-  /** The window field is rounded down to the unit of its scale. */
-  private readonly roundDown: boolean
+  /** What the config says of the window, in bits of `Manner`. */
+  private readonly manners: number
   /** TCP_WINDOW_CLAMP: most that is advertised. */
   clamp = 0x3fffffff
   readonly ring: ByteRing
@@ -91,9 +91,10 @@ export class Receiver {
     this.limit = config.receiveBufferInitialBytes
     this.maxLimit = config.receiveBufferMaxBytes
     this.maxRanges = config.maxOutOfOrderRanges
-    this.anyStep = config.windowSteps === 'any'
-    this.byBuffer = config.acceptByBuffer
-    this.roundDown = config.windowRounding === 'down'
+    this.manners =
+      (config.windowSteps === 'any' ? Manner.ANY_STEP : 0) |
+      (config.acceptByBuffer ? Manner.BY_BUFFER : 0) |
+      (config.windowRounding === 'down' ? Manner.ROUND_DOWN : 0)
   }
 
   /** How far below nxt a segment may begin and still be of now: no longer ago than the largest window. */
@@ -186,7 +187,8 @@ export class Receiver {
     let field = (window + unit - 1) >> shift // rounded up: rounding down would move the edge left
     // But not again and again: a peer that sends byte by byte would get a unit each time, and the buffer would have no end. What is told
     // then lies less than a unit below the edge, which stays (RFC 7323 section 2.4).
-    if (this.roundDown || (field << shift) - unit >= this.limit - this.ring.length) field = window >> shift
+    if ((this.manners & Manner.ROUND_DOWN) !== 0 || (field << shift) - unit >= this.limit - this.ring.length)
+      field = window >> shift
     if (field > 0xffff) field = 0xffff
     this.edge = later(this.edge, (this.nxt + (field << shift)) | 0)
     this.lastAckSent = this.nxt
@@ -206,7 +208,8 @@ export class Receiver {
     const most = field < this.clamp ? field : this.clamp
     if (((reach - this.nxt) | 0) > most) reach = (this.nxt + most) | 0
     const step = (reach - this.edge) | 0
-    if (this.anyStep && (free >= this.mss || free >= this.limit >> 2)) return step > 0 ? reach : this.edge
+    if ((this.manners & Manner.ANY_STEP) !== 0 && (free >= this.mss || free >= this.limit >> 2))
+      return step > 0 ? reach : this.edge
     return step >= Math.min(this.limit >> 1, this.mss) ? reach : this.edge
   }
 
@@ -298,7 +301,7 @@ export class Receiver {
 
   /** One past the last sequence number that is accepted. */
   get lastEdge(): number {
-    return this.byBuffer ? later(this.edge, (this.nxt + this.limit - this.ring.length) | 0) : this.edge
+    return (this.manners & Manner.BY_BUFFER) !== 0 ? later(this.edge, (this.nxt + this.limit - this.ring.length) | 0) : this.edge
   }
 
   /** RFC 9293 section 3.10.7.4, first check: does a segment of `span` sequence numbers at `seq` touch the window? */

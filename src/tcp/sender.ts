@@ -69,8 +69,7 @@ export class Sender {
   cork = false
   /** What was written up to now leaves at once, whatever Nagle and cork say. */
   push = false
-  /** Minshall's variant of Nagle's algorithm, and the end of the last small segment. */
-  private readonly minshall: boolean
+  /** End of the last small segment (Minshall's variant of Nagle's algorithm). */
   private smallEnd = 0
   /** TCP_NOTSENT_LOWAT; 0 = none. */
   notSentLowat = 0
@@ -81,8 +80,6 @@ export class Sender {
   /** Size of the buffer, and how large it may become. */
   limit: number
   private maxLimit: number
-  private readonly initialSegments: number
-  private readonly slowStartAfterIdle: boolean
   lastSendMs = 0
   /** The congestion window ended the burst that is being sent. */
   private cwndLimited = false
@@ -106,7 +103,6 @@ export class Sender {
   chrono: Chrono | null = null
 
   readonly ring: ByteRing
-  readonly rate: Rate
   readonly flight: Flight
   readonly window = new CongestionWindow()
   readonly recovery: Recovery
@@ -116,18 +112,14 @@ export class Sender {
     flights: FlightPool,
     public control: CongestionControl,
     readonly rto: Rto,
-    config: TcpConfig,
+    private readonly config: TcpConfig,
   ) {
     this.noDelay = config.noDelay
-    this.minshall = config.nagle === 'minshall'
     this.limit = config.sendBufferInitialBytes
     this.maxLimit = config.sendBufferMaxBytes
-    this.initialSegments = config.initialWindowSegments
-    this.slowStartAfterIdle = config.slowStartAfterIdle
     this.pacing = config.pacing
     this.ring = new ByteRing(memory.pool)
-    this.rate = new Rate(flights.newest)
-    this.flight = new Flight(flights, this.rate)
+    this.flight = new Flight(flights, new Rate(flights.newest))
     this.recovery = new Recovery(this.flight, this.window, control, config)
   }
 
@@ -138,9 +130,13 @@ export class Sender {
     this.recovery.control = control
     this.window.pacingRate = 0
     if (cwnd === 0) return // not yet begun
-    this.control.start(this.window, this.initialSegments)
+    this.control.start(this.window, this.config.initialWindowSegments)
     this.window.cwnd = cwnd
     this.window.ssthresh = ssthresh
+  }
+
+  get rate(): Rate {
+    return this.flight.rate
   }
 
   get una(): number {
@@ -155,7 +151,7 @@ export class Sender {
     this.smallEnd = this.nxt
     this.window.mss = this.mss
     this.use.begin(this.nxt, nowMs)
-    this.control.start(this.window, this.initialSegments)
+    this.control.start(this.window, this.config.initialWindowSegments)
   }
 
   /** Segment sizes changed (handshake, path MTU). */
@@ -381,7 +377,7 @@ export class Sender {
     if (this.cork) return !this.override
     if (this.noDelay || outstanding === 0) return false
     // Minshall: what holds back is another small segment in flight; the tail of full ones goes out with them.
-    return !this.minshall || (gt(this.smallEnd, this.una) && leq(this.smallEnd, this.nxt))
+    return this.config.nagle !== 'minshall' || (gt(this.smallEnd, this.una) && leq(this.smallEnd, this.nxt))
   }
 
   private superLimitNow(): number {
@@ -396,8 +392,8 @@ export class Sender {
   private restart(nowMs: number): void {
     const idleMs = (nowMs - this.lastSendMs) | 0
     const { ms } = this.rto
-    if (this.control.model === undefined && !(this.slowStartAfterIdle && idleMs > ms)) return
-    this.control.idle(this.window, this.initialSegments, idleMs, ms)
+    if (this.control.model === undefined && !(this.config.slowStartAfterIdle && idleMs > ms)) return
+    this.control.idle(this.window, this.config.initialWindowSegments, idleMs, ms)
     this.use.restart(nowMs)
   }
 
@@ -432,12 +428,12 @@ export class Sender {
     else this.pacer?.rest()
     if (
       this.use.isPart &&
-      this.slowStartAfterIdle &&
+      this.config.slowStartAfterIdle &&
       this.control.model === undefined &&
       this.recovery.state === RecoveryState.OPEN &&
       !this.wantWritable
     )
-      this.use.decay(window, this.initialSegments, this.rto.ms, nowMs)
+      this.use.decay(window, this.config.initialWindowSegments, this.rto.ms, nowMs)
     watchHolding(this, nowMs)
   }
 

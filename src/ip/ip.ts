@@ -9,6 +9,7 @@
  */
 import { Address, ANY, ANY_V4 } from '../base/address.ts'
 import type { Frame } from '../netif/frame.ts'
+import type { PacketHooks } from './hooks.ts'
 import { AddressState, type Interface } from './interface.ts'
 import { type Packet, To } from './packet.ts'
 import { type NoRoute, type Route, type RouteEntry, RouteKind, RouteTable } from './route.ts'
@@ -154,6 +155,8 @@ export class Ip {
   v4: (Family & FamilyRouting) | null = null
   v6: (Family & FamilyRouting) | null = null
   readonly errors = new FamilyErrors()
+  /** The packet filter; null: there is none. */
+  hooks: PacketHooks | null = null
   loopback: Interface | null = null
   /** Learned path MTUs; implemented by the families' owner. */
   pathMtu: PathMtuCache | null = null

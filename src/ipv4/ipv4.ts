@@ -161,6 +161,7 @@ export class Ipv4 implements Family, FamilyRouting {
     packet.meta = meta
     packet.cast = cast
     packet.reassembled = false
+    if (this.ip.hooks !== null && !this.ip.hooks.prerouting(packet)) return
     let to = this.ip.classify(packet.destination, iface)
     if (to === To.OTHER && isOldBroadcast(packet.destination.w3, iface)) to = To.BROADCAST
     packet.to = to
@@ -198,11 +199,31 @@ export class Ipv4 implements Family, FamilyRouting {
 
   /** Family.output: see ip.ts. `route.source` and `route.destination` are the addresses of the header. */
   output(frame: Frame, route: Route, protocol: number, tos: number, ttl: number, dontFragment: boolean): boolean {
-    return this.send(frame, route, protocol, tos, ttl, dontFragment, NO_OPTIONS, 0)
+    if (this.ip.hooks !== null) return this.send(frame, route, protocol, tos, ttl, dontFragment, NO_OPTIONS, 0)
+    return this.transmit(frame, route, protocol, tos, ttl, dontFragment, NO_OPTIONS, 0)
   }
 
   /** `output` with IP options: `optionsLength` bytes, well formed, a multiple of four, at most 40. */
   send(
+    frame: Frame,
+    route: Route,
+    protocol: number,
+    tos: number,
+    ttl: number,
+    dontFragment: boolean,
+    options: Uint8Array,
+    optionsLength: number,
+  ): boolean {
+    const { hooks } = this.ip
+    if (hooks === null) return this.transmit(frame, route, protocol, tos, ttl, dontFragment, options, optionsLength)
+    const via = hooks.output(frame, route, protocol, tos, ttl === 0 ? this.config.ttl : ttl)
+    if (via === null || this.transmit(frame, via, protocol, tos, ttl, dontFragment, options, optionsLength)) return true
+    hooks.refused(frame)
+    return false
+  }
+
+  /** `send` behind the packet filter. */
+  private transmit(
     frame: Frame,
     route: Route,
     protocol: number,
@@ -344,6 +365,7 @@ export class Ipv4 implements Family, FamilyRouting {
   }
 
   private deliver(packet: Packet): void {
+    if (this.ip.hooks !== null && !this.ip.hooks.input(packet)) return
     const n = this.counters.values
     if (this.ip.deliver(packet)) {
       n[C.ipInDelivers]++

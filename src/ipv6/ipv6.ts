@@ -122,6 +122,7 @@ export class Ipv6 implements Family, FamilyRouting {
     packet.meta = meta
     packet.cast = cast
     packet.reassembled = false
+    if (this.ip.hooks !== null && !this.ip.hooks.prerouting(packet)) return
     const to = this.ip.classify(packet.destination, iface)
     packet.to = to
     if (to === To.HOST) {
@@ -142,6 +143,7 @@ export class Ipv6 implements Family, FamilyRouting {
       n[C.ip6DropNotForUs]++
       return
     }
+    if (this.ip.hooks !== null && !this.ip.hooks.input(packet)) return
     if (this.ip.deliver6(packet)) n[C.ip6InDelivers]++
     else {
       n[C.ip6InUnknownProtos]++
@@ -150,7 +152,17 @@ export class Ipv6 implements Family, FamilyRouting {
   }
 
   /** Family.output: see ip.ts. `route.source` and `route.destination` are the addresses of the header. */
-  output(frame: Frame, route: Route, protocol: number, tos: number, ttl: number, _dontFragment: boolean): boolean {
+  output(frame: Frame, route: Route, protocol: number, tos: number, ttl: number, dontFragment: boolean): boolean {
+    const { hooks } = this.ip
+    if (hooks === null) return this.transmit(frame, route, protocol, tos, ttl, dontFragment)
+    const via = hooks.output(frame, route, protocol, tos, ttl === 0 && route.iface !== null ? this.hopLimit(route.iface) : ttl)
+    if (via === null || this.transmit(frame, via, protocol, tos, ttl, dontFragment)) return true
+    hooks.refused(frame)
+    return false
+  }
+
+  /** `output` behind the packet filter. */
+  private transmit(frame: Frame, route: Route, protocol: number, tos: number, ttl: number, _dontFragment: boolean): boolean {
     const n = this.counters.values
     const iface = route.iface
     if (iface === null) {

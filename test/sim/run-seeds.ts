@@ -1,11 +1,14 @@
 /**
- * `node --import tsx run-seeds.ts FROM TO BYTES`: the transfers of seeds.ts in a process of their own, one line of JSON each. Compiled as plain
- * modules they run twice as fast as inside the test runner, and 200 of them are most of the suite's time.
+ * `npm run seeds -- [FROM] [TO] [BYTES] [STEP]`: transfers through a bad network (seeds.test.ts says which), one line of JSON each; without arguments all seeds at
+ * full length. Exit code 1 when one of them failed.
  */
+import { FULL_BYTES, SEEDS } from './seeds.ts'
 import { transfer } from './transfer.ts'
 
-const [from, to, bytes] = process.argv.slice(2).map(Number)
-for (let seed = from; seed <= to; seed++) {
+const [from = 1, to = SEEDS, bytes = FULL_BYTES, step = 1] = process.argv.slice(2).map(Number)
+let failed = 0
+let played = 0
+for (let seed = from; seed <= to; seed += step) {
   let problem = ''
   let received = [0, 0]
   try {
@@ -19,5 +22,9 @@ for (let seed = from; seed <= to; seed++) {
   } catch (error) {
     problem = error instanceof Error ? (error.stack ?? error.message) : String(error)
   }
+  played++
+  if (problem !== '' || received[0] !== bytes || received[1] !== bytes) failed++
   process.stdout.write(`${JSON.stringify({ seed, received, problem })}\n`)
 }
+process.stdout.write(`${played - failed} passed, ${failed} failed\n`)
+if (failed > 0 || played === 0) process.exitCode = 1

@@ -22,10 +22,11 @@ import { type Packet, PROTO_ICMP, To } from '../ip/packet.ts'
 import type { Route } from '../ip/route.ts'
 import type { Ipv4 } from '../ipv4/ipv4.ts'
 import { IpOptions, MAX_OPTIONS, OptionsVerdict, parseOptions, reflectOptions } from '../ipv4/options.ts'
-import { IP4_HEADER } from '../ipv4/wire.ts'
+import { IP4_HEADER, IP4_MAX } from '../ipv4/wire.ts'
 import type { Frame } from '../netif/frame.ts'
 import { CSUM_MASK, CSUM_VALID } from '../netif/netif.ts'
 import { C, NAMES } from './counters.ts'
+import type { EchoClient, EchoLayer } from './echo.ts'
 import { readError } from './error-in.ts'
 import { IcmpErrors } from './error-out.ts'
 import { Outbox } from './outbox.ts'
@@ -44,27 +45,21 @@ export interface IcmpDependencies {
   config: IcmpConfig
 }
 
-/** Who asked: an echo client, found by the identifier of its requests. */
-export interface EchoClient {
-  /** An echo reply with this client's identifier; `packet.off` is the ICMP header. False: it answers nothing that was asked. */
-  reply(packet: Packet): boolean
-  /** An error about a request of this client; `report.quote[off]` is the ICMP header. False: that request was never sent. */
-  error(report: ErrorReport): boolean
-  /** The stack is closed: nothing can be asked any more. */
-  closed(): void
-}
-
 /** Header, then originate, receive and transmit timestamps (RFC 792). */
 const TIMESTAMP_LENGTH = ICMP_HEADER + 12
 const LIMITED_BROADCAST = Address.v4(-1)
 
-export class Icmp implements Protocol {
+export class Icmp implements Protocol, EchoLayer {
   readonly counters = new Counters(NAMES)
   readonly errors: IcmpErrors
   readonly redirects: Redirects
   /** Echo clients by identifier. */
   readonly clients = new Map<number, EchoClient>()
   readonly outbox: Outbox
+  readonly ip: Ip
+  readonly echoType = wire.ICMP_ECHO
+  readonly headerBytes = IP4_HEADER
+  readonly maxEchoBytes = IP4_MAX - IP4_HEADER - ICMP_HEADER
   /** Set by `close`: no client may be added. */
   isClosed = false
   private readonly report = new ErrorReport()
@@ -73,7 +68,13 @@ export class Icmp implements Protocol {
   private readonly gateway = new Address()
 
   constructor(readonly deps: IcmpDependencies) {
-    this.outbox = new Outbox(deps.ip, deps.frame, this.counters.values)
+    this.ip = deps.ip
+    this.outbox = new Outbox(deps.ip, deps.frame, this.counters.values, {
+      v6: false,
+      sent: C.icmpOutMsgs,
+      blocked: C.icmpOutDropBlocked,
+      noRoute: C.icmpOutDropNoRoute,
+    })
     this.errors = new IcmpErrors(deps, this.outbox, this.counters.values)
     this.redirects = new Redirects(deps.ip, deps.timers, deps.clock)
     deps.ip.register(PROTO_ICMP, this, 4)
@@ -152,7 +153,7 @@ export class Icmp implements Protocol {
 
   /** Sends the echo request in the frame by `route`. False: the link is full. `ttl` 0: the default. */
   request(route: Route, tos: number, ttl: number, dontFragment: boolean): boolean {
-    this.outbox.seal()
+    this.outbox.seal(route)
     const taken = this.deps.ipv4.output(this.deps.frame, route, PROTO_ICMP, tos, ttl, dontFragment)
     this.outbox.sent(taken, C.icmpOutEchos)
     return taken

@@ -4,7 +4,7 @@
  * A request is found again by identifier (one per `Ping`, random), sequence number and the address asked; the payload must come back
  * as it went. What arrives is noted during input in a bounded list of reused records and told in the tell step of a turn.
  */
-import { Address, ANY_V4 } from '../base/address.ts'
+import { Address, ANY, ANY_V4 } from '../base/address.ts'
 import { get16, put16 } from '../base/bytes.ts'
 import type { Host } from '../base/clock.ts'
 import { NetError, stackClosed } from '../base/errors.ts'
@@ -14,8 +14,8 @@ import type { Interface } from '../ip/interface.ts'
 import type { ErrorReport } from '../ip/ip.ts'
 import type { Packet } from '../ip/packet.ts'
 import { Route, RouteKind } from '../ip/route.ts'
-import type { EchoClient, Icmp } from './icmp.ts'
-import { ICMP, ICMP_ECHO, ICMP_HEADER } from './wire.ts'
+import type { EchoClient, EchoLayer } from './echo.ts'
+import { ICMP, ICMP_HEADER } from './wire.ts'
 
 /** What a ping tells. Methods not needed may be left out; `from` is lent. */
 export interface PingHandler {
@@ -28,7 +28,7 @@ export interface PingHandler {
 }
 
 export interface PingSettings {
-  /** Payload bytes: 0 to 65507. 56 unless given, as everybody's ping. */
+  /** Payload bytes: 0 to 65507, or 65527 over IPv6. 56 unless given, as everybody's ping. */
   size?: number
   /** 0: the stack's default. */
   ttl?: number
@@ -43,7 +43,8 @@ export interface PingSettings {
 }
 
 export interface PingDependencies {
-  icmp: Icmp
+  /** That of the destination's family. */
+  icmp: EchoLayer
   host: Host
   random: Random
   tells: TellList
@@ -55,7 +56,6 @@ export interface PingDependencies {
 const WINDOW = 1024
 /** Replies that wait to be told; a turn brings fewer. */
 const MAX_NEWS = 256
-const MAX_SIZE = 65507
 
 class News {
   seq = 0
@@ -97,17 +97,18 @@ export class Ping implements EchoClient, Tellable {
     settings: PingSettings = {},
   ) {
     this.size = settings.size ?? 56
-    if (!(this.size >= 0 && this.size <= MAX_SIZE)) {
-      throw new NetError('EMSGSIZE', { message: `ping: ${this.size} bytes of payload; 0 to ${MAX_SIZE} can be sent` })
+    const most = deps.icmp.maxEchoBytes
+    if (!(this.size >= 0 && this.size <= most)) {
+      throw new NetError('EMSGSIZE', { message: `ping: ${this.size} bytes of payload; 0 to ${most} can be sent` })
     }
     this.destination = destination.clone()
     this.ttl = settings.ttl ?? 0
     this.tos = settings.tos ?? 0
     this.dontFragment = settings.dontFragment ?? false
-    this.source = settings.source?.clone() ?? ANY_V4
+    this.source = settings.source?.clone() ?? (destination.isV4 ? ANY_V4 : ANY)
     this.iface = settings.iface ?? null
     this.pattern = settings.pattern !== undefined && settings.pattern.length > 0 ? settings.pattern.slice() : COUNTING
-    this.route.generation = (deps.icmp.deps.ip.generation - 1) | 0
+    this.route.generation = (deps.icmp.ip.generation - 1) | 0
     if (deps.icmp.isClosed) throw stackClosed()
     const { clients } = deps.icmp
     if (clients.size >= 0x10000) throw new NetError('EADDRINUSE', { message: 'ping: all identifiers are in use' })
@@ -123,7 +124,7 @@ export class Ping implements EchoClient, Tellable {
    */
   send(seq: number): boolean {
     const { icmp, host } = this.deps
-    const { ip } = icmp.deps
+    const { ip } = icmp
     if (icmp.isClosed) throw stackClosed()
     const { route } = this
     if (route.generation !== ip.generation) {
@@ -133,12 +134,12 @@ export class Ping implements EchoClient, Tellable {
         throw new NetError(code, { syscall: 'ping', address: this.destination.toString() })
       }
     }
-    if (this.dontFragment && this.size + ICMP_HEADER + ip.v4!.headerBytes > route.mtu) {
+    if (this.dontFragment && this.size + ICMP_HEADER + icmp.headerBytes > route.mtu) {
       throw new NetError('EMSGSIZE', { syscall: 'ping', address: this.destination.toString() })
     }
     const at = icmp.outbox.begin(ICMP_HEADER + this.size)
     const { buf } = icmp.outbox.frame
-    buf[at + ICMP.type] = ICMP_ECHO
+    buf[at + ICMP.type] = icmp.echoType
     buf[at + ICMP.code] = 0
     put16(buf, at + ICMP.identifier, this.id)
     put16(buf, at + ICMP.sequence, seq)
@@ -176,7 +177,7 @@ export class Ping implements EchoClient, Tellable {
     if (place < 0) return false
     // A question to many is answered by each from its own address.
     const toMany = this.route.kind === RouteKind.BROADCAST || this.route.kind === RouteKind.MULTICAST
-    if (!toMany && !packet.source.equals(this.destination)) return false
+    if (!toMany && !packet.source.equals(this.route.destination)) return false
     const bytes = packet.end - off - ICMP_HEADER
     if (bytes !== this.size || !this.isPattern(buf, off + ICMP_HEADER)) return false
     const news = this.note()
@@ -194,7 +195,7 @@ export class Ping implements EchoClient, Tellable {
 
   error(report: ErrorReport): boolean {
     const place = this.find(get16(report.quote, report.off + ICMP.sequence))
-    if (place < 0 || !report.destination.equals(this.destination)) return false
+    if (place < 0 || !report.destination.equals(this.route.destination)) return false
     const news = this.note()
     if (news === null) return true
     news.kind = report.kind

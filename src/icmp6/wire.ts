@@ -4,6 +4,8 @@ export const ICMP6_UNREACHABLE = 1
 export const ICMP6_TOO_BIG = 2
 export const ICMP6_TIME_EXCEEDED = 3
 export const ICMP6_PARAMETER_PROBLEM = 4
+/** Types from here on are no errors (RFC 4443 section 2.1). */
+export const ICMP6_INFORMATIONAL = 128
 export const ICMP6_ECHO = 128
 export const ICMP6_ECHO_REPLY = 129
 /** Multicast listener discovery (RFC 2710, RFC 3810). */

@@ -36,6 +36,8 @@ export const ErrorKind = {
   PROHIBITED: 6,
   TIME_EXCEEDED: 7,
   PARAMETER_PROBLEM: 8,
+  /** The source's scope ends before the destination (RFC 4443 section 3.1, code 2). */
+  BEYOND_SCOPE: 9,
 } as const
 
 /** One reused record per stack. */
@@ -290,7 +292,7 @@ export class Ip {
       out.source.copy(chosen)
     } else out.source.copy(source)
     out.neighbor = family.neighborFor(out.iface, out)
-    out.mtu = out.iface.mtu
+    out.mtu = v4 ? out.iface.mtu : out.iface.mtu6
     const learned = this.pathMtu === null ? 0 : this.pathMtu.get(destination)
     if (learned !== 0 && learned < out.mtu) out.mtu = learned
     return null

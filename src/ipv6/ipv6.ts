@@ -111,8 +111,8 @@ export class Ipv6 implements Family, FamilyRouting {
     packet.end = start + IP6_HEADER + length
     packet.source.read(buf, start + IP6.source)
     packet.destination.read(buf, start + IP6.destination)
-    if (packet.source.isLinkLocal) packet.source.zone = iface.index
-    if (packet.destination.isLinkLocal) packet.destination.zone = iface.index
+    if (packet.source.isLinkLocal) this.giveZone(packet.source, iface)
+    if (packet.destination.isLinkLocal) this.giveZone(packet.destination, iface)
     packet.protocol = buf[start + IP6.nextHeader]
     packet.protocolAt = start + IP6.nextHeader
     packet.ttl = buf[start + IP6.hopLimit]
@@ -213,6 +213,12 @@ export class Ipv6 implements Family, FamilyRouting {
     n[taken ? C.ip6OutRequests : C.ip6OutBlocked]++
     if (taken) n[C.ip6OutOctets] += total
     return taken
+  }
+
+  /** RFC 4007 section 6. What we said to ourselves went by the loopback, whatever interface has the address. */
+  private giveZone(a: Address, iface: Interface): void {
+    if (iface.isLoopback) this.ip.settle(a)
+    else a.zone = iface.index
   }
 
   /** What packets leave by `iface` with unless asked otherwise (RFC 4861 section 6.3.4). */

@@ -20,6 +20,8 @@ export const IP6 = offsetsOf(ipv6Header, [
 ] as const)
 export const IP6_HEADER = ipv6Header.span
 export const IP6_ADDRESS = 16
+/** What the 16 bits of the payload length can say; jumbograms (RFC 2675) are not taken. */
+export const IP6_MAX_PAYLOAD = 65535
 
 /** Hop-by-hop, routing and destination options begin so; the length counts 8-byte units after the first. */
 export const ipv6Extension = struct([u8('nextHeader'), u8('length')])
@@ -35,5 +37,10 @@ export const IP6_OFFSET_MASK = 0xfff8
 export const NEXT_HOP_BY_HOP = 0
 export const NEXT_ROUTING = 43
 export const NEXT_FRAGMENT = 44
+export const NEXT_ENCRYPTION = 50
+export const NEXT_AUTHENTICATION = 51
 export const NEXT_NONE = 59
 export const NEXT_DESTINATION = 60
+
+/** Every link carries packets of this size whole (RFC 8200 section 5). */
+export const IP6_MIN_MTU = 1280

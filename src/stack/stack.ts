@@ -207,8 +207,8 @@ export class Stack implements NeighborListener, ClaimListener {
   }
 
   /** A packet that waited for its neighbour in vain (NeighborListener). */
-  onUnreachable(_neighbor: Neighbor, buf: Uint8Array, start: number, end: number, etherType: number): void {
-    this.unreachable.deliver(buf, start, end, etherType)
+  onUnreachable(neighbor: Neighbor, buf: Uint8Array, start: number, end: number, etherType: number): void {
+    this.unreachable.deliver(neighbor.iface, buf, start, end, etherType)
   }
 
   /** An address may be used (ClaimListener). */
@@ -298,7 +298,8 @@ export class Stack implements NeighborListener, ClaimListener {
    */
   ping(destination: string | Address, options: PingOptions = {}): AsyncIterableIterator<PingResult> {
     const to = typeof destination === 'string' ? parseScoped(this.ip, destination) : destination
-    const { icmp, host, random } = this
+    const { host, random } = this
+    const icmp = to.isV4 ? this.icmp : this.icmp6
     return ping({ icmp, host, random, tells: this.tellList, wake: this.turn.wake }, to, options)
   }
 

@@ -1,35 +1,66 @@
 /**
  * A neighbour did not answer: the packet that waited for it becomes an error report to the socket that sent it, as if a router had said
- * "host unreachable" (RFC 1122 section 3.3.1.6; EHOSTUNREACH), except that it cannot be forged: `local`.
+ * "host unreachable" (RFC 1122 section 3.3.1.6, RFC 4861 section 7.2.2; EHOSTUNREACH), except that it cannot be forged: `local`.
  */
 import { get16, get32 } from '../base/bytes.ts'
-import { ETHERTYPE_IPV4 } from '../ethernet/wire.ts'
+import { ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from '../ethernet/wire.ts'
+import { ICMP_UNREACHABLE, UNREACH_HOST } from '../icmp/wire.ts'
+import { ICMP6_UNREACHABLE, UNREACH6_ADDRESS } from '../icmp6/wire.ts'
+import type { Interface } from '../ip/interface.ts'
 import { ErrorKind, ErrorReport, type Ip } from '../ip/ip.ts'
 import { IP4, IP4_HEADER, IP4_OFFSET_MASK } from '../ipv4/wire.ts'
+import { HeaderChain } from '../ipv6/header-chain.ts'
+import { IP6, IP6_HEADER } from '../ipv6/wire.ts'
 
 export class LocalUnreachable {
   private readonly report = new ErrorReport()
+  private readonly chain = new HeaderChain()
 
   constructor(private readonly ip: Ip) {}
 
-  /** `buf[start, end)`: an IP packet of ours, lent. */
-  deliver(buf: Uint8Array, start: number, end: number, etherType: number): void {
-    if (etherType !== ETHERTYPE_IPV4 || end - start < IP4_HEADER) return
-    if ((get16(buf, start + IP4.flagsFragment) & IP4_OFFSET_MASK) !== 0) return // the first fragment speaks for all
+  /** `buf[start, end)`: an IP packet of ours that was to leave by `iface`, lent. */
+  deliver(iface: Interface, buf: Uint8Array, start: number, end: number, etherType: number): void {
     const r = this.report
     r.kind = ErrorKind.HOST_UNREACHABLE
     r.local = true
-    r.type = 3
-    r.code = 1
     r.mtu = 0
+    r.quote = buf
+    r.end = end
+    const known =
+      etherType === ETHERTYPE_IPV4
+        ? this.read4(buf, start, end)
+        : etherType === ETHERTYPE_IPV6 && this.read6(iface, buf, start, end)
+    if (!known) return
+    r.reporter.copy(r.source)
+    this.ip.deliverError(r)
+  }
+
+  private read4(buf: Uint8Array, start: number, end: number): boolean {
+    const r = this.report
+    if (end - start < IP4_HEADER) return false
+    if ((get16(buf, start + IP4.flagsFragment) & IP4_OFFSET_MASK) !== 0) return false // the first fragment speaks for all
+    r.type = ICMP_UNREACHABLE
+    r.code = UNREACH_HOST
     r.length = get16(buf, start + IP4.totalLength)
     r.source.setV4(get32(buf, start + IP4.source))
     r.destination.setV4(get32(buf, start + IP4.destination))
-    r.reporter.copy(r.source)
     r.protocol = buf[start + IP4.protocol]
-    r.quote = buf
     r.off = start + ((buf[start] & 15) << 2)
-    r.end = end
-    this.ip.deliverError(r)
+    return true
+  }
+
+  private read6(iface: Interface, buf: Uint8Array, start: number, end: number): boolean {
+    const { report: r, chain } = this
+    if (!chain.follow(buf, start, end) || chain.middle) return false
+    r.type = ICMP6_UNREACHABLE
+    r.code = UNREACH6_ADDRESS
+    r.length = IP6_HEADER + get16(buf, start + IP6.payloadLength)
+    r.source.read(buf, start + IP6.source)
+    r.destination.read(buf, start + IP6.destination)
+    if (r.source.isLinkLocal) r.source.zone = iface.index
+    if (r.destination.isLinkLocal) r.destination.zone = iface.index
+    r.protocol = chain.protocol
+    r.off = chain.off
+    return true
   }
 }

@@ -379,7 +379,10 @@ function verify(config: Config): void {
       }
     }
   }
-  const { tcp, udp, ipv4, turn } = config
+  const { tcp, udp, ipv4, nd, turn } = config
+  if (nd.linkLocal !== 'eui64' && nd.linkLocal !== 'stable') {
+    throw invalidArgument(`option nd.linkLocal cannot be ${nd.linkLocal}, known: eui64, stable`)
+  }
   for (const [name, known] of Object.entries(TCP_WORDS)) {
     const value = String(tcp[name as keyof TcpConfig])
     if (!known.includes(value)) throw invalidArgument(`option tcp.${name} cannot be ${value}, known: ${known.join(', ')}`)

@@ -20,6 +20,14 @@ export interface Ipv6Config {
 export interface NdConfig extends NeighborTimes {
   /** DupAddrDetectTransmits; 0 = addresses are used without asking. RFC 4862 section 5.1. */
   dadTransmits: number
+  /** Before the first question a random time up to this. MAX_RTR_SOLICITATION_DELAY, RFC 4862 section 5.4.2. */
+  dadDelayMs: number
+  /** Advertisements of a new address, or of a new link address, RetransTimer apart: up to MAX_NEIGHBOR_ADVERTISEMENT (RFC 4861 section 7.2.6). */
+  announceNum: number
+  /** Link-local addresses of the MAC address (Linux addr_gen_mode 0), or stable and opaque (RFC 7217, addr_gen_mode 2). */
+  linkLocal: 'eui64' | 'stable'
+  /** The secret of stable addresses (RFC 7217): the same text makes the same addresses anywhere. Empty: each stack draws its own. */
+  stableSecret: string
   /** Use addresses while they are being asked for. RFC 4429. */
   optimisticDad: boolean
   /** Enhanced duplicate address detection: probes carry a nonce, so that our own ones come back are not another host. RFC 7527. */
@@ -46,6 +54,10 @@ export function ndDefaults(): NdConfig {
   return {
     ...neighborDefaults(),
     dadTransmits: 1,
+    dadDelayMs: 1_000,
+    announceNum: 1,
+    linkLocal: 'eui64',
+    stableSecret: '',
     optimisticDad: false,
     enhancedDad: true,
     acceptRedirects: true,

@@ -86,6 +86,8 @@ export class Neighbor extends Timed {
   next: Neighbor | null = null
   chain: Neighbor | null = null
   blocked = false
+  /** It forwards what is not its own, as it says itself (RFC 4861 section 5.1: IsRouter). IPv6 only. */
+  isRouter = false
   /** When it was last sent to, and last known to be reachable. */
   usedAt: number
   confirmedAt: number
@@ -202,6 +204,7 @@ export class Neighbor extends Timed {
     this.state = NeighborState.INCOMPLETE
     this.probes = 0
     this.failures = 0
+    this.isRouter = false
     this.cache.timers.remove(this)
   }
 

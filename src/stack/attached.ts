@@ -6,6 +6,8 @@ import { NetError } from '../base/errors.ts'
 import { formatMac } from '../ethernet/mac.ts'
 import { type AddressClaims, addAddress, removeAddress } from '../ip/addresses.ts'
 import { AddressState, type Interface, type InterfaceAddress } from '../ip/interface.ts'
+import { hasLinkLocal } from '../nd/link-local.ts'
+import type { NdInterface } from '../nd/nd-interface.ts'
 import type { NetIf } from '../netif/netif.ts'
 import type { Stack } from './stack.ts'
 import type { Port } from './turn.ts'
@@ -21,8 +23,13 @@ export interface AttachOptions {
   gateway?: string | readonly string[]
   /** At most the link's own. */
   mtu?: number
-  /** RFC 5227: make sure that nobody has the addresses before using them (takes seconds). Default: the `arp.probe` option. */
+  /**
+   * Make sure that nobody has the addresses before using them, which takes seconds: RFC 5227, RFC 4862. Default: the options `arp.probe`
+   * (IPv4) and `nd.dadTransmits` (IPv6, unless it is 0).
+   */
   probe?: boolean
+  /** Gives the interface a link-local address even when no IPv6 address is given. */
+  ipv6?: boolean
   /** Metric of the routes that `gateway` makes. */
   metric?: number
   dhcp?: boolean
@@ -31,7 +38,8 @@ export interface AttachOptions {
 
 export class AttachedInterface {
   /**
-   * Resolves when the addresses given to `attach` are usable; rejects with EADDRINUSE when another host has one of them (RFC 5227).
+   * Resolves when the addresses given to `attach` are usable, and the link-local one that comes with those of IPv6; rejects with EADDRINUSE when
+   * another host has one of them (RFC 5227, RFC 4862).
    */
   readonly ready: Promise<void>
   private readonly waiting = new Map<InterfaceAddress, { resolve: () => void; reject: (error: NetError) => void }>()
@@ -44,9 +52,9 @@ export class AttachedInterface {
     readonly arp: Arp | null,
     options: AttachOptions,
   ) {
-    const probe = options.probe ?? stack.config.arp.probe
     try {
-      const all = (options.addresses ?? []).map((text) => this.add(parsePrefix(text), probe))
+      const all = (options.addresses ?? []).map((text) => this.add(parsePrefix(text), options.probe))
+      if (options.ipv6 === true || iface.addresses.some((a) => !a.address.isV4)) all.push(this.startIpv6(options.probe))
       this.ready = Promise.all(all).then(() => undefined)
       this.ready.catch(() => undefined) // whoever does not await it is not punished with an unhandled rejection
       const gateways = typeof options.gateway === 'string' ? [options.gateway] : (options.gateway ?? [])
@@ -63,6 +71,11 @@ export class AttachedInterface {
 
   get index(): number {
     return this.iface.index
+  }
+
+  /** Neighbor Discovery here; null on links without Ethernet, and before the first IPv6 address. */
+  get nd(): NdInterface | null {
+    return this.stack.nd.of(this.iface)
   }
 
   /** The link below. */
@@ -94,7 +107,10 @@ export class AttachedInterface {
     if (!on) {
       this.iface.neighbors?.clear()
       this.iface.neighbors6?.clear()
-    } else this.arp?.acd.linkUp()
+    } else {
+      this.arp?.acd.linkUp()
+      this.nd?.dad.linkUp()
+    }
     this.stack.ip.changed()
     this.stack.turn.rearm()
   }
@@ -106,14 +122,26 @@ export class AttachedInterface {
 
   /** Adds an address; resolves when it is usable. Throws NetError EEXIST, ERR_INVALID_IP_ADDRESS. */
   addAddress(text: string, options: { probe?: boolean } = {}): Promise<void> {
-    const done = this.add(parsePrefix(text), options.probe ?? this.stack.config.arp.probe)
+    this.stack.turn.readClock()
+    const prefix = parsePrefix(text)
+    const done = this.add(prefix, options.probe)
+    if (!prefix.address.isV4) this.startIpv6(options.probe)
     this.stack.turn.rearm()
     return done
+  }
+
+  /**
+   * IPv6 on this interface begins: it gets its link-local address (RFC 4291 section 2.8), unless it has one. Resolves when that is usable.
+   */
+  startIpv6(probe?: boolean): Promise<void> {
+    if (hasLinkLocal(this.iface)) return Promise.resolve()
+    return this.add(this.stack.nd.linkLocal(this.iface, 0), probe)
   }
 
   /** Takes an address away; false when it was not there. */
   removeAddress(text: string): boolean {
     const a = parsePrefix(text).address
+    if (a.isLinkLocal) a.zone = this.index
     const own = this.iface.addresses.find((o) => o.address.equals(a))
     if (own === undefined) return false
     this.claimsOf(a)?.remove(own)
@@ -121,9 +149,11 @@ export class AttachedInterface {
     return removeAddress(this.stack.ip, this.iface, a)
   }
 
-  private add(prefix: Prefix, probe: boolean): Promise<void> {
+  private add(prefix: Prefix, probe: boolean | undefined): Promise<void> {
     const claims = this.claimsOf(prefix.address)
-    const probing = probe && claims !== null
+    const { arp, nd } = this.stack.config
+    const byDefault = prefix.address.isV4 ? arp.probe : nd.dadTransmits > 0
+    const probing = (probe ?? byDefault) && claims !== null
     const own = addAddress(this.stack.ip, this.iface, prefix, probing ? AddressState.TENTATIVE : AddressState.PREFERRED)
     if (claims === null) return Promise.resolve()
     const done = probing ? this.settled(own) : Promise.resolve()
@@ -134,7 +164,7 @@ export class AttachedInterface {
 
   /** Who looks after an address of this family here; null on links where nobody can object. */
   private claimsOf(address: Address): AddressClaims | null {
-    return address.isV4 ? (this.arp?.acd ?? null) : null
+    return (address.isV4 ? this.arp?.acd : this.stack.nd.attach(this.iface)?.dad) ?? null
   }
 
   private addGateway(text: string, metric: number): void {
@@ -188,7 +218,10 @@ export class AttachedInterface {
 
   /** Adds a static neighbour (`ip neigh add ... lladdr ... nud permanent`). */
   addNeighbor(address: string, mac: Uint8Array): void {
-    this.arp?.neighbors.setPermanent(parseAddress(address), mac)
+    const a = parseAddress(address)
+    if (a.isLinkLocal) a.zone = this.index
+    const table = a.isV4 ? this.arp?.neighbors : this.stack.nd.attach(this.iface)?.neighbors
+    table?.setPermanent(a, mac)
   }
 
   /** Takes the interface off the stack and closes the link. */

@@ -71,6 +71,7 @@ export function listCounters(stack: Stack, onlyNonZero: boolean): Record<string,
     icmp: stack.icmp.counters.snapshot(onlyNonZero),
     ip6: stack.ipv6.counters.snapshot(onlyNonZero),
     icmp6: stack.icmp6.counters.snapshot(onlyNonZero),
+    nd: stack.nd.counters.snapshot(onlyNonZero),
     udp: stack.udp.counters.snapshot(onlyNonZero),
     tcp: stack.tcp.counters.snapshot(onlyNonZero),
     lo: lo.counters.snapshot(onlyNonZero),
@@ -81,6 +82,8 @@ export function listCounters(stack: Stack, onlyNonZero: boolean): Record<string,
     out[a.name] = a.iface.counters.snapshot(onlyNonZero)
     if (ethernet !== null) out[`${a.name}.ethernet`] = ethernet.counters.snapshot(onlyNonZero)
     if (a.arp !== null) out[`${a.name}.arp`] = a.arp.counters.snapshot(onlyNonZero)
+    if (a.nd !== null)
+      out[`${a.name}.nd`] = { ...a.nd.counters.snapshot(onlyNonZero), ...a.nd.dad.counters.snapshot(onlyNonZero) }
     if (a.link.counters !== undefined) out[`${a.name}.link`] = a.link.counters()
   }
   return out

@@ -27,6 +27,7 @@ import { parseScoped } from '../ip/zone.ts'
 import { Ipv4 } from '../ipv4/ipv4.ts'
 import { Ipv6 } from '../ipv6/ipv6.ts'
 import { createLoopback } from '../link/loopback.ts'
+import { NeighborDiscovery } from '../nd/nd.ts'
 import { Frame } from '../netif/frame.ts'
 import type { NetIf } from '../netif/netif.ts'
 import { Tcp } from '../tcp/tcp.ts'
@@ -68,6 +69,7 @@ export class Stack implements NeighborListener, ClaimListener {
   readonly icmp: Icmp
   readonly ipv6: Ipv6
   readonly icmp6: Icmp6
+  readonly nd: NeighborDiscovery
   /** UDP in the raw shape. */
   readonly udp: Udp
   /** TCP in the raw shape. */
@@ -100,6 +102,8 @@ export class Stack implements NeighborListener, ClaimListener {
     this.icmp = new Icmp({ ip, ipv4: this.ipv4, frame, timers, clock, random, config: config.icmp })
     this.ipv6 = new Ipv6({ ip, timers, clock, random, pool, config: config.ipv6 })
     this.icmp6 = new Icmp6({ ip, ipv6: this.ipv6, frame, timers, clock, random, config: config.icmp })
+    const { ipv6, icmp6 } = this
+    this.nd = new NeighborDiscovery({ ipv6, icmp6, timers, clock, random, config: config.nd, frame, pool, listener: this })
     const hold = (): void => host.hold()
     const release = (): void => host.release()
     this.udp = new Udp({ ip, frame, random, config: config.udp, pool, tells: this.tellList, wake, hold, release })
@@ -235,6 +239,7 @@ export class Stack implements NeighborListener, ClaimListener {
     const { ip } = this
     iface.up = false
     for (const own of iface.addresses) arp?.acd.remove(own)
+    this.nd.detach(iface)
     this.turn.removePort(port)
     ip.routes.remove((e) => e.iface === iface)
     const i = ip.interfaces.indexOf(iface)

@@ -46,6 +46,11 @@ export interface UdpConfig {
   ephemeralLast: number
   /** Answer datagrams to closed ports with port unreachable. RFC 1122 4.1.3.1. */
   portUnreachable: boolean
+  /** Groups that a socket may join. Linux igmp_max_memberships. */
+  maxMemberships: number
+  /** Sources that it may name for one of them. Linux igmp_max_msf, mld_max_msf. */
+  maxSources: number
+  maxSources6: number
 }
 
 /** What is done about explicit congestion notification: see `TcpConfig.ecn`. */
@@ -248,7 +253,15 @@ export function defaults(): Config {
       pathMtuEntries: 4096,
     },
     icmp: { echoBroadcast: false, errorsPerSecond: 1000, errorsBurst: 50, errorsPerSecondPerHost: 10, quoteBytes: 548 },
-    udp: { receiveBufferBytes: 212_992, ephemeralFirst: 32768, ephemeralLast: 60999, portUnreachable: true },
+    udp: {
+      receiveBufferBytes: 212_992,
+      ephemeralFirst: 32768,
+      ephemeralLast: 60999,
+      portUnreachable: true,
+      maxMemberships: 20,
+      maxSources: 10,
+      maxSources6: 64,
+    },
     tcp: {
       ...tcpMannerDefaults(),
       sendBufferInitialBytes: 64 << 10,

@@ -267,7 +267,7 @@ export class Ip {
     let via = iface
     const limited = destination.isLimitedBroadcast
     const group = destination.isMulticast
-    if (via === null && (limited || group)) via = this.interfaceOf(source) ?? this.defaultInterface(v4)
+    if (via === null && (limited || group)) via = this.interfaceForGroup(destination, source)
     if (limited && via === null) return 'ENETUNREACH'
     if (!limited) {
       entry = this.routes.lookup(destination, via)
@@ -346,6 +346,17 @@ export class Ip {
       if (i.has(own)) return
     }
     own.zone = 0
+  }
+
+  /**
+   * The interface that a group (or 255.255.255.255) is sent by, and joined on, where nobody says which: the one that has the source address,
+   * the one of a route for the group, of the default route, the first; null: there is none.
+   */
+  interfaceForGroup(group: Address, source: Address): Interface | null {
+    const own = this.interfaceOf(source)
+    if (own !== null) return own
+    const entry = group.isMulticast ? this.routes.lookup(group, null) : null
+    return entry === null ? this.defaultInterface(group.isV4) : entry.iface
   }
 
   private isBroadcastOf(iface: Interface, a: Address): boolean {

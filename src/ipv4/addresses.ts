@@ -1,7 +1,7 @@
 /** Judging the addresses of incoming packets: sources that no host can have, and the broadcast forms of old. */
 import type { Interface } from '../ip/interface.ts'
 import type { Ip } from '../ip/ip.ts'
-import { type Packet, PROTO_ICMP, PROTO_UDP, To } from '../ip/packet.ts'
+import { type Packet, PROTO_ICMP, PROTO_IGMP, PROTO_UDP, To } from '../ip/packet.ts'
 import { C } from './counters.ts'
 
 /** The counter that says why the source address cannot be (RFC 1122 section 3.2.1.3, RFC 1812 section 5.3.7), or -1. */
@@ -11,8 +11,12 @@ export function sourceFault(packet: Packet, ip: Ip): number {
   const top = word >>> 24
   if (iface.isLoopback) return -1
   if (top === 0 || top === 127 || top >= 224) {
-    // A host that looks for its address (DHCP), or a probe that has none (`arping -0`).
-    const nameless = word === 0 && packet.to === To.BROADCAST && (packet.protocol === PROTO_UDP || packet.protocol === PROTO_ICMP)
+    // A host that looks for its address (DHCP), or a probe that has none (`arping -0`); a switch that asks for groups (RFC 3376 section 4.1.12).
+    const nameless =
+      word === 0 &&
+      (packet.to === To.BROADCAST
+        ? packet.protocol === PROTO_UDP || packet.protocol === PROTO_ICMP
+        : packet.to === To.MULTICAST && packet.protocol === PROTO_IGMP)
     // 240/4 is odd but somebody's; only 255.255.255.255 is nobody's.
     if (!nameless && (top < 240 || word === -1)) return C.ipDropBadSource
   }

@@ -22,7 +22,7 @@ import { ETHERTYPE_IPV4 } from '../ethernet/wire.ts'
 import type { Interface } from '../ip/interface.ts'
 import { ErrorKind, type Family, type FamilyRouting, type Ip } from '../ip/ip.ts'
 import type { Neighbor } from '../ip/neighbor.ts'
-import { Packet, To } from '../ip/packet.ts'
+import { Packet, PROTO_IGMP, To } from '../ip/packet.ts'
 import { type Route, RouteKind } from '../ip/route.ts'
 import type { Frame } from '../netif/frame.ts'
 import { CSUM_MASK, CSUM_PARTIAL, GSO_MASK } from '../netif/netif.ts'
@@ -160,6 +160,7 @@ export class Ipv4 implements Family, FamilyRouting {
     packet.tos = buf[start + IP4.tos]
     packet.meta = meta
     packet.cast = cast
+    packet.routerAlert = false
     packet.reassembled = false
     if (this.ip.hooks !== null && !this.ip.hooks.prerouting(packet)) return
     let to = this.ip.classify(packet.destination, iface)
@@ -180,7 +181,7 @@ export class Ipv4 implements Family, FamilyRouting {
     } else if (to === To.BROADCAST) n[C.ipInBcastPkts]++
     else if (to === To.MULTICAST) {
       n[C.ipInMcastPkts]++
-      if (packet.destination.w3 !== ALL_HOSTS && !iface.groups.has(packet.destination)) {
+      if (packet.destination.w3 !== ALL_HOSTS && !this.isListenedTo(packet)) {
         this.drop(C.ipDropUnknownGroup)
         return
       }
@@ -375,6 +376,12 @@ export class Ipv4 implements Family, FamilyRouting {
     this.ip.errors.unreachable(packet, ErrorKind.PROTOCOL_UNREACHABLE)
   }
 
+  /** IGMP goes by the group alone: queries come from routers, whoever they are (Linux: ip_check_mc_rcu). */
+  private isListenedTo(packet: Packet): boolean {
+    const { groups } = packet.iface
+    return packet.protocol === PROTO_IGMP ? groups.has(packet.destination) : groups.accepts(packet.destination, packet.source)
+  }
+
   private notForUs(packet: Packet): void {
     // RFC 1812 section 5.3.4: what came as a link broadcast is not forwarded.
     if (this.forward === null || packet.cast !== Cast.UNICAST) {
@@ -391,6 +398,7 @@ export class Ipv4 implements Family, FamilyRouting {
   /** False: the packet was dropped for its options (and answered, where an answer is due). */
   private acceptOptions(packet: Packet): boolean {
     const verdict = parseOptions(packet.buf, packet.start, packet.off - packet.start, this.options)
+    packet.routerAlert = this.options.routerAlert
     if (verdict === OptionsVerdict.OK) return true
     if (verdict === OptionsVerdict.SOURCE_ROUTE) {
       this.drop(C.ipDropSourceRoute)

@@ -110,6 +110,7 @@ export class AttachedInterface {
     } else {
       this.arp?.acd.linkUp()
       this.nd?.dad.linkUp()
+      this.iface.groups.linkUp()
     }
     this.stack.ip.changed()
     this.stack.turn.rearm()

@@ -217,6 +217,7 @@ export class Stack implements NeighborListener, ClaimListener {
 
   /** An address may be used (ClaimListener). */
   onReady(iface: Interface, own: InterfaceAddress): void {
+    iface.groups.addressReady(own.address)
     this.attached.find((a) => a.iface === iface)?.addressReady(own)
   }
 
@@ -241,6 +242,8 @@ export class Stack implements NeighborListener, ClaimListener {
     for (const own of iface.addresses) arp?.acd.remove(own)
     this.nd.detach(iface)
     this.turn.removePort(port)
+    this.udp.dropInterface(iface)
+    iface.groups.close()
     ip.routes.remove((e) => e.iface === iface)
     const i = ip.interfaces.indexOf(iface)
     if (i >= 0) ip.interfaces.splice(i, 1)

@@ -5,10 +5,13 @@
 import { Address, ANY, ANY_V4 } from '../base/address.ts'
 import { NetError } from '../base/errors.ts'
 import type { Tellable } from '../base/tell.ts'
+import { FilterMode } from '../ip/groups.ts'
 import type { Interface } from '../ip/interface.ts'
 import type { Packet } from '../ip/packet.ts'
 import { Route } from '../ip/route.ts'
 import { parseScoped } from '../ip/zone.ts'
+import { changeSource, joinGroup, leaveGroup, setMulticastInterface, setSources } from './join.ts'
+import type { Memberships } from './memberships.ts'
 import { type Datagram, ReceiveQueue } from './receive-queue.ts'
 import type { Udp } from './udp.ts'
 
@@ -42,13 +45,24 @@ export class UdpSocket implements Tellable {
   readonly ref: boolean
   /** The kept route has a source that a single send asked for. */
   pinned = false
-  readonly boundInterface: Interface | null
+  /** The only one to hear and send by; binding to a group with a zone sets it. */
+  boundInterface: Interface | null
   /** SO_BROADCAST: without it, sending to a broadcast address is EACCES. */
   broadcast = false
   /** 0: the stack's default. */
   ttl = 0
-  /** RFC 1112 section 6.1: 1 unless asked. */
+  /** RFC 1112 section 6.1: 1 unless asked; 0: not beyond this stack. */
   multicastTtl = 1
+  /** What is sent to a group is heard by sockets of this stack, too, where it has joined the group (IP_MULTICAST_LOOP). */
+  multicastLoop = true
+  /** Groups that others of this stack have joined are heard as well (IP_MULTICAST_ALL). */
+  multicastAll = true
+  /** Where groups are sent by; null: routing's choice (IP_MULTICAST_IF). */
+  multicastInterface: Interface | null = null
+  /** The source address for groups, when nothing else says one. */
+  readonly multicastSource = new Address()
+  /** What was joined; null: nothing ever. */
+  memberships: Memberships | null = null
   /** Traffic class of what is sent: DSCP and ECN. */
   tos = 0
   /** Never fragment: what does not fit the path is EMSGSIZE. */
@@ -160,15 +174,67 @@ export class UdpSocket implements Tellable {
     return true
   }
 
+  /**
+   * Joins a multicast group, for all sources or for `source` (again for another). `iface`: an interface, its name, or one of its addresses;
+   * null: the group's zone, or routing's choice. Throws NetError: EINVAL for what is no group, ENODEV, EADDRINUSE (joined already), ENOBUFS
+   * (too many groups, or sources), EADDRNOTAVAIL (the source is there already), EAFNOSUPPORT, ENOPROTOOPT (the other family), EBADF.
+   */
+  joinGroup(group: Address | string, iface: Interface | string | null = null, source: Address | string | null = null): void {
+    joinGroup(this.udp, this, group, iface, source)
+  }
+
+  /** Ends what `joinGroup` began, for all sources or for `source`. Throws NetError as `joinGroup`; EADDRNOTAVAIL: not joined. */
+  leaveGroup(group: Address | string, iface: Interface | string | null = null, source: Address | string | null = null): void {
+    leaveGroup(this.udp, this, group, iface, source)
+  }
+
+  /** Hears the group, which was joined for all sources, no more from `source`. Throws NetError as `joinGroup`. */
+  blockSource(group: Address | string, source: Address | string, iface: Interface | string | null = null): void {
+    changeSource(this.udp, this, group, iface, source, FilterMode.EXCLUDE, true)
+  }
+
+  /** Ends `blockSource`. */
+  unblockSource(group: Address | string, source: Address | string, iface: Interface | string | null = null): void {
+    changeSource(this.udp, this, group, iface, source, FilterMode.EXCLUDE, false)
+  }
+
+  /**
+   * Says at once from whom the group is heard: `include` only these (none: leaves it), `exclude` all but these (none: everybody). Joins it if
+   * that was not done. Throws NetError as `joinGroup`.
+   */
+  setSourceFilter(
+    group: Address | string,
+    mode: 'include' | 'exclude',
+    sources: readonly (Address | string)[],
+    iface: Interface | string | null = null,
+  ): void {
+    setSources(this.udp, this, group, iface, mode === 'include' ? FilterMode.INCLUDE : FilterMode.EXCLUDE, sources)
+  }
+
+  /**
+   * Sends to groups by this interface: itself, its name, or one of its addresses, which then is the source as well; null: routing's choice.
+   * Throws NetError: ENODEV, EADDRNOTAVAIL, EINVAL when the socket is bound to another.
+   */
+  setMulticastInterface(iface: Interface | string | null): void {
+    setMulticastInterface(this.udp, this, iface)
+  }
+
   /** Releases everything; no handler is called any more. Idempotent. */
   close(): void {
     if (this.closed) return
     this.closed = true
+    this.memberships?.clear()
     this.udp.closed(this)
     this.queue.clear()
   }
 
   // What Udp calls
+
+  /** A multicast datagram that fits otherwise is wanted. */
+  hears(packet: Packet): boolean {
+    const { memberships, multicastAll } = this
+    return memberships === null ? multicastAll : memberships.hears(packet.destination, packet.source, packet.iface, multicastAll)
+  }
 
   /** A datagram for us. False: no room. */
   arrived(packet: Packet, port: number, off: number, length: number): boolean {

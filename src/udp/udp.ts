@@ -18,12 +18,13 @@ import type { Random } from '../base/random.ts'
 import type { TellList } from '../base/tell.ts'
 import type { Interface } from '../ip/interface.ts'
 import { ErrorKind, type ErrorReport, type Ip, type Protocol } from '../ip/ip.ts'
-import { type Packet, PROTO_UDP, To } from '../ip/packet.ts'
+import { Packet, PROTO_UDP, To } from '../ip/packet.ts'
 import { pseudoSum } from '../ip/pseudo-header.ts'
 import { RouteKind } from '../ip/route.ts'
 import { type Frame, PAYLOAD_AT } from '../netif/frame.ts'
 import { CSUM_MASK, CSUM_NONE, CSUM_PARTIAL, GSO_MASK, GSO_UDP, gsoSize } from '../netif/netif.ts'
 import { C, NAMES } from './counters.ts'
+import { Memberships } from './memberships.ts'
 import { fitness, Ports } from './ports.ts'
 import { type UdpHandler, type UdpOptions, UdpSocket } from './socket.ts'
 import { UDP, UDP_HEADER } from './wire.ts'
@@ -62,6 +63,10 @@ export class Udp implements Protocol {
   /** Sockets whose last send found the link full. */
   private readonly waiting: UdpSocket[] = []
 
+  /** Sockets that have joined groups, bound or not. */
+  private readonly members = new Set<UdpSocket>()
+  /** What is sent to groups, on its way back to us; made when the first is. */
+  private looped: Packet | null = null
   private isClosed = false
 
   constructor(deps: UdpDependencies) {
@@ -103,7 +108,7 @@ export class Udp implements Protocol {
   /** Closes every socket: the stack ends. */
   close(): void {
     this.isClosed = true
-    for (const socket of this.sockets()) socket.close()
+    for (const socket of [...this.sockets(), ...this.members]) socket.close()
   }
 
   // In
@@ -154,6 +159,7 @@ export class Udp implements Protocol {
     if (list !== undefined) {
       for (let i = 0; i < list.length; i++) {
         if (fitness(list[i], packet.destination, packet.source, remotePort, packet.iface) === 0) continue
+        if (packet.to === To.MULTICAST && !list[i].hears(packet)) continue
         heard = true
         this.arrive(list[i], packet, remotePort, length)
       }
@@ -206,6 +212,14 @@ export class Udp implements Protocol {
     if (this.isClosed) throw stackClosed()
     if (socket.closed) throw new NetError('EBADF', { syscall: 'bind' })
     if (socket.localPort !== 0 || !isPort(port)) throw refusal('EINVAL', 'bind', local, port)
+    if (local.isMulticast && local.zone !== 0) {
+      // What comes in to a group has no zone: the interface is it.
+      const zone = this.ip.zoneOf(local, socket.boundInterface)
+      if (zone === null) throw refusal('EINVAL', 'bind', local, port)
+      socket.boundInterface = zone
+      local = local.clone()
+      local.zone = 0
+    }
     if (local.isV4 ? socket.ipv6Only : socket.family === 4) throw refusal('EAFNOSUPPORT', 'bind', local, port)
     if (!local.isUnspecified && !this.isBindable(local)) throw refusal('EADDRNOTAVAIL', 'bind', local, port)
     const chosen = port === 0 ? this.ports.ephemeral(socket, local) : port
@@ -277,16 +291,60 @@ export class Udp implements Protocol {
       // RFC 768: a sum of zero is sent as all ones.
       put16(frame.buf, at + UDP.checksum, checksum(frame.buf, at, length, pseudo) || 0xffff)
     }
-    const ttl = route.kind === RouteKind.MULTICAST ? socket.multicastTtl : socket.ttl
-    if (!family.output(frame, route, PROTO_UDP, socket.tos, ttl, socket.dontFragment)) {
+    const group = route.kind === RouteKind.MULTICAST
+    const ttl = group ? socket.multicastTtl : socket.ttl
+    // RFC 1112 section 6.1: with a TTL of 0 it stays here.
+    if ((!group || ttl > 0) && !family.output(frame, route, PROTO_UDP, socket.tos, ttl, socket.dontFragment)) {
       this.counters.values[C.udpOutBlocked]++
       if (socket.blockedOn === null) this.waiting.push(socket)
       socket.blockedOn = route.iface
       return false
     }
     this.counters.values[C.udpOutDatagrams]++
+    if (group && socket.multicastLoop) this.loop(socket, buf, off, length, toPort)
     this.wake()
     return true
+  }
+
+  /** What was sent to a group is heard here as well, where it is listened to on that interface (RFC 1112 section 6.1). */
+  private loop(socket: UdpSocket, buf: Uint8Array, off: number, length: number, port: number): void {
+    const { source, destination, iface } = socket.route
+    if (iface === null || iface.isLoopback || !iface.groups.accepts(destination, source)) return
+    if (this.looped === null) this.looped = new Packet(iface)
+    const packet = this.looped
+    packet.iface = iface
+    packet.buf = buf
+    packet.off = off - UDP_HEADER // where the header would be; nobody looks at it any more
+    packet.end = packet.off + length
+    packet.source.copy(source)
+    packet.destination.copy(destination)
+    packet.destination.zone = 0
+    packet.ttl = socket.multicastTtl
+    packet.tos = socket.tos
+    packet.meta = 0
+    packet.to = To.MULTICAST
+    this.inputToMany(packet, port, socket.localPort, length)
+  }
+
+  /** An interface goes: what was joined there is left. */
+  dropInterface(iface: Interface): void {
+    for (const socket of this.members) {
+      socket.memberships?.drop(iface)
+      if (socket.multicastInterface === iface) socket.multicastInterface = null
+    }
+    if (this.looped?.iface === iface) this.looped = null
+  }
+
+  /** The groups of a socket that is about to join one. Throws EBADF. */
+  membershipsOf(socket: UdpSocket): Memberships {
+    if (this.isClosed) throw stackClosed()
+    if (socket.closed) throw new NetError('EBADF', { syscall: 'setsockopt' })
+    if (socket.memberships === null) {
+      socket.memberships = new Memberships(this.config)
+      this.members.add(socket)
+    }
+    this.wake() // routers are told in the next turn
+    return socket.memberships
   }
 
   /** A socket has closed. */
@@ -294,6 +352,10 @@ export class Udp implements Protocol {
     if (socket.localPort !== 0) {
       this.ports.remove(socket)
       if (socket.ref) this.release()
+    }
+    if (socket.memberships !== null) {
+      this.members.delete(socket)
+      this.wake()
     }
     if (socket.blockedOn !== null) this.waiting.splice(this.waiting.indexOf(socket), 1)
   }
@@ -306,7 +368,14 @@ export class Udp implements Protocol {
     // Groups and broadcast addresses can be heard at, not sent from.
     const usual = local.isMulticast || this.isBroadcast(local) ? socket.any : local
     socket.pinned = source !== null
-    const code = this.ip.route(to, source ?? usual, socket.boundInterface, route)
+    let iface = socket.boundInterface
+    let from = source ?? usual
+    if (to.isMulticast) {
+      iface ??= socket.multicastInterface
+      if (from.isUnspecified && !socket.multicastSource.isUnspecified && socket.multicastSource.isV4 === to.isV4)
+        from = socket.multicastSource
+    }
+    const code = this.ip.route(to, from, iface, route)
     if (code === null) return
     route.generation = (this.ip.generation - 1) | 0
     throw refusal(code, syscall, to, port)

@@ -30,10 +30,10 @@ function checkBooks(stack: Stack, injected: number): void {
   const c = stack.counters()
   const ethernet = c['eth0.ethernet']
   const arp = c['eth0.arp']
-  const { ip, icmp, udp, tcp } = c
+  const { ip, ip6, icmp, icmp6, udp, tcp } = c
   const tooShort = ethernet.dropTooShort
   const arpSeen = arp.inRequests + arp.inReplies + sum(arp, /^drop/, /NotForUs|Unsolicited|ReplyLimit|LinkFull|NoSource/)
-  const handed = ip.ipInReceives + arpSeen
+  const handed = ip.ipInReceives + ip6.ip6InReceives + arpSeen
   const refused = sum(ethernet, /^drop/, /TooShort/)
   // Frames without a whole Ethernet header are not in inFrames; those with half a tag are.
   const halfTags = ethernet.inFrames - handed - refused
@@ -44,9 +44,8 @@ function checkBooks(stack: Stack, injected: number): void {
   expect(sum(ip, /^ipDrop/)).toBe(ip.ipInHdrErrors + ip.ipInAddrErrors + ip.ipInDiscards)
   expect(ip.ipInReceives).toBe(ipDropped + ip.ipInDelivers + ip.ipReasmReqds - ip.ipReasmOKs)
 
-  expect(icmp.icmpInMsgs + udp.udpInDatagrams + udp.udpNoPorts + udp.udpInErrors + udp.udpIgnoredMulti + tcp.tcpInSegs).toBe(
-    ip.ipInDelivers,
-  )
+  const datagrams = udp.udpInDatagrams + udp.udpNoPorts + udp.udpInErrors + udp.udpIgnoredMulti
+  expect(icmp.icmpInMsgs + icmp6.icmp6InMsgs + datagrams + tcp.tcpInSegs).toBe(ip.ipInDelivers + ip6.ip6InDelivers)
   expect(sum(udp, /^udpDrop|udpInCsum|udpRcvbuf/)).toBe(udp.udpInErrors)
   expect(tcp.tcpInErrs).toBe(tcp.dropTooShort + tcp.dropBadChecksum)
 }

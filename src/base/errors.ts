@@ -7,6 +7,7 @@
 const ERRNO: Record<string, readonly [number, string]> = {
   EPERM: [-1, 'operation not permitted'],
   ENOENT: [-2, 'no such file or directory'],
+  ESRCH: [-3, 'no such process'],
   EBADF: [-9, 'bad file descriptor'],
   EAGAIN: [-11, 'resource temporarily unavailable'],
   EACCES: [-13, 'permission denied'],

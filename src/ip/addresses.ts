@@ -6,6 +6,7 @@ import type { Address, Prefix } from '../base/address.ts'
 import { invalidArgument, NetError } from '../base/errors.ts'
 import { AddressState, type Interface, type InterfaceAddress } from './interface.ts'
 import type { Ip } from './ip.ts'
+import { removeRoutes } from './tables.ts'
 
 /** Who makes sure that an address is nobody else's: conflict detection for IPv4 (RFC 5227), DAD for IPv6 (RFC 4862). */
 export interface AddressClaims {
@@ -56,7 +57,7 @@ export function removeAddress(ip: Ip, iface: Interface, address: Address): boole
   const at = iface.addresses.findIndex((own) => own.address.equals(address))
   if (at < 0) return false
   iface.addresses.splice(at, 1)
-  ip.routes.remove((e) => e.iface === iface && e.source !== null && e.source.equals(address))
+  removeRoutes(ip, (e) => e.iface === iface && e.source !== null && e.source.equals(address))
   ip.changed()
   return true
 }

@@ -27,6 +27,8 @@ export interface InterfaceAddress {
   /** Directed broadcast (IPv4), or null. */
   readonly broadcast: Address | null
   state: number
+  /** Made to be changed soon (RFC 8981): preferred as source. Left out: no. */
+  readonly temporary?: boolean
 }
 
 const NAMES = ['inDropDown', 'inDropVersion', 'outDropDown', 'outDropNoNeighbor'] as const
@@ -48,6 +50,9 @@ export class Interface {
   /** What routers say of IPv6 on this link (RFC 4861 section 6.3.4): its MTU and the hop limit to use; 0: nothing. */
   routerMtu = 0
   hopLimit = 0
+  /** What comes in here for others is sent on: a router, as far as this interface goes. */
+  forwarding4 = false
+  forwarding6 = false
 
   constructor(
     /** 1, 2, ... as in if_nametoindex(3). */

@@ -11,8 +11,11 @@ import { Address, ANY, ANY_V4 } from '../base/address.ts'
 import type { Frame } from '../netif/frame.ts'
 import type { PacketHooks } from './hooks.ts'
 import { AddressState, type Interface } from './interface.ts'
+import type { Multipath } from './multipath.ts'
 import { type Packet, To } from './packet.ts'
-import { type NoRoute, type Route, type RouteEntry, RouteKind, RouteTable } from './route.ts'
+import { type Hop, isUnicast, type NoRoute, type Route, type RouteEntry, RouteKind, RouteTable, refusalOf } from './route.ts'
+import { type RoutingRules, TABLE_MAIN } from './rules.ts'
+import { selectSource6 } from './source.ts'
 
 /** What a transport (or ICMP) is to IP. */
 export interface Protocol {
@@ -151,7 +154,14 @@ export interface FamilyRouting {
 
 export class Ip {
   readonly interfaces: Interface[] = []
+  /** The main table. */
   readonly routes = new RouteTable()
+  /** All tables by number; others than the main one are for `rules`. */
+  readonly tables = new Map<number, RouteTable>([[TABLE_MAIN, this.routes]])
+  /** Policy routing; null: the main table is all there is. */
+  rules: RoutingRules | null = null
+  /** Chooses among next hops; null until a route has several. */
+  multipath: Multipath | null = null
   /** Bumped on every change that could make a kept `Route` wrong. */
   generation = 0
   v4: (Family & FamilyRouting) | null = null
@@ -263,39 +273,77 @@ export class Ip {
       return null
     }
     if (destination.isUnspecified) return 'ENETUNREACH'
-    let entry: RouteEntry | null = null
     let via = iface
     const limited = destination.isLimitedBroadcast
-    const group = destination.isMulticast
-    if (via === null && (limited || group)) via = this.interfaceForGroup(destination, source)
+    if (via === null && (limited || destination.isMulticast)) via = this.interfaceForGroup(destination, source)
     if (limited && via === null) return 'ENETUNREACH'
+    let entry: RouteEntry | null = null
     if (!limited) {
-      entry = this.routes.lookup(destination, via)
-      // A multicast group needs no route when the interface is known.
-      if (entry === null && !(group && via !== null)) return 'ENETUNREACH'
+      entry = this.lookup(destination, source, null, via)
+      // A multicast group and a neighbour need no route when the interface is known.
+      const known = via !== null && (destination.isMulticast || destination.isLinkLocal)
+      if (entry === null && !known) return 'ENETUNREACH'
     }
-    out.iface = via ?? entry!.iface
-    if (!out.iface.up) return 'ENETDOWN'
-    out.kind =
-      limited || this.isBroadcastOf(out.iface, destination)
-        ? RouteKind.BROADCAST
-        : group
-          ? RouteKind.MULTICAST
-          : RouteKind.UNICAST
-    if (out.kind !== RouteKind.UNICAST || entry === null || entry.gateway === null) out.nextHop.copy(destination)
-    else out.nextHop.copy(entry.gateway)
+    let refused = this.follow(entry, destination, via, out)
+    if (refused !== null) return refused
     if (source.isUnspecified) {
-      // The route's own source may still be probed for, or have been found to be another host's (RFC 5227 section 2.1: not to be used).
-      const preferred = entry === null ? null : entry.source
-      const chosen = preferred !== null && this.isLocal(preferred) ? preferred : this.selectSource(out.iface, out.nextHop, v4)
+      const chosen = this.sourceFor(entry, out, v4)
       if (chosen === null) return 'EADDRNOTAVAIL'
       out.source.copy(chosen)
+      // What the rules say of packets with that source holds for these as well (Linux: ip_route_connect).
+      if (this.rules !== null && entry !== null) {
+        entry = this.lookup(destination, chosen, null, via)
+        if (entry === null) return 'ENETUNREACH'
+        refused = this.follow(entry, destination, via, out)
+        if (refused !== null) return refused
+      }
     } else out.source.copy(source)
-    out.neighbor = family.neighborFor(out.iface, out)
-    out.mtu = v4 ? out.iface.mtu : out.iface.mtu6
+    out.neighbor = family.neighborFor(out.iface!, out)
     const learned = this.pathMtu === null ? 0 : this.pathMtu.get(destination)
     if (learned !== 0 && learned < out.mtu) out.mtu = learned
     return null
+  }
+
+  /**
+   * The best route for a packet, over `via` only if given. `iif`: the interface that it came in by; null: it is ours.
+   */
+  lookup(destination: Address, source: Address, iif: Interface | null, via: Interface | null): RouteEntry | null {
+    if (this.rules !== null) return this.rules.lookup(destination, source, iif, via)
+    const entry = this.routes.lookup(destination, via)
+    return entry !== null && entry.kind === 'throw' ? null : entry
+  }
+
+  /** Which way an entry leads: the entry itself, or one of its hops. */
+  hopOf(entry: RouteEntry, source: Address, destination: Address, via: Interface | null): Hop {
+    if (entry.hops === undefined || this.multipath === null) return entry
+    return this.multipath.choose(entry.hops, source, destination, via)
+  }
+
+  /** Fills interface, next hop, kind and MTU of `out` from an entry (null: straight to the destination by `via`). */
+  private follow(entry: RouteEntry | null, destination: Address, via: Interface | null, out: Route): NoRoute | null {
+    if (entry !== null && !isUnicast(entry)) return refusalOf(entry)
+    // By the destination alone: a connection keeps its way when its source, which was chosen by that way, is given the next time.
+    const hop = entry === null ? null : this.hopOf(entry, ANY, destination, via)
+    const iface = via ?? hop!.iface
+    out.iface = iface
+    if (!iface.up) return 'ENETDOWN'
+    const group = destination.isMulticast
+    const broadcast = destination.isLimitedBroadcast || this.isBroadcastOf(iface, destination)
+    out.kind = broadcast ? RouteKind.BROADCAST : group ? RouteKind.MULTICAST : RouteKind.UNICAST
+    const gateway = hop === null || group || broadcast ? null : hop.gateway
+    out.nextHop.copy(gateway ?? destination)
+    out.mtu = destination.isV4 ? iface.mtu : iface.mtu6
+    if (entry?.mtu !== undefined && entry.mtu !== 0 && entry.mtu < out.mtu) out.mtu = entry.mtu
+    return null
+  }
+
+  /** The source for packets that go the way of `out`. */
+  private sourceFor(entry: RouteEntry | null, out: Route, v4: boolean): Address | null {
+    // RFC 6724 chooses among the addresses of IPv6; an address's own route says nothing about it.
+    const preferred = entry === null || (!v4 && entry.origin === 'connected') ? null : entry.source
+    // The route's own source may still be probed for, or have been found to be another host's (RFC 5227 section 2.1: not to be used).
+    if (preferred !== null && this.isLocal(preferred)) return preferred
+    return v4 ? this.selectSource(out.iface!, out.nextHop, true) : selectSource6(this, out.iface!, out.destination)
   }
 
   /** Source address for packets that leave by `iface` to `nextHop`: same subnet, then the interface's first, then any of ours. */

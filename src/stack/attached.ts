@@ -171,18 +171,8 @@ export class AttachedInterface {
   private addGateway(text: string, metric: number): void {
     const gateway = parseAddress(text)
     if (gateway.isLinkLocal) gateway.zone = this.index
-    this.stack.addRoute(gateway.isV4 ? '0.0.0.0/0' : '::/0', gateway, this, metric)
-  }
-
-  /** Throws NetError ENETUNREACH when the gateway cannot be reached directly by this interface. */
-  checkGateway(gateway: Address): void {
-    const onLink =
-      this.iface.ethernet === null || gateway.isLinkLocal || this.iface.addresses.some((a) => a.prefix.contains(gateway))
-    if (!onLink) {
-      throw new NetError('ENETUNREACH', {
-        message: `gateway ${gateway} is not on a network of ${this.name} (${this.addresses.join(', ') || 'no address'})`,
-      })
-    }
+    // Another interface may have one of the same metric: the first counts while it is up.
+    this.stack.addRoute(gateway.isV4 ? '0.0.0.0/0' : '::/0', gateway, this, { metric, mode: 'append' })
   }
 
   /** An address passed its probes; its state is PREFERRED already. Called by conflict detection. */

@@ -9,16 +9,6 @@ import type { Stack } from './stack.ts'
 /** A line of `stack.connections()`: all of `info()` for full connections. */
 export type ConnectionSummary = Pick<ConnectionInfo, 'state' | 'local' | 'remote'> & Partial<ConnectionInfo>
 
-/** A line of `stack.routes`. */
-export interface RouteSummary {
-  destination: string
-  gateway: string | null
-  interface: string
-  metric: number
-  source: string | null
-  origin: string
-}
-
 /** A line of `stack.neighbors`. */
 export interface NeighborSummary {
   address: string
@@ -29,17 +19,6 @@ export interface NeighborSummary {
 }
 
 type Counts = Record<string, number>
-
-export function listRoutes(stack: Stack): RouteSummary[] {
-  return stack.ip.routes.entries.map((e) => ({
-    destination: e.prefix.toString(),
-    gateway: e.gateway === null ? null : scopedText(stack.ip, e.gateway),
-    interface: e.iface.name,
-    metric: e.metric,
-    source: e.source?.toString() ?? null,
-    origin: e.origin,
-  }))
-}
 
 export function listNeighbors(stack: Stack): NeighborSummary[] {
   const of = (table: NeighborTable | null, name: string): NeighborSummary[] =>

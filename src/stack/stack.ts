@@ -5,7 +5,7 @@
  * by its `Host` and `Random`. Interfaces are attached and detached at run time; a loopback interface with 127.0.0.1/8 is always there.
  */
 import { Arp } from '../arp/arp.ts'
-import { Address, LOOPBACK_V6, Prefix, prefix as parsePrefix } from '../base/address.ts'
+import { Address, LOOPBACK_V6, Prefix } from '../base/address.ts'
 import type { Host } from '../base/clock.ts'
 import { type Config, type ConfigOverrides, configure } from '../base/config.ts'
 import { invalidArgument, NetError, stackClosed } from '../base/errors.ts'
@@ -23,6 +23,8 @@ import { Interface, type InterfaceAddress } from '../ip/interface.ts'
 import { Ip } from '../ip/ip.ts'
 import type { Neighbor, NeighborListener } from '../ip/neighbor.ts'
 import { Packet, PROTO_TCP } from '../ip/packet.ts'
+import { TABLE_MAIN } from '../ip/rules.ts'
+import { removeInterfaceRoutes } from '../ip/tables.ts'
 import { parseScoped } from '../ip/zone.ts'
 import { Ipv4 } from '../ipv4/ipv4.ts'
 import { Ipv6 } from '../ipv6/ipv6.ts'
@@ -33,15 +35,20 @@ import type { NetIf } from '../netif/netif.ts'
 import { Tcp } from '../tcp/tcp.ts'
 import { Udp } from '../udp/udp.ts'
 import { AttachedInterface, type AttachOptions } from './attached.ts'
+import { type ConnectionSummary, listConnections, listCounters, listNeighbors, type NeighborSummary } from './listing.ts'
 import {
-  type ConnectionSummary,
-  listConnections,
-  listCounters,
-  listNeighbors,
+  addRoute,
+  addRule,
   listRoutes,
-  type NeighborSummary,
+  listRules,
+  type RouteFilter,
+  type RouteOptions,
   type RouteSummary,
-} from './listing.ts'
+  type RuleOptions,
+  type RuleSummary,
+  removeRoute,
+  removeRule,
+} from './routing.ts'
 import { InterfaceSink } from './sink.ts'
 import { type Port, Turn } from './turn.ts'
 import { LocalUnreachable } from './unreachable.ts'
@@ -244,7 +251,7 @@ export class Stack implements NeighborListener, ClaimListener {
     this.turn.removePort(port)
     this.udp.dropInterface(iface)
     iface.groups.close()
-    ip.routes.remove((e) => e.iface === iface)
+    removeInterfaceRoutes(ip, iface)
     const i = ip.interfaces.indexOf(iface)
     if (i >= 0) ip.interfaces.splice(i, 1)
     this.ipv4.dropInterface(iface)
@@ -259,9 +266,19 @@ export class Stack implements NeighborListener, ClaimListener {
     return this.attached
   }
 
-  /** Routes as plain objects, best match first. */
+  /** Routes of the main table as plain objects, best match first. */
   get routes(): RouteSummary[] {
-    return listRoutes(this)
+    return listRoutes(this, TABLE_MAIN)
+  }
+
+  /** Routes of another table, as `ip route show table 100` has them. */
+  routesOf(table: number): RouteSummary[] {
+    return listRoutes(this, table)
+  }
+
+  /** Rules of policy routing, as `ip rule` lists them; those that every system begins with when none were added. */
+  get rules(): RuleSummary[] {
+    return listRules(this)
   }
 
   /** Neighbours of both families as `ip neigh` lists them. */
@@ -270,15 +287,33 @@ export class Stack implements NeighborListener, ClaimListener {
   }
 
   /**
-   * Adds a route by `iface`, to a gateway or (null) to neighbours: `stack.addRoute('192.168.0.0/16', '10.0.0.1', eth0)`. Throws NetError
-   * ENETUNREACH when the gateway is on no network of the interface, ERR_INVALID_IP_ADDRESS.
+   * Adds a route: `stack.addRoute('192.168.0.0/16', '10.0.0.1', eth0)`. Without a gateway (null) to neighbours of the interface; without an
+   * interface (null) by the one whose network the gateway is on. A number in place of options is the metric. Throws NetError: EEXIST (one of that
+   * prefix and metric is there), ENETUNREACH (the gateway is on no network of the interface), ENODEV (neither gateway nor
+   * interface), EINVAL (the source is not ours), ERR_INVALID_IP_ADDRESS, ERR_INVALID_ARG_VALUE.
    */
-  addRoute(to: Prefix | string, by: Address | string | null, iface: AttachedInterface, metric = 0): void {
-    const destination = typeof to === 'string' ? parsePrefix(to) : to
-    const gateway = typeof by === 'string' ? parseScoped(this.ip, by) : by
-    if (gateway !== null) iface.checkGateway(gateway)
-    this.ip.routes.add({ prefix: destination.network, gateway, iface: iface.iface, metric, source: null, origin: 'static' })
-    this.ip.changed()
+  addRoute(
+    to: Prefix | string,
+    by: Address | string | null,
+    iface: AttachedInterface | null = null,
+    options: RouteOptions | number = {},
+  ): void {
+    addRoute(this, to, by, iface, typeof options === 'number' ? { metric: options } : options)
+  }
+
+  /** Removes the best route to exactly that prefix that fits. Throws NetError ESRCH when there is none, and what `addRoute` throws. */
+  removeRoute(to: Prefix | string, filter: RouteFilter = {}): void {
+    removeRoute(this, to, filter)
+  }
+
+  /** `stack.addRule({ from: '10.0.0.0/24', table: 100 })`. Throws NetError EEXIST, ERR_INVALID_IP_ADDRESS, ERR_INVALID_ARG_VALUE. */
+  addRule(rule: RuleOptions): void {
+    addRule(this, rule)
+  }
+
+  /** Throws NetError ENOENT when there is none that has all that is given. */
+  removeRule(rule: RuleOptions): void {
+    removeRule(this, rule)
   }
 
   /** A link has room again. */

@@ -164,12 +164,8 @@ function transportOf(buf: Uint8Array, start: number, end: number, ethernet: bool
   let at = start
   let type: number
   if (ethernet) {
-    at += ETH_HEADER
+    at += linkBytes(buf, start)
     type = get16(buf, at - 2)
-    if (type === ETHERTYPE_VLAN || type === ETHERTYPE_QINQ) {
-      at += VLAN_TAG
-      type = get16(buf, at - 2)
-    }
   } else {
     type = buf[start] >> 4 === 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IPV4
   }

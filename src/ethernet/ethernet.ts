@@ -3,7 +3,7 @@
  *
  * Theory of operation. A port knows one MAC address as two integers, so that the filter is two compares. It accepts its own
  * unicast, broadcast and (for now all) multicast; everything else is counted and dropped. An 802.1Q tag is parsed: VLAN 0 is a
- * priority tag and means "untagged" (802.1Q section 6.9.1), other VLANs belong to sub-interfaces, which register in `vlans`.
+ * priority tag and means "untagged" (802.1Q section 6.9.1), other VLANs belong to links of their own (vlan.ts), which register in `vlans`.
  * IEEE 802.3 frames with LLC/SNAP are accepted as RFC 1042 and RFC 1122 section 2.3.3 ask (received, never sent).
  */
 import { get16, get32, put16, put32 } from '../base/bytes.ts'
@@ -28,6 +28,19 @@ export const Cast = { UNICAST: 0, MULTICAST: 1, BROADCAST: 2 } as const
 /** A protocol above Ethernet. `buf[start, end)` is what follows the Ethernet header; `frame` is where that header begins. */
 export interface EtherProtocol {
   etherInput(buf: Uint8Array, start: number, end: number, meta: number, cast: number, frame: number): void
+}
+
+/** A VLAN of a port. */
+export interface VlanTaker {
+  /** A whole frame with its tag, lent: `buf[frame, end)`. `tci`: priority, drop eligible, VLAN id. */
+  tagged(buf: Uint8Array, frame: number, end: number, meta: number, tci: number): void
+  /** The link has room again. */
+  writable(): void
+}
+
+/** The VLANs of the two protocols are not the same. `tpid`: ETHERTYPE_VLAN or ETHERTYPE_QINQ. */
+export function vlanKey(vid: number, tpid: number): number {
+  return vid | (tpid === ETHERTYPE_QINQ ? 0x1000 : 0)
 }
 
 const NAMES = [
@@ -59,8 +72,8 @@ export class EthernetPort {
   ipv6: EtherProtocol | null = null
   /** Other EtherTypes, for users' own protocols. */
   readonly others = new Map<number, EtherProtocol>()
-  /** VLAN sub-interfaces by VLAN id; they take over where the tag ends. */
-  readonly vlans = new Map<number, EthernetPort>()
+  /** VLANs by `vlanKey`. */
+  readonly vlans = new Map<number, VlanTaker>()
 
   constructor(
     readonly netif: NetIf,
@@ -97,7 +110,8 @@ export class EthernetPort {
           return
         }
       } else if (!this.promiscuous) {
-        n[C.dropNotForUs]++
+        // A VLAN may have a MAC address of its own.
+        if (this.vlans.size === 0 || !this.forVlan(buf, start, end, meta)) n[C.dropNotForUs]++
         return
       }
     }
@@ -109,7 +123,7 @@ export class EthernetPort {
     if (type === ETHERTYPE_IPV4 && this.ipv4 !== null) this.ipv4.etherInput(buf, start, end, meta, cast, frame)
     else if (type === ETHERTYPE_ARP && this.arp !== null) this.arp.etherInput(buf, start, end, meta, cast, frame)
     else if (type === ETHERTYPE_IPV6 && this.ipv6 !== null) this.ipv6.etherInput(buf, start, end, meta, cast, frame)
-    else if (type === ETHERTYPE_VLAN || type === ETHERTYPE_QINQ) this.tagged(buf, start, end, meta, cast, frame)
+    else if (type === ETHERTYPE_VLAN || type === ETHERTYPE_QINQ) this.tagged(buf, start, end, type, meta, cast, frame)
     else if (type < ETHERTYPE_MIN) this.llc(buf, start, end, type, meta, cast, frame)
     else {
       const other = this.others.get(type)
@@ -118,22 +132,45 @@ export class EthernetPort {
     }
   }
 
-  private tagged(buf: Uint8Array, start: number, end: number, meta: number, cast: number, frame: number): void {
+  private tagged(buf: Uint8Array, start: number, end: number, tpid: number, meta: number, cast: number, frame: number): void {
     if (end - start < VLAN_TAG) {
       this.counters.values[C.dropTooShort]++
       return
     }
-    const vid = get16(buf, start) & 0xfff
-    const type = get16(buf, start + 2)
-    if (vid === 0) {
+    const tci = get16(buf, start)
+    if ((tci & 0xfff) === 0) {
+      const type = get16(buf, start + 2)
       // A second tag behind a priority tag would recurse without bound on a crafted frame: one level only.
       if (type === ETHERTYPE_VLAN || type === ETHERTYPE_QINQ) this.counters.values[C.dropUnknownVlan]++
       else this.demux(buf, start + VLAN_TAG, end, type, meta, cast, frame)
       return
     }
-    const port = this.vlans.get(vid)
-    if (port === undefined) this.counters.values[C.dropUnknownVlan]++
-    else port.demux(buf, start + VLAN_TAG, end, type, meta, cast, frame)
+    const vlan = this.vlans.get(vlanKey(tci & 0xfff, tpid))
+    if (vlan === undefined) this.counters.values[C.dropUnknownVlan]++
+    else vlan.tagged(buf, frame, end, meta, tci)
+  }
+
+  /** Gives a frame that is for another MAC address to the VLAN of its tag, which looks for itself. False: it has none. */
+  private forVlan(buf: Uint8Array, start: number, end: number, meta: number): boolean {
+    const tpid = get16(buf, start + 12)
+    if ((tpid !== ETHERTYPE_VLAN && tpid !== ETHERTYPE_QINQ) || end - start < ETH_HEADER + VLAN_TAG) return false
+    const tci = get16(buf, start + ETH_HEADER)
+    const vlan = this.vlans.get(vlanKey(tci & 0xfff, tpid))
+    if (vlan === undefined) return false
+    vlan.tagged(buf, start, end, meta, tci)
+    return true
+  }
+
+  /** Sends a frame of a VLAN, tag and all. False: the link is full. */
+  transmit(buf: Uint8Array, start: number, end: number, meta: number): boolean {
+    const n = this.counters.values
+    if (!this.netif.send(buf, start, end, meta)) {
+      n[C.outBlocked]++
+      return false
+    }
+    n[C.outFrames]++
+    n[C.outOctets] += end - start
+    return true
   }
 
   /** IEEE 802.3 length + LLC AA-AA-03 + SNAP with a zero OUI: the EtherType follows (RFC 1042). */

@@ -18,8 +18,8 @@ import type { Host } from '../base/clock.ts'
 
 export type Medium = 'ethernet' | 'ip'
 
-/** Bytes before `start` that a sender of a frame leaves free for the NetIf to write into (a virtio_net_hdr needs 12). */
-export const HEADROOM = 16
+/** Bytes before `start` that a sender of a frame leaves free for the NetIf to write into (a virtio_net_hdr needs 12, two tags 8). */
+export const HEADROOM = 24
 
 /** What a NetIf can take over. Bits of `NetIf.offload`. */
 export const Offload = {
@@ -41,7 +41,7 @@ export interface NetIf {
   readonly medium: Medium
   /** A MAC address that the link insists on, or null: the stack makes a random local one. 6 bytes. */
   readonly mac: Uint8Array | null
-  /** Largest IP packet in bytes that fits one frame. */
+  /** Largest IP packet in bytes that fits one frame. On Ethernet up to two 802.1Q tags fit besides: they are part of the link header. */
   readonly mtu: number
   /** Bits of `Offload`. */
   readonly offload: number

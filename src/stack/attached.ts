@@ -42,6 +42,9 @@ export class AttachedInterface {
    * another host has one of them (RFC 5227, RFC 4862).
    */
   readonly ready: Promise<void>
+  /** The interface that this one is a VLAN of, and the VLANs that this one has. */
+  parent: AttachedInterface | null = null
+  readonly vlans: AttachedInterface[] = []
   private readonly waiting = new Map<InterfaceAddress, { resolve: () => void; reject: (error: NetError) => void }>()
 
   constructor(
@@ -98,10 +101,13 @@ export class AttachedInterface {
 
   /**
    * Takes the interface down (frames are lost both ways, neighbours forgotten) or up again (its addresses are announced anew): `ip link set
-   * eth0 down`. Routes over it count only while it is up.
+   * eth0 down`. Routes over it count only while it is up. Its VLANs follow. Throws NetError ENETDOWN for a VLAN whose parent is down.
    */
   setUp(on: boolean): void {
     if (this.iface.up === on) return
+    if (on && this.parent !== null && !this.parent.up) {
+      throw new NetError('ENETDOWN', { message: `${this.name} cannot be up while ${this.parent.name} is down` })
+    }
     this.iface.up = on
     this.stack.turn.readClock()
     if (!on) {
@@ -112,8 +118,16 @@ export class AttachedInterface {
       this.nd?.dad.linkUp()
       this.iface.groups.linkUp()
     }
+    for (const vlan of this.vlans) vlan.setUp(on)
     this.stack.ip.changed()
     this.stack.turn.rearm()
+  }
+
+  /** A VLAN that goes is its parent's no more. */
+  orphan(): void {
+    const { parent } = this
+    if (parent !== null) parent.vlans.splice(parent.vlans.indexOf(this), 1)
+    this.parent = null
   }
 
   /** `10.0.0.2/24`, ... */

@@ -52,6 +52,7 @@ import {
 import { InterfaceSink } from './sink.ts'
 import { type Port, Turn } from './turn.ts'
 import { LocalUnreachable } from './unreachable.ts'
+import { attachVlan, type VlanOptions } from './vlan.ts'
 
 /** Every host is a member (RFC 1112 section 4, RFC 4291 section 2.7.1). */
 const ALL_HOSTS = Address.v4(0xe0000001)
@@ -233,11 +234,22 @@ export class Stack implements NeighborListener, ClaimListener {
     this.attached.find((a) => a.iface === iface)?.addressConflict(own, mac)
   }
 
+  /**
+   * A VLAN on an Ethernet interface (IEEE 802.1Q): `stack.addVlan(eth0, 100, { addresses: ['10.1.0.2/24'] })` is `eth0.100`, an interface like
+   * any other. On a VLAN of protocol 802.1ad it is the inner one of two tags. Throws NetError: EEXIST (name or VLAN taken), EOPNOTSUPP (no
+   * Ethernet), and what `attach` throws.
+   */
+  addVlan(parent: AttachedInterface, id: number, options: VlanOptions = {}): AttachedInterface {
+    return attachVlan(this, parent, id, options)
+  }
+
   /** Takes an interface away and closes its link. Connections over it live until they time out. */
   async detach(attached: AttachedInterface): Promise<void> {
+    for (const vlan of [...attached.vlans]) await this.detach(vlan)
     const i = this.attached.indexOf(attached)
     if (i < 0) return
     this.attached.splice(i, 1)
+    attached.orphan()
     attached.released()
     this.dropInterface(attached.iface, attached.port, attached.arp)
     await attached.link.close()
@@ -323,6 +335,8 @@ export class Stack implements NeighborListener, ClaimListener {
     iface.neighbors?.flushPending()
     iface.neighbors6?.flushPending()
     this.udp.linkWritable(iface)
+    if (iface.ethernet !== null && iface.ethernet.vlans.size > 0)
+      for (const vlan of iface.ethernet.vlans.values()) vlan.writable()
     this.turn.wake()
   }
 
@@ -331,8 +345,10 @@ export class Stack implements NeighborListener, ClaimListener {
     iface.up = false
     this.ip.changed()
     const attached = this.attached.find((a) => a.iface === iface)
-    attached?.released()
-    if (attached !== undefined) this.onLinkClosed?.(attached, error)
+    if (attached === undefined) return
+    attached.released()
+    for (const vlan of attached.vlans) this.linkClosed(vlan.iface, error)
+    this.onLinkClosed?.(attached, error)
   }
 
   /**

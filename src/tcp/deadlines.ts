@@ -168,6 +168,7 @@ export class Deadlines extends Timed {
     if (this.rtx === Rtx.PROBE) recovery.onProbeTimer()
     else recovery.onReorderTimer(snd.nxt, rto, tcp.clock.nowUs, now, tcp.counters.values)
     if (recovery.detector.waitUs > 0) this.armRtxAt(Math.min(rto.ms, waitMs(recovery.detector.waitUs)))
+    else if (this.rtx === Rtx.REORDER && this.mayProbe) this.armProbe(this.untilTimeout())
     else this.resumeRetransmit()
     tcp.markDirty(this.c)
   }

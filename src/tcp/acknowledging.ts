@@ -15,6 +15,9 @@ import { geq } from './seq.ts'
 export function beginAck(c: Connection): void {
   const { snd } = c
   const s = c.tcp.sample
+  // The turn's clock is older than what the turn hears, by all that was heard before and as long as the process did not run. Who models the path
+  // believes the shortest round trip and the highest rate for seconds.
+  if (snd.control.model !== undefined) c.tcp.clock.readClock()
   snd.flight.beginAck(c.tcp.clock.nowUs, snd.rto.minRttUs)
   s.priorInFlight = snd.recovery.pipe(snd.nxt)
   s.delivered = snd.rate.delivered

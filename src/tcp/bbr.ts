@@ -13,7 +13,7 @@
  * a CE mark counts as a loss in the round, and as too much in flight while probing (RFC 3168 section 5 wants the reaction of a loss).
  */
 import { type Random, randomFraction } from '../base/random.ts'
-import { BbrPath, BETA, LOSS_THRESH } from './bbr-path.ts'
+import { BbrPath, BETA, isHeavy, LOSS_THRESH, PACING_MARGIN } from './bbr-path.ts'
 import { type AckSample, type CongestionControl, type CongestionWindow, initialWindow, MAX_CWND } from './congestion.ts'
 
 const STARTUP = 0
@@ -36,7 +36,6 @@ const ACKS_PROBE_STARTING = 2
 const ACKS_PROBE_FEEDBACK = 3
 const ACKS_PROBE_STOPPING = 4
 
-const PACING_MARGIN = 0.99
 const MIN_PIPE_SEGMENTS = 4
 const STARTUP_FULL_LOSS_COUNT = 6
 const DRAIN_ROUNDS = 3
@@ -111,7 +110,7 @@ export class Bbr implements CongestionControl {
 
     path.update(s, this.isLimited)
     if (path.roundStart) this.roundsSinceProbeUp++
-    path.adaptLowerBounds(w.cwnd, this.isProbingBw)
+    path.adaptLowerBounds(rs, w.cwnd, w.mss, this.isProbingBw)
     path.updateAggregation(s, w.cwnd, this.path.isFullBwReached)
     path.checkFullBw(this.isLimited)
     this.checkStartup(s)
@@ -135,6 +134,7 @@ export class Bbr implements CongestionControl {
     path.noteLoss(rs.totalDelivered)
     const isMarked = this.isCongestionMarked
     this.isCongestionMarked = false
+    if (isMarked) path.isMarkedInRound = true
     if (!this.isBwProbeSample) return
     if (rs.heavyInFlight > 0) {
       // At which flight, inside the record, did losses pass the threshold? (InflightAtLoss)
@@ -147,7 +147,8 @@ export class Bbr implements CongestionControl {
   private inflightTooHigh(w: CongestionWindow, s: AckSample, inflight: number, isLimited: boolean): void {
     this.wasProbeTooHigh = true
     this.isBwProbeSample = false
-    if (!isLimited) this.path.inflightLongterm = Math.floor(Math.max(inflight, Math.min(this.bdp, w.cwnd) * BETA))
+    // TargetInflight; with QuantizationBudget, as in Linux: on a short path that is most of the flight.
+    if (!isLimited) this.path.inflightLongterm = Math.floor(Math.max(inflight, Math.min(this.inflight(w, 1, 0), w.cwnd) * BETA))
     if (this.state === UP) {
       this.undoState = UP
       this.startDown(s)
@@ -334,7 +335,7 @@ export class Bbr implements CongestionControl {
         return true
       }
     }
-    if (rs.lost > rs.txInFlight * LOSS_THRESH || path.inflightLongterm === Number.POSITIVE_INFINITY) return false
+    if (isHeavy(rs.lost, rs.txInFlight, w.mss) || path.inflightLongterm === Number.POSITIVE_INFINITY) return false
     if (rs.txInFlight > path.inflightLongterm) path.inflightLongterm = rs.txInFlight
     if (this.state === UP && s.windowFull && w.cwnd >= path.inflightLongterm) path.probeUpward(s.delivered, w.cwnd, w.mss)
     return false

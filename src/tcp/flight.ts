@@ -339,7 +339,7 @@ export class Flight {
     this.forget(flags, bytes)
     this.log![at + FLAGS] = (flags & KEPT) | LOST
     this.lostBytes += bytes
-    this.rate.lose(bytes, this.log!, at, (flags & APP_LIMITED) !== 0)
+    this.rate.lose(bytes, this.log!, at, (flags & APP_LIMITED) !== 0, this.mss)
     if (i < this.hint) this.hint = i
     return (flags & RETRANSMITTED) !== 0
   }

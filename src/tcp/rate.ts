@@ -44,6 +44,8 @@ export class RateSample {
 
 /** Loss that counts as heavy: one in so many bytes (draft-ietf-ccwg-bbr, BBR.LossThresh: 2 %). */
 export const HEAVY_LOSS = 50
+/** And of more than so many segments (bbr-path.ts says why). */
+export const HEAVY_SEGMENTS = 2
 
 /** The first heavy loss that nobody has asked for yet. */
 class HeavyLoss {
@@ -144,11 +146,11 @@ export class Rate {
   }
 
   /** `bytes` of the record at `at` were marked lost. The draft's HandleLostPacket, for those who want it (`losses`). */
-  lose(bytes: number, log: Int32Array, at: number, wasLimited: boolean): void {
+  lose(bytes: number, log: Int32Array, at: number, wasLimited: boolean, mss: number): void {
     this.lost = (this.lost + bytes) | 0
     const lost = (this.lost - log[at + WAS_LOST]) | 0
     const inFlight = log[at + IN_FLIGHT]
-    if (lost * HEAVY_LOSS <= inFlight) return
+    if (lost * HEAVY_LOSS <= inFlight || lost <= HEAVY_SEGMENTS * mss) return
     this.heavy ??= new HeavyLoss()
     const { heavy } = this
     if (heavy.inFlight !== 0) return

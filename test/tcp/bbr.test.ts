@@ -146,6 +146,28 @@ describe('BBR, event by event', () => {
     expect(f.bbr.path.bwShortterm).toBe(Number.POSITIVE_INFINITY)
   })
 
+  it('a round that lost no more than probing tolerates says nothing against the rate: what was lost is given back, and the pacing margin', () => {
+    const boundAfter = (lost: number, isMarked = false): number => {
+      const f = new Feed().settle()
+      f.bw = 0.98 * BW
+      for (let i = 0; i < 20 && f.bbr.stateName === 'cruise'; i++) {
+        if (isMarked) f.bbr.congestionEcho()
+        f.rounds(1, { lost: lost / 10, inRecovery: true }, { lost, txInFlight: BDP })
+      }
+      return f.bbr.path.bwShortterm / BW
+    }
+    expect(boundAfter(0.02 * BDP)).toBeGreaterThan(0.995)
+    expect(boundAfter(0.03 * BDP)).toBeLessThan(0.985)
+    expect(boundAfter(0.02 * BDP, true)).toBeLessThan(0.985)
+  })
+
+  it('a path that became slower is seen all the same', () => {
+    const f = new Feed().settle()
+    f.bw = 0.9 * BW
+    f.rounds(3, { lost: MSS / 10, inRecovery: true }, { lost: MSS, txInFlight: BDP })
+    expect(f.bbr.path.bw / BW).toBeCloseTo(0.9 / (0.99 * 0.995), 2)
+  })
+
   it('too much loss while probing sets the bound where it began, and ends the probe', () => {
     const f = new Feed().settle()
     for (let i = 0; i < 3000 && f.bbr.stateName !== 'up'; i++) f.ack()
@@ -158,6 +180,18 @@ describe('BBR, event by event', () => {
     expect(f.bbr.path.inflightLongterm).toBe(Math.floor(flight - MSS + prefix))
     f.bbr.undo(f.w)
     expect(f.bbr.stateName).toBe('refill')
+  })
+
+  it('on a short path the bound falls by three tenths of the window at most', () => {
+    const f = new Feed().settle()
+    f.rttUs = RTT_US / 100
+    f.rounds(20)
+    for (let i = 0; i < 3000 && f.bbr.stateName !== 'up'; i++) f.ack()
+    const heavy = { heavyInFlight: 4 * MSS, heavyLost: 3 * MSS, heavyBytes: MSS, heavyLimited: false }
+    const { cwnd } = f.w
+    f.ack({ lost: 3 * MSS, inRecovery: true }, { lost: 3 * MSS, ...heavy })
+    expect(f.bbr.stateName).toBe('down')
+    expect(f.bbr.path.inflightLongterm).toBeGreaterThanOrEqual(Math.floor(0.7 * Math.min(cwnd, 30 * MSS)))
   })
 
   it('a congestion mark while probing is too much in flight, too', () => {

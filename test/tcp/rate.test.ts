@@ -119,16 +119,18 @@ describe('delivery rate', () => {
     expect(b.wait(10_000).ack(2000)).toMatchObject({ delivered: 1000, intervalUs: 10_000 })
   })
 
-  it('notes the first loss that is heavy for what was in flight with it', () => {
+  it('notes the first loss that is heavy for what was in flight with it, and more than two segments', () => {
     const b = new Bench()
+    b.flight.mss = MSS
     for (let i = 0; i < 100; i++) b.send()
     b.wait(10_000).ack(0, [[5000, 100_000]])
     b.rate.losses(b.out)
     expect(b.out.heavyInFlight).toBe(0)
     markLost(b.flight, MSS, 3)
     b.rate.losses(b.out)
-    // Walked from the newest lost record: five in flight with it, one lost is more than a fiftieth.
-    expect(b.out.heavyInFlight).toBeGreaterThan(0)
+    // Walked from the newest lost record, of five segments: each is more than a fiftieth of what was in flight with it, the third counts.
+    expect(b.out.heavyInFlight).toBe(3 * MSS)
+    expect(b.out.heavyLost).toBe(3 * MSS)
     expect(b.out.heavyLost * HEAVY_LOSS).toBeGreaterThan(b.out.heavyInFlight)
     expect(b.out.heavyBytes).toBe(MSS)
     expect(b.rate.lost).toBe(5000)

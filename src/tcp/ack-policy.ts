@@ -11,8 +11,8 @@
  * one packet: nothing is in flight then that would bring another, and the peer stands still until a timer. So after anything out of order,
  * for a few thousand segments, every second segment has its ACK within the turn, too (RFC 5681 section 4.2: SHOULD, for the same reason).
  *
- * Out of order each segment has its ACK, until three have said where the hole is; of a peer with SACK every eighth from there on, and the last of the
- * turn. A window of hundreds of segments is hardly ever without a hole on a path that loses one in a hundred, and an ACK costs as much as a
+ * Out of order each segment has its ACK, until three have said where the hole is; of a peer with SACK every thirty-second of a range from there on,
+ * and the last of the turn. A window of hundreds of segments is hardly ever without a hole on a path that loses one in a hundred, and an ACK costs as much as a
  * segment. Linux does so, too (tcp_comp_sack_nr: 44, or a millisecond).
  *
  * What "full" means is measured, for the peer's segments may be smaller than what we announced.
@@ -60,13 +60,14 @@ export function dataArrived(c: Connection, seg: Segment, size: number, hadHoles:
   }
 }
 
-/** The ACK that is due may wait for the next segment, whose own will say all that it says. */
-export function mayBeLeftOut(c: Connection): boolean {
+/** The ACK that is due may wait for the segment at `seq`, whose own will say all that it says. */
+export function mayBeLeftOut(c: Connection, seq: number): boolean {
   const { rcv } = c
   const { spans } = rcv
   // Each D-SACK has an ACK of its own, and so has each count of CE marks.
   if (spans === null || spans.count === 0 || !c.sackPermitted || c.ecn !== null || rcv.hasDsack) return false
-  if (rcv.lastAckSent !== rcv.nxt) return false
+  // Only what continues the newest range: three or four blocks fit an ACK, and none may remain untold (Linux tcp_sack_compress_send_ack).
+  if (rcv.lastAckSent !== rcv.nxt || seq !== spans.grownTo) return false
   if (spans.toldNxt !== rcv.nxt) {
     spans.toldNxt = rcv.nxt
     spans.told = 0

@@ -389,7 +389,7 @@ function receiveText(c: Connection, seg: Segment): void {
       tcp.markDirty(c)
       return
     }
-    if (rcv.ackWasDue && (rcv.eager > 0 || seg.seq !== rcv.nxt) && !mayBeLeftOut(c)) acknowledgePending(c)
+    if (rcv.ackWasDue && (rcv.eager > 0 || seg.seq !== rcv.nxt) && !mayBeLeftOut(c, seg.seq)) acknowledgePending(c)
     const hadHoles = rcv.spans !== null && rcv.spans.count > 0
     const what = rcv.accept(seg.seq, seg.buf, seg.off, seg.len)
     if (what === Accepted.IN_ORDER) {

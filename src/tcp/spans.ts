@@ -10,6 +10,8 @@ export class Spans {
   private right = new Int32Array(8)
   private stamp = new Int32Array(8)
   private clock = 0
+  /** End of the range that grew last. */
+  grownTo = 0
   /** For ack-policy.ts: RCV.NXT, how many ACKs repeated it within turns, and segments that came since without one of their own. */
   toldNxt = 0
   told = 0
@@ -49,6 +51,7 @@ export class Spans {
       this.remove(i + 1, j)
     }
     this.stamp[i] = ++this.clock
+    this.grownTo = this.right[i]
     return true
   }
 

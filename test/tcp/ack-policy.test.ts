@@ -46,6 +46,21 @@ describe('out of order within a turn', () => {
     lab.run()
     lab.expect(...[3001, 4001, 5001, 37_001, 62_001].map((edge) => `. 1:1(0) ack 1001 <sack 2001:${edge}>`))
   })
+
+  it('no range remains untold: what begins another is not waited for', () => {
+    const lab = new TcpLab(fixed({ receiveBufferInitialBytes: 200_000, receiveBufferMaxBytes: 200_000 })).accept(
+      '<mss 1460,sackOK,wscale 7>',
+    )
+    lab.inject(seg(0))
+    lab.clear()
+    for (const i of [2, 3, 4, 5, 6, 7, 9, 10, 12]) lab.inject(seg(i), { hold: true })
+    lab.run()
+    lab.expect(
+      ...[3001, 4001, 5001, 8001].map((edge) => `. 1:1(0) ack 1001 <sack 2001:${edge}>`),
+      '. 1:1(0) ack 1001 <sack 9001:11001 2001:8001>',
+      '. 1:1(0) ack 1001 <sack 12001:13001 9001:11001 2001:8001>',
+    )
+  })
 })
 
 describe('quick-ACK mode', () => {

@@ -4,7 +4,7 @@ import { ICMP, ICMP_HEADER, ICMP_POINTER } from '../icmp/wire.ts'
 import { ErrorKind, type ErrorReport, type Ip } from '../ip/ip.ts'
 import { type Packet, To } from '../ip/packet.ts'
 import type { HeaderChain } from '../ipv6/header-chain.ts'
-import { IP6, IP6_HEADER, IP6_MIN_MTU } from '../ipv6/wire.ts'
+import { IP6, IP6_HEADER, IP6_MIN_MTU, PROBLEM_NEXT_HEADER } from '../ipv6/wire.ts'
 import { C } from './counters.ts'
 import * as wire from './wire.ts'
 
@@ -47,7 +47,7 @@ function kindOf(type: number, code: number): number {
   if (type === wire.ICMP6_TOO_BIG) return ErrorKind.PACKET_TOO_BIG
   if (type === wire.ICMP6_TIME_EXCEEDED) return ErrorKind.TIME_EXCEEDED
   if (type === wire.ICMP6_PARAMETER_PROBLEM) {
-    return code === wire.PARAM6_NEXT_HEADER ? ErrorKind.PROTOCOL_UNREACHABLE : ErrorKind.PARAMETER_PROBLEM
+    return code === PROBLEM_NEXT_HEADER ? ErrorKind.PROTOCOL_UNREACHABLE : ErrorKind.PARAMETER_PROBLEM
   }
   if (type !== wire.ICMP6_UNREACHABLE) return ErrorKind.PARAMETER_PROBLEM
   switch (code) {

@@ -15,7 +15,7 @@ import { ErrorKind, type ErrorSender } from '../ip/ip.ts'
 import { type Packet, PROTO_ICMPV6, To } from '../ip/packet.ts'
 import { HeaderChain } from '../ipv6/header-chain.ts'
 import type { Ipv6 } from '../ipv6/ipv6.ts'
-import { IP6_HEADER, IP6_MIN_MTU } from '../ipv6/wire.ts'
+import { IP6_HEADER, IP6_MIN_MTU, PROBLEM_NEXT_HEADER, PROBLEM_OPTION } from '../ipv6/wire.ts'
 import { C } from './counters.ts'
 import * as wire from './wire.ts'
 
@@ -43,7 +43,7 @@ export class Icmp6Errors implements ErrorSender {
 
   unreachable(packet: Packet, kind: number): void {
     if (kind === ErrorKind.PROTOCOL_UNREACHABLE) {
-      this.parameterProblem(packet, packet.protocolAt - packet.start, wire.PARAM6_NEXT_HEADER)
+      this.parameterProblem(packet, packet.protocolAt - packet.start, PROBLEM_NEXT_HEADER)
       return
     }
     let code: number = wire.UNREACH6_PROHIBITED
@@ -104,7 +104,7 @@ export class Icmp6Errors implements ErrorSender {
     if (source.isLoopback && !packet.iface.isLoopback) return false
     // (e.3) to (e.5): what went to many is answered only where the sender needs it to know his path, or what options mean.
     if (packet.to === To.MULTICAST || packet.cast !== Cast.UNICAST) {
-      const excepted = type === wire.ICMP6_TOO_BIG || (type === wire.ICMP6_PARAMETER_PROBLEM && code === wire.PARAM6_OPTION)
+      const excepted = type === wire.ICMP6_TOO_BIG || (type === wire.ICMP6_PARAMETER_PROBLEM && code === PROBLEM_OPTION)
       if (!excepted) return false
     }
     // (e.1) and (e.2): no error about an error or a redirect. Behind a chain that is cut short nobody can say.

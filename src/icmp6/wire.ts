@@ -28,9 +28,3 @@ export const UNREACH6_ADDRESS = 3
 export const UNREACH6_PORT = 4
 export const UNREACH6_SOURCE_POLICY = 5
 export const UNREACH6_REJECT = 6
-
-/** Codes of "parameter problem" (RFC 4443 section 3.4, RFC 7112). */
-export const PARAM6_HEADER = 0
-export const PARAM6_NEXT_HEADER = 1
-export const PARAM6_OPTION = 2
-export const PARAM6_FIRST_FRAGMENT = 3

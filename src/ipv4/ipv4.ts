@@ -23,6 +23,8 @@ import type { Interface } from '../ip/interface.ts'
 import { ErrorKind, type Family, type FamilyRouting, type Ip } from '../ip/ip.ts'
 import type { Neighbor } from '../ip/neighbor.ts'
 import { Packet, PROTO_IGMP, To } from '../ip/packet.ts'
+import { Reassembly } from '../ip/reassembly.ts'
+import { Added } from '../ip/reassembly-rules.ts'
 import { type Route, RouteKind } from '../ip/route.ts'
 import type { Frame } from '../netif/frame.ts'
 import { CSUM_MASK, CSUM_PARTIAL, GSO_MASK } from '../netif/netif.ts'
@@ -33,7 +35,7 @@ import { completeChecksum, partialChecksumAt, writeHeader } from './header.ts'
 import { Identification } from './identification.ts'
 import { IpOptions, OptionsVerdict, parseOptions } from './options.ts'
 import { PathMtu } from './path-mtu.ts'
-import { Reassembly } from './reassembly.ts'
+import { ReassemblyRules4 } from './reassembly.ts'
 import { IP4, IP4_DONT_FRAGMENT, IP4_HEADER, IP4_MAX, IP4_MORE_FRAGMENTS, IP4_OFFSET_MASK } from './wire.ts'
 
 export interface Ipv4Dependencies {
@@ -89,7 +91,7 @@ export class Ipv4 implements Family, FamilyRouting {
     this.pathMtu = new PathMtu(deps.ip, deps.timers, deps.clock, deps.config)
     this.identification = new Identification(deps.random)
     this.fragmenter = new Fragmenter(deps.pool, this.counters.values)
-    this.reassembly = new Reassembly(deps, this.counters.values)
+    this.reassembly = new Reassembly(deps, new ReassemblyRules4(deps.config), this.counters.values)
     deps.ip.v4 = this
     deps.ip.pathMtu = this.pathMtu
   }
@@ -191,11 +193,9 @@ export class Ipv4 implements Family, FamilyRouting {
     }
 
     if (header > IP4_HEADER && !this.acceptOptions(packet)) return
-    if ((get16(buf, start + IP4.flagsFragment) & (IP4_MORE_FRAGMENTS | IP4_OFFSET_MASK)) === 0) this.deliver(packet)
-    else if (this.reassembly.add(packet)) {
-      this.deliver(packet)
-      this.reassembly.release(packet)
-    }
+    const field = get16(buf, start + IP4.flagsFragment)
+    if ((field & (IP4_MORE_FRAGMENTS | IP4_OFFSET_MASK)) === 0) this.deliver(packet)
+    else this.reassemble(packet, field)
   }
 
   /** Family.output: see ip.ts. `route.source` and `route.destination` are the addresses of the header. */
@@ -363,6 +363,14 @@ export class Ipv4 implements Family, FamilyRouting {
     if (partial >= 0) put16(frame.buf, off + partial, pseudo)
     this.counters.values[C.ipOutBlocked]++
     return false
+  }
+
+  private reassemble(packet: Packet, field: number): void {
+    const tag = (packet.protocol << 16) | get16(packet.buf, packet.start + IP4.identification)
+    const from = (field & IP4_OFFSET_MASK) << 3
+    if (this.reassembly.add(packet, tag, from, (field & IP4_MORE_FRAGMENTS) !== 0) !== Added.WHOLE) return
+    this.deliver(packet)
+    this.reassembly.release(packet)
   }
 
   private deliver(packet: Packet): void {

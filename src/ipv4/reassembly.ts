@@ -1,378 +1,44 @@
-/**
- * Reassembly of incoming fragments (RFC 791 section 3.2, RFC 815's idea of a buffer that is the datagram).
- *
- * Theory of operation. A datagram in progress is found by the keyed hash of (source, destination, protocol, identification,
- * interface). Its payload goes straight to its final place in a pooled buffer, and a sorted list of spans says which parts are there;
- * neighbouring spans are joined, so a train in order has one. Fragments never overlap in honest traffic: one that does, and is not
- * a plain repetition, condemns the whole datagram (RFC 5722 section 4, applied to IPv4 as well). Memory, the number of datagrams, the
- * number of fragments and the time of each are bounded; when memory or datagrams run out the oldest goes, so that a flood cannot lock
- * others out for longer than it takes to fill the memory once.
- */
-import { copyBytes, equalBytes, get16, put16 } from '../base/bytes.ts'
+/** What reassembly (ip/reassembly.ts) has of IPv4's own: RFC 791 section 3.2. */
+import { get16, put16 } from '../base/bytes.ts'
 import { checksum } from '../base/checksum.ts'
-import { HalfSipHash } from '../base/siphash.ts'
-import { Timed } from '../base/timers.ts'
-import type { Interface } from '../ip/interface.ts'
-import { Packet } from '../ip/packet.ts'
-import { CSUM_MASK, CSUM_NONE, CSUM_VALID } from '../netif/netif.ts'
+import type { Packet } from '../ip/packet.ts'
+import type { ReassemblyLimits, ReassemblyRules } from '../ip/reassembly-rules.ts'
 import { C } from './counters.ts'
-import type { Ipv4Dependencies } from './ipv4.ts'
-import { IP4, IP4_DONT_FRAGMENT, IP4_MAX, IP4_MORE_FRAGMENTS, IP4_OFFSET_MASK } from './wire.ts'
+import { MAX_OPTIONS } from './options.ts'
+import { IP4, IP4_DONT_FRAGMENT, IP4_HEADER, IP4_MAX } from './wire.ts'
 
-/** The payload begins here in the buffer; the header of the first fragment ends here. */
-const PAYLOAD = 60
-const BUCKETS = 256
-/** ECN code points (RFC 3168 section 5) as bits of a set. */
-const SAW_NOT_ECT = 1
-const SAW_CE = 8
-
-/** A datagram in progress. Reused. */
-class Datagram extends Timed {
-  iface: Interface | null = null
-  source = 0
-  destination = 0
-  /** protocol and identification in one word. */
-  tag = 0
-  bucket = 0
-  /** Next in the bucket; the list of all by age. */
-  next: Datagram | null = null
-  older: Datagram | null = null
-  newer: Datagram | null = null
-  buf: Uint8Array
-  /** Payload bytes in all once the last fragment came; -1 before. */
-  total = -1
-  /** Bytes of payload that are there. */
-  received = 0
-  fragments = 0
-  /** Header bytes of the first fragment; 0 while it is missing. */
-  header = 0
-  to = 0
-  cast = 0
-  ttl = 0
-  tos = 0
-  ecn = 0
-  /** Every fragment's checksum was vouched for by the link. */
-  vouched = true
-  /** Sorted, disjoint, not touching: begin and end of each span. */
-  spans = new Uint16Array(8)
-  spanCount = 0
-
-  constructor(
-    private readonly owner: Reassembly,
-    none: Uint8Array,
-  ) {
-    super()
-    this.buf = none
-  }
-
-  onTimer(): void {
-    this.owner.expire(this)
-  }
+const INDEX = {
+  requests: C.ipReasmReqds,
+  oks: C.ipReasmOKs,
+  fails: C.ipReasmFails,
+  timeout: C.ipReasmTimeout,
+  length: C.ipReasmDropLength,
+  tooBig: C.ipReasmDropTooBig,
+  header: C.ipReasmDropTooBig, // no header of IPv4 is larger than its room
+  overlap: C.ipReasmDropOverlap,
+  duplicate: C.ipReasmDropDuplicate,
+  ecn: C.ipReasmDropEcn,
+  fragments: C.ipReasmDropFragments,
+  memory: C.ipReasmDropMemory,
 }
 
-export class Reassembly {
-  /** Bytes of buffers held. */
-  bytes = 0
-  /** Datagrams in progress. */
-  count = 0
-  private readonly hash: HalfSipHash
-  private readonly buckets: (Datagram | null)[] = new Array<Datagram | null>(BUCKETS).fill(null)
-  private readonly spare: Datagram[] = []
-  private readonly none = new Uint8Array(0)
-  private oldest: Datagram | null = null
-  private newest: Datagram | null = null
-  /** Of the datagram that was completed last, until it is released. */
-  private delivered: Uint8Array
-  /** For time exceeded messages. */
-  private expired: Packet | null = null
+export class ReassemblyRules4 implements ReassemblyRules {
+  readonly index = INDEX
+  readonly headerRoom = IP4_HEADER + MAX_OPTIONS
+  readonly headerLeast = IP4_HEADER
+  readonly most = IP4_MAX
+  /** Sixteen bits of identification come again soon: a datagram that overlapped must not keep others out. */
+  readonly remembersOverlap = false
 
-  constructor(
-    private readonly deps: Ipv4Dependencies,
-    private readonly counters: Float64Array,
-  ) {
-    this.hash = new HalfSipHash(deps.random)
-    this.delivered = this.none
+  constructor(readonly limits: ReassemblyLimits) {}
+
+  /** The header says what the whole is: it may be quoted. */
+  finish(packet: Packet, tos: number): void {
+    const { buf, start, off, end } = packet
+    put16(buf, start + IP4.totalLength, end - start)
+    put16(buf, start + IP4.flagsFragment, get16(buf, start + IP4.flagsFragment) & IP4_DONT_FRAGMENT)
+    buf[start + IP4.tos] = tos
+    put16(buf, start + IP4.checksum, 0)
+    put16(buf, start + IP4.checksum, checksum(buf, start, off - start))
   }
-
-  /**
-   * Takes one fragment (any packet with MF or an offset). True: its datagram is whole now, `packet` describes it, and `release`
-   * must follow when it has been delivered.
-   */
-  add(packet: Packet): boolean {
-    const n = this.counters
-    n[C.ipReasmReqds]++
-    const field = get16(packet.buf, packet.start + IP4.flagsFragment)
-    const more = (field & IP4_MORE_FRAGMENTS) !== 0
-    const from = (field & IP4_OFFSET_MASK) << 3
-    const length = packet.end - packet.off
-    const to = from + length
-    // RFC 791: all but the last are multiples of eight; none is empty.
-    if (length === 0 || (more && (length & 7) !== 0)) {
-      n[C.ipReasmDropLength]++
-      return false
-    }
-    const datagram = this.find(packet) ?? this.begin(packet)
-    // The whole, with its header, must fit the 16 bits of its length ("ping of death").
-    if (to + (from === 0 ? packet.off - packet.start : datagram.header || 20) > IP4_MAX)
-      return this.condemn(datagram, C.ipReasmDropTooBig)
-    if (++datagram.fragments > this.deps.config.reassemblyFragments) return this.condemn(datagram, C.ipReasmDropFragments)
-    if (datagram.total >= 0 ? to > datagram.total || (!more && to !== datagram.total) : !more && to < this.high(datagram)) {
-      return this.condemn(datagram, C.ipReasmDropOverlap)
-    }
-    const place = this.place(datagram, packet, from, to)
-    if (place < 0)
-      return place === DUPLICATE ? false : this.condemn(datagram, place === OVERLAP ? C.ipReasmDropOverlap : C.ipReasmDropMemory)
-    if (!more) datagram.total = to
-    datagram.ecn |= 1 << (packet.tos & 3)
-    if ((packet.meta & CSUM_MASK) === CSUM_NONE) datagram.vouched = false
-    if (from === 0) this.takeHeader(datagram, packet)
-    if (datagram.received !== datagram.total || datagram.header === 0) return false
-    // RFC 3168 section 5.3: congestion experienced by any part is the whole's; but not where a part cannot have had a mark.
-    if ((datagram.ecn & SAW_CE) !== 0) {
-      if ((datagram.ecn & SAW_NOT_ECT) !== 0) return this.condemn(datagram, C.ipReasmDropEcn)
-      datagram.tos |= 3
-    }
-    if (datagram.header + datagram.total > IP4_MAX) return this.condemn(datagram, C.ipReasmDropTooBig)
-    this.complete(datagram, packet)
-    return true
-  }
-
-  /** The packet that `add` completed has been delivered: gives its buffer back. */
-  release(packet: Packet): void {
-    this.bytes -= this.delivered.length
-    this.deps.pool.give(this.delivered)
-    this.delivered = this.none
-    packet.buf = this.none
-  }
-
-  /** Forgets what came in by an interface that goes away. */
-  drop(iface: Interface): void {
-    for (let d = this.oldest; d !== null; ) {
-      const newer: Datagram | null = d.newer
-      if (d.iface === iface) this.remove(d)
-      d = newer
-    }
-    this.expired = null
-  }
-
-  /** The timer of a datagram: RFC 1122 section 3.3.2 wants a time exceeded message if the first fragment is there. */
-  expire(datagram: Datagram): void {
-    this.counters[C.ipReasmTimeout]++
-    this.counters[C.ipReasmFails]++
-    if (datagram.header !== 0) {
-      if (this.expired === null) this.expired = new Packet(datagram.iface!)
-      const packet = this.expired
-      packet.buf = datagram.buf
-      // As much as is there without a gap.
-      this.describe(datagram, packet, datagram.spans[1])
-      this.deps.ip.errors.timeExceeded(packet, true)
-      packet.buf = this.none
-    }
-    this.remove(datagram)
-  }
-
-  private find(packet: Packet): Datagram | null {
-    const tag = tagOf(packet)
-    for (let d = this.buckets[this.bucketOf(packet, tag)]; d !== null; d = d.next) {
-      if (d.tag === tag && d.source === packet.source.w3 && d.destination === packet.destination.w3 && d.iface === packet.iface)
-        return d
-    }
-    return null
-  }
-
-  private bucketOf(packet: Packet, tag: number): number {
-    return this.hash.hash4(packet.source.w3, packet.destination.w3, tag, packet.iface.index) & (BUCKETS - 1)
-  }
-
-  private begin(packet: Packet): Datagram {
-    while (this.oldest !== null && this.count >= this.deps.config.reassemblyDatagrams)
-      this.condemn(this.oldest, C.ipReasmDropMemory)
-    const d = this.spare.pop() ?? new Datagram(this, this.none)
-    d.iface = packet.iface
-    d.source = packet.source.w3
-    d.destination = packet.destination.w3
-    d.tag = tagOf(packet)
-    d.to = packet.to
-    d.bucket = this.bucketOf(packet, d.tag)
-    d.next = this.buckets[d.bucket]
-    this.buckets[d.bucket] = d
-    d.older = this.newest
-    if (this.newest === null) this.oldest = d
-    else this.newest.newer = d
-    this.newest = d
-    this.count++
-    this.deps.timers.arm(d, (this.deps.clock.nowMs + this.deps.config.reassemblyTimeMs) | 0)
-    return d
-  }
-
-  /** One past the highest byte that is there. */
-  private high(datagram: Datagram): number {
-    return datagram.spanCount === 0 ? 0 : datagram.spans[2 * datagram.spanCount - 1]
-  }
-
-  /** Puts `[from, to)` into the buffer and the spans. 0, or why not. */
-  private place(d: Datagram, packet: Packet, from: number, to: number): number {
-    const spans = d.spans
-    // The first span that ends at or behind `from`.
-    let low = 0
-    let top = d.spanCount
-    while (low < top) {
-      const middle = (low + top) >> 1
-      if (spans[2 * middle + 1] < from) low = middle + 1
-      else top = middle
-    }
-    let touchesBefore = false
-    if (low < d.spanCount) {
-      if (spans[2 * low + 1] === from) touchesBefore = true
-      else if (spans[2 * low] < to) return this.covered(d, packet, low, from, to)
-    }
-    const after = touchesBefore ? low + 1 : low
-    if (after < d.spanCount && spans[2 * after] < to) return this.covered(d, packet, after, from, to)
-    if (!this.hold(d, PAYLOAD + to)) return NO_MEMORY
-    copyBytes(packet.buf, packet.off, d.buf, PAYLOAD + from, to - from)
-    d.received += to - from
-    const touchesAfter = after < d.spanCount && spans[2 * after] === to
-    if (touchesBefore && touchesAfter) {
-      spans[2 * low + 1] = spans[2 * after + 1]
-      spans.copyWithin(2 * after, 2 * after + 2, 2 * d.spanCount)
-      d.spanCount--
-    } else if (touchesBefore) spans[2 * low + 1] = to
-    else if (touchesAfter) spans[2 * after] = from
-    else this.insert(d, low, from, to)
-    return 0
-  }
-
-  /** A fragment that meets span `i`: a repetition if the span holds the same bytes already, else an overlap. */
-  private covered(d: Datagram, packet: Packet, i: number, from: number, to: number): number {
-    const inside = d.spans[2 * i] <= from && to <= d.spans[2 * i + 1]
-    if (!inside || !equalBytes(packet.buf, packet.off, d.buf, PAYLOAD + from, to - from)) return OVERLAP
-    this.counters[C.ipReasmDropDuplicate]++
-    return DUPLICATE
-  }
-
-  private insert(d: Datagram, at: number, from: number, to: number): void {
-    if (2 * d.spanCount + 2 > d.spans.length) {
-      const grown = new Uint16Array(2 * d.spans.length)
-      grown.set(d.spans)
-      d.spans = grown
-    }
-    d.spans.copyWithin(2 * at + 2, 2 * at, 2 * d.spanCount)
-    d.spans[2 * at] = from
-    d.spans[2 * at + 1] = to
-    d.spanCount++
-  }
-
-  /** Makes the buffer hold `need` bytes; false when that is more than all may have together. */
-  private hold(d: Datagram, need: number): boolean {
-    if (need <= d.buf.length) return true
-    const buf = this.deps.pool.take(need)
-    while (this.bytes + buf.length > this.deps.config.reassemblyBytes) {
-      const victim = this.oldest === d ? d.newer : this.oldest
-      if (victim === null) {
-        this.deps.pool.give(buf)
-        return false
-      }
-      this.condemn(victim, C.ipReasmDropMemory)
-    }
-    if (d.buf.length > 0) {
-      copyBytes(d.buf, 0, buf, 0, PAYLOAD + this.high(d))
-      this.bytes -= d.buf.length
-      this.deps.pool.give(d.buf)
-    }
-    this.bytes += buf.length
-    d.buf = buf
-    return true
-  }
-
-  private takeHeader(d: Datagram, packet: Packet): void {
-    d.header = packet.off - packet.start
-    copyBytes(packet.buf, packet.start, d.buf, PAYLOAD - d.header, d.header)
-    d.cast = packet.cast
-    d.ttl = packet.ttl
-    d.tos = packet.tos
-  }
-
-  private complete(d: Datagram, packet: Packet): void {
-    this.counters[C.ipReasmOKs]++
-    packet.buf = d.buf
-    this.describe(d, packet, d.total)
-    packet.meta = d.vouched ? CSUM_VALID : CSUM_NONE
-    packet.reassembled = true
-    // The header says what the whole is: it may be quoted.
-    const start = packet.start
-    put16(d.buf, start + IP4.totalLength, d.header + d.total)
-    put16(d.buf, start + IP4.flagsFragment, get16(d.buf, start + IP4.flagsFragment) & IP4_DONT_FRAGMENT)
-    d.buf[start + IP4.tos] = d.tos
-    put16(d.buf, start + IP4.checksum, 0)
-    put16(d.buf, start + IP4.checksum, checksum(d.buf, start, d.header))
-    this.delivered = d.buf
-    d.buf = this.none
-    this.remove(d)
-  }
-
-  /** Fills `packet` from what is known of a datagram, with its first `length` bytes of payload. */
-  private describe(d: Datagram, packet: Packet, length: number): void {
-    packet.iface = d.iface!
-    packet.link = -1
-    packet.start = PAYLOAD - d.header
-    packet.off = PAYLOAD
-    packet.end = PAYLOAD + length
-    packet.source.setV4(d.source)
-    packet.destination.setV4(d.destination)
-    packet.protocol = d.tag >>> 16
-    packet.ttl = d.ttl
-    packet.tos = d.tos
-    packet.to = d.to
-    packet.cast = d.cast
-  }
-
-  /** The whole datagram is dropped. False, for `add`. */
-  private condemn(d: Datagram, reason: number): boolean {
-    this.counters[reason]++
-    this.counters[C.ipReasmFails]++
-    this.remove(d)
-    return false
-  }
-
-  private remove(d: Datagram): void {
-    if (this.buckets[d.bucket] === d) this.buckets[d.bucket] = d.next
-    else {
-      let before = this.buckets[d.bucket]!
-      while (before.next !== d) before = before.next!
-      before.next = d.next
-    }
-    if (d.older === null) this.oldest = d.newer
-    else d.older.newer = d.newer
-    if (d.newer === null) this.newest = d.older
-    else d.newer.older = d.older
-    this.count--
-    this.deps.timers.remove(d)
-    if (d.buf.length > 0) {
-      this.bytes -= d.buf.length
-      this.deps.pool.give(d.buf)
-    }
-    d.iface = null
-    d.next = null
-    d.older = null
-    d.newer = null
-    d.buf = this.none
-    d.total = -1
-    d.received = 0
-    d.fragments = 0
-    d.header = 0
-    d.ecn = 0
-    d.vouched = true
-    d.spanCount = 0
-    // A list of spans that an attack made large is not kept.
-    if (d.spans.length > 64) d.spans = new Uint16Array(8)
-    this.spare.push(d)
-  }
-}
-
-const OVERLAP = -1
-const DUPLICATE = -2
-const NO_MEMORY = -3
-
-function tagOf(packet: Packet): number {
-  return (packet.protocol << 16) | get16(packet.buf, packet.start + IP4.identification)
 }

@@ -2,9 +2,9 @@
  * IPv6 (RFC 8200).
  *
  * Theory of operation. In: an `Ipv6Port` per interface hands over what follows the link header. The header is checked once, the
- * addresses are judged (link-local ones get the zone of the interface), and the one `Packet` is filled. Packets for us go to their
- * protocol; packets for others go to `forward`, or are counted. Out: the header is written into the room before the segment and the
- * interface sends. Super-segments and PARTIAL checksums pass through in both directions, as `meta` says. No packet makes anything
+ * addresses are judged (link-local ones get the zone of the interface), and the one `Packet` is filled. Packets for us go through their
+ * extension headers and reassembly, where they have any, and then to their protocol; packets for others go to `forward`, or are
+ * counted. Out: the header is written into the room before the segment and the interface sends. Super-segments and PARTIAL checksums pass through in both directions, as `meta` says. No packet makes anything
  * here throw, and each drop has a counter.
  */
 import type { Address } from '../base/address.ts'
@@ -20,12 +20,15 @@ import { ETHERTYPE_IPV6 } from '../ethernet/wire.ts'
 import type { Interface } from '../ip/interface.ts'
 import { ErrorKind, type Family, type FamilyRouting, type Ip } from '../ip/ip.ts'
 import type { Neighbor } from '../ip/neighbor.ts'
-import { Packet, To } from '../ip/packet.ts'
+import { Packet, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, To } from '../ip/packet.ts'
 import { type Route, RouteKind } from '../ip/route.ts'
 import type { Frame } from '../netif/frame.ts'
 import { GSO_MASK } from '../netif/netif.ts'
+import { addressFault } from './addresses.ts'
 import { C, NAMES } from './counters.ts'
-import { IP6, IP6_HEADER } from './wire.ts'
+import { Extensions, Walk } from './extensions.ts'
+import { Fragments, Piece } from './reassembly.ts'
+import { IP6, IP6_HEADER, NEXT_HOP_BY_HOP } from './wire.ts'
 
 export interface Ipv6Dependencies {
   ip: Ip
@@ -62,11 +65,16 @@ export class Ipv6 implements Family, FamilyRouting {
   forward: Forwarder6 | null = null
   private readonly ip: Ip
   private readonly config: Ipv6Config
+  private readonly extensions: Extensions
+  private readonly fragments: Fragments
   private packet: Packet | null = null
 
   constructor(deps: Ipv6Dependencies) {
     this.ip = deps.ip
     this.config = deps.config
+    const n = this.counters.values
+    this.extensions = new Extensions(deps.config, n, deps.ip.errors)
+    this.fragments = new Fragments(deps, deps.config, n, deps.ip.errors)
     deps.ip.v6 = this
   }
 
@@ -79,6 +87,7 @@ export class Ipv6 implements Family, FamilyRouting {
 
   /** Forgets everything that waits for, or came in by, an interface that goes away. */
   dropInterface(iface: Interface): void {
+    this.fragments.reassembly.drop(iface)
     if (this.packet?.iface === iface) this.packet = null
   }
 
@@ -92,8 +101,7 @@ export class Ipv6 implements Family, FamilyRouting {
       return
     }
     if (buf[start] >> 4 !== 6) {
-      n[C.ip6InHdrErrors]++
-      n[C.ip6DropVersion]++
+      this.headerError(C.ip6DropVersion)
       return
     }
     const length = get16(buf, start + IP6.payloadLength)
@@ -122,33 +130,77 @@ export class Ipv6 implements Family, FamilyRouting {
     packet.meta = meta
     packet.cast = cast
     packet.reassembled = false
+    const fault = addressFault(packet, this.ip)
+    if (fault >= 0) {
+      n[C.ip6InAddrErrors]++
+      n[fault]++
+      return
+    }
     if (this.ip.hooks !== null && !this.ip.hooks.prerouting(packet)) return
     const to = this.ip.classify(packet.destination, iface)
     packet.to = to
     if (to === To.HOST) {
       if (cast === Cast.BROADCAST) {
-        n[C.ip6InDiscards]++
-        n[C.ip6DropLinkBroadcast]++
+        this.drop(C.ip6DropLinkBroadcast)
         return
       }
     } else if (to === To.MULTICAST) {
       n[C.ip6InMcastPkts]++
       if (!iface.groups.has(packet.destination)) {
-        n[C.ip6InDiscards]++
-        n[C.ip6DropUnknownGroup]++
+        this.drop(C.ip6DropUnknownGroup)
         return
       }
-    } else {
-      n[C.ip6InAddrErrors]++
-      n[C.ip6DropNotForUs]++
-      return
+    }
+    // RFC 8200 section 4.3: hop-by-hop options are for everybody on the way, all others for whom the packet is for.
+    if (packet.protocol === NEXT_HOP_BY_HOP && !this.extensions.hopByHop(packet, length)) return
+    if (to === To.OTHER) this.notForUs(packet)
+    else this.deliver(packet)
+  }
+
+  /** A packet for us, from `packet.off` on. */
+  private deliver(packet: Packet): void {
+    const next = packet.protocol
+    if (next !== PROTO_TCP && next !== PROTO_UDP && next !== PROTO_ICMPV6) {
+      const walked = this.extensions.walk(packet)
+      if (walked === Walk.FRAGMENT) this.fragment(packet)
+      if (walked !== Walk.TRANSPORT) return
     }
     if (this.ip.hooks !== null && !this.ip.hooks.input(packet)) return
-    if (this.ip.deliver6(packet)) n[C.ip6InDelivers]++
+    if (this.ip.deliver6(packet)) this.counters.values[C.ip6InDelivers]++
     else {
-      n[C.ip6InUnknownProtos]++
+      this.counters.values[C.ip6InUnknownProtos]++
       this.ip.errors.unreachable(packet, ErrorKind.PROTOCOL_UNREACHABLE)
     }
+  }
+
+  /**
+   * A packet with a fragment header. Behind it there may be extension headers again, but no second fragment header (RFC 8200 section 4.1 would
+   * have it tried): nobody sends fragments of fragments but to get past those who look only so deep.
+   */
+  private fragment(packet: Packet): void {
+    if (packet.reassembled) {
+      this.headerError(C.ip6DropHeaderOrder)
+      return
+    }
+    const piece = this.fragments.take(packet)
+    if (piece === Piece.ATOMIC) this.deliver(packet)
+    else if (piece === Piece.WHOLE) {
+      this.deliver(packet)
+      this.fragments.reassembly.release(packet)
+    }
+  }
+
+  private notForUs(packet: Packet): void {
+    const n = this.counters.values
+    // What came to many on the link is for nobody here; link-local addresses end at their link (RFC 4291 section 2.5.6).
+    if (this.forward === null || packet.cast !== Cast.UNICAST || packet.destination.isLinkLocal || packet.source.isUnspecified) {
+      n[C.ip6InAddrErrors]++
+      n[C.ip6DropNotForUs]++
+    } else if (packet.source.isLinkLocal) {
+      n[C.ip6InAddrErrors]++
+      n[C.ip6DropBeyondScope]++
+      this.ip.errors.unreachable(packet, ErrorKind.BEYOND_SCOPE)
+    } else this.forward.forward(packet)
   }
 
   /** Family.output: see ip.ts. `route.source` and `route.destination` are the addresses of the header. */
@@ -231,6 +283,16 @@ export class Ipv6 implements Family, FamilyRouting {
     if (table === null) return null
     if (route.kind === RouteKind.MULTICAST) return table.multicast(route.destination)
     return table.get(route.nextHop)
+  }
+
+  private headerError(reason: number): void {
+    this.counters.values[C.ip6InHdrErrors]++
+    this.counters.values[reason]++
+  }
+
+  private drop(reason: number): void {
+    this.counters.values[C.ip6InDiscards]++
+    this.counters.values[reason]++
   }
 
   private writeHeader(frame: Frame, source: Address, destination: Address, protocol: number, tos: number, hops: number): void {

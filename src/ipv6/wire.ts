@@ -27,6 +27,22 @@ export const IP6_MAX_PAYLOAD = 65535
 export const ipv6Extension = struct([u8('nextHeader'), u8('length')])
 export const IP6_EXT = offsetsOf(ipv6Extension, ['nextHeader', 'length'] as const)
 
+/** A routing header (RFC 8200 section 4.4) goes on so. */
+export const ipv6Routing = struct([u8('nextHeader'), u8('length'), u8('type'), u8('segmentsLeft'), u32be('reserved')])
+export const IP6_ROUTING = offsetsOf(ipv6Routing, ['type', 'segmentsLeft'] as const)
+
+/** Options: a type, and but for Pad1 a length of what follows (RFC 8200 section 4.2). */
+export const OPT6_LENGTH = 1
+export const OPT6_PAD1 = 0
+export const OPT6_PADN = 1
+export const OPT6_ROUTER_ALERT = 5
+
+/** What a parameter problem is about (RFC 4443 section 3.4, RFC 7112): the codes of ICMPv6 that IPv6 itself needs. */
+export const PROBLEM_HEADER = 0
+export const PROBLEM_NEXT_HEADER = 1
+export const PROBLEM_OPTION = 2
+export const PROBLEM_FIRST_FRAGMENT = 3
+
 export const ipv6Fragment = struct([u8('nextHeader'), u8('reserved'), u16be('offsetFlags'), u32be('identification')])
 export const IP6_FRAG = offsetsOf(ipv6Fragment, ['nextHeader', 'offsetFlags', 'identification'] as const)
 export const IP6_FRAGMENT_HEADER = ipv6Fragment.span

@@ -4,7 +4,8 @@
  * Theory of operation. In: an `Ipv6Port` per interface hands over what follows the link header. The header is checked once, the
  * addresses are judged (link-local ones get the zone of the interface), and the one `Packet` is filled. Packets for us go through their
  * extension headers and reassembly, where they have any, and then to their protocol; packets for others go to `forward`, or are
- * counted. Out: the header is written into the room before the segment and the interface sends. Super-segments and PARTIAL checksums pass through in both directions, as `meta` says. No packet makes anything
+ * counted. Out: the header is written into the room before the segment and the interface sends. Super-segments and PARTIAL checksums
+ * pass through in both directions, as `meta` says. No packet makes anything
  * here throw, and each drop has a counter.
  */
 import type { Address } from '../base/address.ts'

@@ -214,7 +214,7 @@ describe('interfaces', () => {
     for (const [i, end] of ends.entries()) {
       const [left, right] = createPipe({ medium: 'ip' })
       a.attach(left, { name: `tun${i}`, addresses: [`10.0.${i}.1/24`, `fe80::${i + 1}/64`, `fd00:${i}::1/64`] })
-      end.attach(right, { name: 'tun0', addresses: [`10.0.${i}.2/24`, 'fe80::2/64', `fd00:${i}::2/64`] })
+      end.attach(right, { name: 'tun0', addresses: [`10.0.${i}.2/24`, 'fe80::9/64', `fd00:${i}::2/64`] })
     }
     return { world, a, ends }
   }

@@ -143,5 +143,6 @@ function measureRtt(c: Connection, seg: Segment, size: number): void {
   const { rcv } = c
   rcv.sizing ??= new RightSizing(rcv, c.announcedMss)
   if (!c.timestamps || !seg.hasTimestamps) rcv.sizing.sampleWindow(rcv.nxt, rcv.window, c.tcp.clock.nowUs)
-  else if (size >= rcv.mss && seg.tsEcr !== 0) rcv.sizing.sampleEcho(seg.tsEcr, (c.tsNow() - seg.tsEcr) | 0)
+  else if (size >= rcv.mss && seg.tsEcr !== 0 && seg.tsEcr !== rcv.sizing.lastEcho)
+    rcv.sizing.sampleEcho(seg.tsEcr, (c.tsNow() - seg.tsEcr) | 0)
 }

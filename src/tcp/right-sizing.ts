@@ -19,7 +19,8 @@ export class RightSizing {
   rttUs = 0
   /** Eight times the smoothed samples from timestamps. */
   private smoothed = 0
-  private lastEcho = 0
+  /** Of the last sample: segments that echo the same have nothing to add. */
+  lastEcho = 0
   /** The window that is being waited for: its right edge, and since when. */
   private windowEnd = 0
   private windowUs = 0

@@ -164,6 +164,9 @@ export class Ip {
   multipath: Multipath | null = null
   /** Bumped on every change that could make a kept `Route` wrong. */
   generation = 0
+  /** The last words of all addresses of ours, whatever their state, as of `lastWordsOf`: every packet asks whether its source is one of them. */
+  private lastWords = new Int32Array(0)
+  private lastWordsOf = -1
   v4: (Family & FamilyRouting) | null = null
   v6: (Family & FamilyRouting) | null = null
   readonly errors = new FamilyErrors()
@@ -215,8 +218,21 @@ export class Ip {
 
   /** True when some interface has the address and may use it. 127/8 is local as a whole (RFC 1122 3.2.1.3 g). */
   isLocal(a: Address): boolean {
+    if (this.lastWordsOf !== this.generation) this.noteLastWords()
+    const words = this.lastWords
+    const word = a.w3
+    for (let i = 0; i < words.length; i++) if (words[i] === word) return this.has(a)
+    return this.loopback !== null && a.isV4 && a.isLoopback
+  }
+
+  private has(a: Address): boolean {
     for (let i = 0; i < this.interfaces.length; i++) if (this.interfaces[i].has(a)) return true
     return this.loopback !== null && a.isV4 && a.isLoopback
+  }
+
+  private noteLastWords(): void {
+    this.lastWords = Int32Array.from(this.interfaces.flatMap((i) => i.addresses.map((own) => own.address.w3)))
+    this.lastWordsOf = this.generation
   }
 
   /** What a destination address is to us on an interface: the question of every incoming packet. */

@@ -40,6 +40,9 @@ export {
   Offload,
 } from './netif/netif.ts'
 export { withoutOffload } from './offload/soften.ts'
+// Looking at paths
+export type { TracepathOptions, TracepathStep } from './probe/tracepath.ts'
+export type { TracerouteAnswer, TracerouteHop, TracerouteOptions } from './probe/traceroute.ts'
 // The small services
 export { SERVICES, type ServiceName, type Services, type ServicesOptions, startServices } from './services/inetd.ts'
 export type { ServiceStack, ServiceWatcher } from './services/service.ts'

@@ -1,4 +1,6 @@
 /** What an echo client (ping.ts) and the ICMP of either family are to each other. */
+import { NetError } from '../base/errors.ts'
+import type { Random } from '../base/random.ts'
 import type { ErrorReport, Ip } from '../ip/ip.ts'
 import type { Packet } from '../ip/packet.ts'
 import type { Route } from '../ip/route.ts'
@@ -29,4 +31,14 @@ export interface EchoLayer {
   readonly maxEchoBytes: number
   /** Sends the echo request in the outbox by `route`. False: the link is full. `ttl` 0: the default. */
   request(route: Route, tos: number, ttl: number, dontFragment: boolean): boolean
+}
+
+/** Enters `client` under an identifier that nobody has, at random. Throws NetError EADDRINUSE when all 65,536 are taken. */
+export function claimIdentifier(layer: EchoLayer, random: Random, client: EchoClient): number {
+  const { clients } = layer
+  if (clients.size >= 0x10000) throw new NetError('EADDRINUSE', { message: 'ping: all identifiers are in use' })
+  let id = random.int32() & 0xffff
+  while (clients.has(id)) id = (id + 1) & 0xffff
+  clients.set(id, client)
+  return id
 }

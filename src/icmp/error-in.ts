@@ -20,6 +20,7 @@ export function readError(packet: Packet, ip: Ip, report: ErrorReport): number {
   report.kind = kindOf(report.type, report.code)
   if (report.kind < 0) return C.icmpDropUnknownCode
   report.mtu = report.kind === ErrorKind.PACKET_TOO_BIG ? get16(buf, packet.off + ICMP_MTU) : 0
+  report.ttl = packet.ttl
   report.reporter.copy(packet.source)
   report.source.setV4(get32(buf, start + IP4.source))
   report.destination.setV4(get32(buf, start + IP4.destination))

@@ -14,7 +14,7 @@ import type { Interface } from '../ip/interface.ts'
 import type { ErrorReport } from '../ip/ip.ts'
 import type { Packet } from '../ip/packet.ts'
 import { Route, RouteKind } from '../ip/route.ts'
-import type { EchoClient, EchoLayer } from './echo.ts'
+import { claimIdentifier, type EchoClient, type EchoLayer } from './echo.ts'
 import { ICMP, ICMP_HEADER } from './wire.ts'
 
 /** What a ping tells. Methods not needed may be left out; `from` is lent. */
@@ -110,12 +110,7 @@ export class Ping implements EchoClient, Tellable {
     this.pattern = settings.pattern !== undefined && settings.pattern.length > 0 ? settings.pattern.slice() : COUNTING
     this.route.generation = (deps.icmp.ip.generation - 1) | 0
     if (deps.icmp.isClosed) throw stackClosed()
-    const { clients } = deps.icmp
-    if (clients.size >= 0x10000) throw new NetError('EADDRINUSE', { message: 'ping: all identifiers are in use' })
-    let id = deps.random.int32() & 0xffff
-    while (clients.has(id)) id = (id + 1) & 0xffff
-    this.id = id
-    clients.set(id, this)
+    this.id = claimIdentifier(deps.icmp, deps.random, this)
   }
 
   /**

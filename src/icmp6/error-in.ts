@@ -25,6 +25,7 @@ export function readError(packet: Packet, ip: Ip, report: ErrorReport, chain: He
     if (mtu < IP6_MIN_MTU) return C.icmp6DropTooSmall
     report.mtu = Math.min(mtu, 0xffff)
   }
+  report.ttl = packet.ttl
   report.reporter.copy(packet.source)
   report.source.read(buf, start + IP6.source)
   report.destination.read(buf, start + IP6.destination)

@@ -51,6 +51,8 @@ export class ErrorReport {
   code = 0
   /** Next-hop MTU of a PACKET_TOO_BIG; 0 when the router did not say. */
   mtu = 0
+  /** What was left of the hop limit of the message; 0 for errors of our own. */
+  ttl = 0
   /** Who reported it (our own address for errors of our own neighbour discovery). */
   readonly reporter = new Address()
   readonly source = new Address()

@@ -32,10 +32,13 @@ import { createLoopback } from '../link/loopback.ts'
 import { NeighborDiscovery } from '../nd/nd.ts'
 import { Frame } from '../netif/frame.ts'
 import type { NetIf } from '../netif/netif.ts'
+import type { TracepathOptions, TracepathStep } from '../probe/tracepath.ts'
+import type { TracerouteHop, TracerouteOptions } from '../probe/traceroute.ts'
 import { Tcp } from '../tcp/tcp.ts'
 import { Udp } from '../udp/udp.ts'
 import { AttachedInterface, type AttachOptions } from './attached.ts'
 import { type ConnectionSummary, listConnections, listCounters, listNeighbors, type NeighborSummary } from './listing.ts'
+import { Probing } from './probing.ts'
 import {
   addRoute,
   addRule,
@@ -87,7 +90,9 @@ export class Stack implements NeighborListener, ClaimListener {
   onAddressConflict: ((iface: AttachedInterface, address: string, mac: string) => void) | null = null
   /** Called when a link ends by itself. */
   onLinkClosed: ((iface: AttachedInterface, error: Error | undefined) => void) | null = null
-  private readonly frame = new Frame()
+  /** The transmit frame: one for all protocols. */
+  readonly frame = new Frame()
+  private readonly probing: Probing
   private readonly attached: AttachedInterface[] = []
   private readonly unreachable: LocalUnreachable
   private nextIndex = 1
@@ -135,6 +140,7 @@ export class Stack implements NeighborListener, ClaimListener {
     )
     ip.register(PROTO_TCP, this.tcp)
     this.turn.setSpeaker(this.tcp)
+    this.probing = new Probing(this)
   }
 
   /**
@@ -362,6 +368,19 @@ export class Stack implements NeighborListener, ClaimListener {
     return ping({ icmp, host, random, tells: this.tellList, wake: this.turn.wake }, to, options)
   }
 
+  /**
+   * The routers on the way to an address: `for await (const { hop, answers } of stack.traceroute('10.2.0.9')) ...`, as traceroute(8). Throws
+   * ERR_INVALID_IP_ADDRESS, ERR_INVALID_ARG_VALUE; the iterator ENETUNREACH and its like. Closing the stack ends it.
+   */
+  traceroute(destination: string | Address, options: TracerouteOptions = {}): AsyncIterableIterator<TracerouteHop> {
+    return this.probing.traceroute(typeof destination === 'string' ? parseScoped(this.ip, destination) : destination, options)
+  }
+
+  /** The same, and how large a packet each link on the way takes, as tracepath(8). Throws the same. */
+  tracepath(destination: string | Address, options: TracepathOptions = {}): AsyncIterableIterator<TracepathStep> {
+    return this.probing.tracepath(typeof destination === 'string' ? parseScoped(this.ip, destination) : destination, options)
+  }
+
   /** Every TCP connection as `ss -ti` knows it, those in TIME-WAIT and half-open ones with their state and addresses. */
   connections(): ConnectionSummary[] {
     return listConnections(this)
@@ -387,6 +406,7 @@ export class Stack implements NeighborListener, ClaimListener {
     this.udp.close()
     this.icmp.close()
     this.icmp6.close()
+    this.probing.close()
     this.turn.run() // resets leave, applications hear
     this.turn.close()
     for (const a of [...this.attached]) await this.detach(a)

@@ -24,6 +24,7 @@ export class LocalUnreachable {
     r.kind = ErrorKind.HOST_UNREACHABLE
     r.local = true
     r.mtu = 0
+    r.ttl = 0
     r.quote = buf
     r.end = end
     const known =

@@ -29,7 +29,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   icmp6: ['base', 'netif', 'ethernet', 'ip', 'ipv6', 'icmp'],
   nd: ['base', 'netif', 'ethernet', 'ip', 'ipv6', 'icmp6'],
   multicast: ['base', 'netif', 'ethernet', 'ip', 'ipv4', 'ipv6', 'icmp6'],
-  forward: ['base', 'netif', 'ethernet', 'ip', 'ipv4', 'ipv6'],
+  forward: ['base', 'netif', 'ethernet', 'ip', 'ipv4', 'ipv6', 'icmp', 'icmp6', 'nd', 'offload'],
   filter: ['base', 'netif', 'ethernet', 'ip', 'ipv4', 'ipv6'],
   udp: ['base', 'netif', 'ethernet', 'ip'],
   tcp: ['base', 'netif', 'ethernet', 'ip'],

@@ -4,6 +4,7 @@
  */
 import { type ArpConfig, arpDefaults } from './arp-config.ts'
 import { invalidArgument } from './errors.ts'
+import { type ForwardConfig, forwardDefaults, verifyForward } from './forward-config.ts'
 import { type Ipv6Config, ipv6Defaults, type NdConfig, ndDefaults } from './ipv6-config.ts'
 import { MANNER_WORDS, type TcpManners, tcpMannerDefaults } from './tcp-manners.ts'
 
@@ -223,6 +224,9 @@ export interface TurnConfig {
 export interface Config {
   /** For logs and traces. */
   name: string
+  /** A router for both families from the beginning (`stack.setForwarding`). RFC 1812 section 2.2.8.1: off unless asked for. */
+  forwarding: boolean
+  forward: ForwardConfig
   arp: ArpConfig
   ipv6: Ipv6Config
   nd: NdConfig
@@ -239,6 +243,8 @@ export type ConfigOverrides = { [K in keyof Config]?: Config[K] extends object ?
 export function defaults(): Config {
   return {
     name: 'stack',
+    forwarding: false,
+    forward: forwardDefaults(),
     arp: arpDefaults(),
     ipv6: ipv6Defaults(),
     nd: ndDefaults(),
@@ -392,7 +398,8 @@ function verify(config: Config): void {
       }
     }
   }
-  const { tcp, udp, ipv4, nd, turn } = config
+  const { tcp, udp, ipv4, nd, turn, forward } = config
+  verifyForward(forward)
   if (nd.linkLocal !== 'eui64' && nd.linkLocal !== 'stable') {
     throw invalidArgument(`option nd.linkLocal cannot be ${nd.linkLocal}, known: eui64, stable`)
   }

@@ -18,6 +18,7 @@ export const NAMES = [
   'icmpOutDestUnreachs',
   'icmpOutTimeExcds',
   'icmpOutParmProbs',
+  'icmpOutRedirects',
   'icmpOutEchos',
   'icmpOutEchoReps',
   'icmpOutTimestampReps',

@@ -2,7 +2,7 @@
  * Errors that we raise about packets of others (RFC 792, RFC 1122 section 3.2.2, RFC 1812 section 4.3): when never to, how many, and
  * how they look. The quote is as much of the packet as fits the minimum of what every host takes (576 bytes).
  */
-import { ANY_V4 } from '../base/address.ts'
+import { type Address, ANY_V4 } from '../base/address.ts'
 import { copyBytes, get16, put32 } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import type { IcmpConfig } from '../base/config.ts'
@@ -56,6 +56,11 @@ export class IcmpErrors implements ErrorSender {
 
   tooBig(packet: Packet, mtu: number): void {
     this.raise(packet, wire.ICMP_UNREACHABLE, wire.UNREACH_NEEDFRAG, mtu & 0xffff, C.icmpOutDestUnreachs)
+  }
+
+  /** A better first hop for the packet's destination (RFC 1812 section 5.2.7.2). */
+  redirect(packet: Packet, gateway: Address): void {
+    this.raise(packet, wire.ICMP_REDIRECT, wire.REDIRECT_HOST, gateway.w3, C.icmpOutRedirects)
   }
 
   /** `word`: the four bytes behind the checksum. */

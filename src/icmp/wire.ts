@@ -34,3 +34,6 @@ export const UNREACH_HOST_PROHIBITED = 10
 export const UNREACH_TOS_NET = 11
 export const UNREACH_TOS_HOST = 12
 export const UNREACH_FILTER_PROHIBITED = 13
+
+/** Code of a redirect for one host (RFC 792). */
+export const REDIRECT_HOST = 1

@@ -29,6 +29,7 @@ export const NAMES = [
   'icmp6OutParmProblems',
   'icmp6OutEchos',
   'icmp6OutEchoReplies',
+  'icmp6OutRedirects',
   // why a message that came in was dropped
   'icmp6DropTooShort',
   'icmp6DropUnknownType',

@@ -5,6 +5,7 @@
 import type { Address, Prefix } from '../base/address.ts'
 import { Counters, indexOf } from '../base/counters.ts'
 import type { EthernetPort } from '../ethernet/ethernet.ts'
+import { ETH_HEADER } from '../ethernet/wire.ts'
 import type { Frame } from '../netif/frame.ts'
 import type { NetIf } from '../netif/netif.ts'
 import { Offload } from '../netif/netif.ts'
@@ -53,6 +54,8 @@ export class Interface {
   /** What comes in here for others is sent on: a router, as far as this interface goes. */
   forwarding4 = false
   forwarding6 = false
+  /** Bytes that the link layer puts before an IP packet. */
+  linkHeader: number
 
   constructor(
     /** 1, 2, ... as in if_nametoindex(3). */
@@ -65,6 +68,7 @@ export class Interface {
     readonly isLoopback = false,
   ) {
     this.mtu = netif.mtu
+    this.linkHeader = ethernet === null ? 0 : ETH_HEADER
   }
 
   get mac(): Uint8Array | null {

@@ -6,16 +6,17 @@
  * is copied to a pooled buffer and the train waits in a bounded list until `flush`: half a datagram is worth nothing to the receiver,
  * so having sent the first part binds us to send the rest.
  */
-import { copyBytes } from '../base/bytes.ts'
+import { copyBytes, get16, get32 } from '../base/bytes.ts'
 import type { BufferPool } from '../base/pool.ts'
 import { ETHERTYPE_IPV4 } from '../ethernet/wire.ts'
 import type { Interface } from '../ip/interface.ts'
 import type { Neighbor } from '../ip/neighbor.ts'
+import type { Packet } from '../ip/packet.ts'
 import { Frame, PAYLOAD_AT } from '../netif/frame.ts'
 import { C } from './counters.ts'
 import { writeHeader } from './header.ts'
 import { copiedOptions, MAX_OPTIONS } from './options.ts'
-import { IP4_HEADER, IP4_MORE_FRAGMENTS } from './wire.ts'
+import { IP4, IP4_HEADER, IP4_MORE_FRAGMENTS, IP4_OFFSET_MASK } from './wire.ts'
 
 /** Datagrams that may wait for their links at once: 64 KiB each at most. */
 const MAX_WAITING = 8
@@ -39,6 +40,8 @@ export class Train {
   at = 0
   end = 0
   offset = 0
+  /** IP4_MORE_FRAGMENTS when the whole is itself a fragment, and not the last one; else 0. */
+  more = 0
 
   constructor(none: Uint8Array) {
     this.buf = none
@@ -103,6 +106,33 @@ export class Fragmenter {
     return true
   }
 
+  /**
+   * Cuts up a packet of others as it stands, a fragment perhaps: what its header says stays, but for length and place. As `send`.
+   */
+  forward(packet: Packet, iface: Interface, neighbor: Neighbor | null, mtu: number): boolean {
+    const { train } = this
+    const { buf, start } = packet
+    const field = get16(buf, start + IP4.flagsFragment)
+    train.iface = iface
+    train.neighbor = neighbor
+    train.mtu = mtu
+    train.identification = get16(buf, start + IP4.identification)
+    train.tos = buf[start + IP4.tos]
+    train.ttl = buf[start + IP4.ttl]
+    train.protocol = buf[start + IP4.protocol]
+    train.source = get32(buf, start + IP4.source)
+    train.destination = get32(buf, start + IP4.destination)
+    const header = (buf[start] & 15) << 2
+    train.optionsLength = header - IP4_HEADER
+    copyBytes(buf, start + IP4_HEADER, train.options, 0, train.optionsLength)
+    train.buf = buf
+    train.at = start + header
+    train.end = packet.end
+    train.offset = (field & IP4_OFFSET_MASK) << 3
+    train.more = field & IP4_MORE_FRAGMENTS
+    return this.send()
+  }
+
   /** The link of `iface` has room again. */
   flush(iface: Interface): void {
     const waiting = this.waiting
@@ -149,7 +179,7 @@ export class Fragmenter {
       frame.start = PAYLOAD_AT - header
       frame.end = PAYLOAD_AT + payload
       copyBytes(options, 0, frame.buf, frame.start + IP4_HEADER, optionsLength)
-      const more = payload < left ? IP4_MORE_FRAGMENTS : 0
+      const more = payload < left ? IP4_MORE_FRAGMENTS : train.more
       writeHeader(
         frame.buf,
         frame.start,

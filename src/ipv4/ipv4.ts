@@ -79,9 +79,10 @@ export class Ipv4 implements Family, FamilyRouting {
   private readonly ip: Ip
   private readonly config: Ipv4Config
   private readonly identification: Identification
-  private readonly fragmenter: Fragmenter
+  readonly fragmenter: Fragmenter
   private readonly reassembly: Reassembly
-  private readonly options = new IpOptions()
+  /** Options of the packet that came in last, if it has any. */
+  readonly options = new IpOptions()
   /** The one record of what came in; null until there is an interface. */
   private packet: Packet | null = null
 
@@ -356,6 +357,7 @@ export class Ipv4 implements Family, FamilyRouting {
     train.at = off
     train.end = frame.end
     train.offset = 0
+    train.more = 0
     if (this.fragmenter.send()) {
       this.counters.values[C.ipOutRequests]++
       return true

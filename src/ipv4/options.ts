@@ -150,6 +150,16 @@ function stamp(out: Uint8Array, at: number, address: number, time: number): void
   }
 }
 
+/**
+ * Enters our address and time into the record route and timestamp options of a packet that we send on (RFC 1812 sections 5.3.13.5 and
+ * 5.3.13.6), in place. The header checksum is the caller's. False: nothing was to be done.
+ */
+export function continueOptions(buf: Uint8Array, start: number, found: IpOptions, address: number, time: number): boolean {
+  if (found.recordRoute !== 0) recordRoute(buf, start + found.recordRoute, address)
+  if (found.timestamp !== 0) stamp(buf, start + found.timestamp, address, time)
+  return found.recordRoute !== 0 || found.timestamp !== 0
+}
+
 /** The options that go into fragments after the first (RFC 791: those with the copied flag), padded. Returns their length. */
 export function copiedOptions(options: Uint8Array, optionsLength: number, out: Uint8Array): number {
   let length = 0

@@ -12,7 +12,8 @@ import { HEADROOM } from './netif.ts'
 export const PAYLOAD_AT = 200 + HEADROOM
 
 export class Frame {
-  readonly buf: Uint8Array
+  /** Its own memory; a router puts the buffer of a lent packet in its place for a moment. */
+  buf: Uint8Array
   /** First byte of what is built so far. */
   start = PAYLOAD_AT
   /** One past the last byte. */

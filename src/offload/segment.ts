@@ -42,7 +42,8 @@ export class Segmenter {
   /** Pseudo-header sum of the super-segment without its length. */
   private pseudo = 0
 
-  constructor() {
+  /** @param headroom free bytes before each segment that is handed out */
+  constructor(private readonly headroom = HEADROOM) {
     this.source = this.kept
   }
 
@@ -102,10 +103,10 @@ export class Segmenter {
   private build(n: number, isLast: boolean): number {
     const { layers, source } = this
     const headers = layers.payload - this.start
-    const need = HEADROOM + 4 + headers + n
+    const need = this.headroom + 4 + headers + n
     if (this.scratch.length < need) this.scratch = new Uint8Array(Math.max(2048, need))
     const buf = this.scratch
-    const start = HEADROOM + ((source.byteOffset + this.start) & 3)
+    const start = this.headroom + ((source.byteOffset + this.start) & 3)
     copyBytes(source, this.start, buf, start, headers)
     copyBytes(source, layers.payload + this.at, buf, start + headers, n)
     const shift = start - this.start

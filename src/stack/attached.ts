@@ -9,6 +9,7 @@ import { AddressState, type Interface, type InterfaceAddress } from '../ip/inter
 import { hasLinkLocal } from '../nd/link-local.ts'
 import type { NdInterface } from '../nd/nd-interface.ts'
 import type { NetIf } from '../netif/netif.ts'
+import type { ForwardingSwitch } from './forwarding.ts'
 import type { Stack } from './stack.ts'
 import type { Port } from './turn.ts'
 
@@ -128,6 +129,16 @@ export class AttachedInterface {
     const { parent } = this
     if (parent !== null) parent.vlans.splice(parent.vlans.indexOf(this), 1)
     this.parent = null
+  }
+
+  /** Whether packets for others that come in here are sent on, by family. */
+  get forwarding(): Required<ForwardingSwitch> {
+    return { v4: this.iface.forwarding4, v6: this.iface.forwarding6 }
+  }
+
+  /** The same as `stack.setForwarding`, for this interface alone. */
+  setForwarding(on: boolean | ForwardingSwitch): void {
+    this.stack.forwarders.setInterface(this.iface, typeof on === 'boolean' ? { v4: on, v6: on } : on)
   }
 
   /** `10.0.0.2/24`, ... */

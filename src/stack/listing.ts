@@ -55,6 +55,9 @@ export function listCounters(stack: Stack, onlyNonZero: boolean): Record<string,
     tcp: stack.tcp.counters.snapshot(onlyNonZero),
     lo: lo.counters.snapshot(onlyNonZero),
   }
+  const { forward4, forward6 } = stack.forwarders
+  if (forward4 !== null) out['ip.forward'] = forward4.counters.snapshot(onlyNonZero)
+  if (forward6 !== null) out['ip6.forward'] = forward6.counters.snapshot(onlyNonZero)
   if (lo.netif.counters !== undefined) out['lo.link'] = lo.netif.counters()
   for (const a of stack.interfaces) {
     const { ethernet } = a.iface

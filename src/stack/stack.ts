@@ -37,6 +37,7 @@ import type { TracerouteHop, TracerouteOptions } from '../probe/traceroute.ts'
 import { Tcp } from '../tcp/tcp.ts'
 import { Udp } from '../udp/udp.ts'
 import { AttachedInterface, type AttachOptions } from './attached.ts'
+import { Forwarding, type ForwardingSwitch } from './forwarding.ts'
 import { type ConnectionSummary, listConnections, listCounters, listNeighbors, type NeighborSummary } from './listing.ts'
 import { Probing } from './probing.ts'
 import {
@@ -95,6 +96,7 @@ export class Stack implements NeighborListener, ClaimListener {
   private readonly probing: Probing
   private readonly attached: AttachedInterface[] = []
   private readonly unreachable: LocalUnreachable
+  readonly forwarders: Forwarding
   private nextIndex = 1
   private isClosed = false
   private closing = Promise.resolve()
@@ -117,6 +119,7 @@ export class Stack implements NeighborListener, ClaimListener {
     this.icmp6 = new Icmp6({ ip, ipv6: this.ipv6, frame, timers, clock, random, config: config.icmp })
     const { ipv6, icmp6 } = this
     this.nd = new NeighborDiscovery({ ipv6, icmp6, timers, clock, random, config: config.nd, frame, pool, listener: this })
+    this.forwarders = new Forwarding(this, frame)
     const hold = (): void => host.hold()
     const release = (): void => host.release()
     this.udp = new Udp({ ip, frame, random, config: config.udp, pool, tells: this.tellList, wake, hold, release })
@@ -141,6 +144,7 @@ export class Stack implements NeighborListener, ClaimListener {
     ip.register(PROTO_TCP, this.tcp)
     this.turn.setSpeaker(this.tcp)
     this.probing = new Probing(this)
+    if (config.forwarding) this.setForwarding(true)
   }
 
   /**
@@ -191,6 +195,7 @@ export class Stack implements NeighborListener, ClaimListener {
     const port = turn.addPort(netif)
     netif.attach(new InterfaceSink(this, iface, port, ipv4, ipv6))
     ip.interfaces.push(iface)
+    this.forwarders.added(iface)
     if (isLoopback) {
       ip.loopback = iface
       addAddress(ip, iface, new Prefix(Address.v4(0x7f000001), 8))
@@ -227,6 +232,7 @@ export class Stack implements NeighborListener, ClaimListener {
   /** A packet that waited for its neighbour in vain (NeighborListener). */
   onUnreachable(neighbor: Neighbor, buf: Uint8Array, start: number, end: number, etherType: number): void {
     this.unreachable.deliver(neighbor.iface, buf, start, end, etherType)
+    if (this.ip.multipath !== null) this.ip.changed() // a next hop that is silent is passed over
   }
 
   /** An address may be used (ClaimListener). */
@@ -332,6 +338,19 @@ export class Stack implements NeighborListener, ClaimListener {
   /** Throws NetError ENOENT when there is none that has all that is given. */
   removeRule(rule: RuleOptions): void {
     removeRule(this, rule)
+  }
+
+  /** Whether packets for others are sent on, by family. */
+  get forwarding(): Required<ForwardingSwitch> {
+    return this.forwarders.state
+  }
+
+  /**
+   * Makes a router of the stack, or a host again: `stack.setForwarding(true)`, `stack.setForwarding({ v6: true })`. For all interfaces, those
+   * attached later included; `iface.setForwarding` is for one.
+   */
+  setForwarding(on: boolean | ForwardingSwitch): void {
+    this.forwarders.set(typeof on === 'boolean' ? { v4: on, v6: on } : on)
   }
 
   /** A link has room again. */

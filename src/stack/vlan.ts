@@ -1,6 +1,7 @@
 /** VLANs of an interface (IEEE 802.1Q): interfaces over its link that go down, come up and go away with it. */
 import { NetError } from '../base/errors.ts'
 import { VlanLink, type VlanTagOptions } from '../ethernet/vlan.ts'
+import { VLAN_TAG } from '../ethernet/wire.ts'
 import type { AttachedInterface, AttachOptions } from './attached.ts'
 import type { Stack } from './stack.ts'
 
@@ -20,6 +21,7 @@ export function attachVlan(stack: Stack, parent: AttachedInterface, id: number, 
     link.close()
     throw error
   }
+  vlan.iface.linkHeader = parent.iface.linkHeader + VLAN_TAG
   vlan.parent = parent
   parent.vlans.push(vlan)
   if (!parent.up) vlan.setUp(false)

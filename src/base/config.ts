@@ -4,6 +4,7 @@
  */
 import { type ArpConfig, arpDefaults } from './arp-config.ts'
 import { invalidArgument } from './errors.ts'
+import { type FilterConfig, filterDefaults } from './filter-config.ts'
 import { type ForwardConfig, forwardDefaults, verifyForward } from './forward-config.ts'
 import { type Ipv6Config, ipv6Defaults, type NdConfig, ndDefaults } from './ipv6-config.ts'
 import { MANNER_WORDS, type TcpManners, tcpMannerDefaults } from './tcp-manners.ts'
@@ -229,6 +230,7 @@ export interface Config {
   forward: ForwardConfig
   arp: ArpConfig
   ipv6: Ipv6Config
+  filter: FilterConfig
   nd: NdConfig
   ipv4: Ipv4Config
   icmp: IcmpConfig
@@ -247,6 +249,7 @@ export function defaults(): Config {
     forward: forwardDefaults(),
     arp: arpDefaults(),
     ipv6: ipv6Defaults(),
+    filter: filterDefaults(),
     nd: ndDefaults(),
     ipv4: {
       ttl: 64,

@@ -15,6 +15,7 @@ import { TellList } from '../base/tell.ts'
 import { Timers } from '../base/timers.ts'
 import { EthernetPort } from '../ethernet/ethernet.ts'
 import { parseMac, randomMac } from '../ethernet/mac.ts'
+import { Filter } from '../filter/filter.ts'
 import { Icmp } from '../icmp/icmp.ts'
 import { type PingOptions, type PingResult, ping } from '../icmp/ping-iterator.ts'
 import { Icmp6 } from '../icmp6/icmp6.ts'
@@ -94,6 +95,7 @@ export class Stack implements NeighborListener, ClaimListener {
   /** The transmit frame: one for all protocols. */
   readonly frame = new Frame()
   private readonly probing: Probing
+  private madeFilter: Filter | null = null
   private readonly attached: AttachedInterface[] = []
   private readonly unreachable: LocalUnreachable
   readonly forwarders: Forwarding
@@ -283,6 +285,14 @@ export class Stack implements NeighborListener, ClaimListener {
     iface.neighbors?.clear()
     iface.neighbors6?.clear()
     ip.changed()
+  }
+
+  /** Packet filter, connection tracking, address translation: made when first asked for, and nothing to packets until it has a rule. */
+  get filter(): Filter {
+    const { ip, ipv4, ipv6, timers, turn: clock, random, host } = this
+    const uncaught = (error: unknown): void => host.uncaught(error)
+    this.madeFilter ??= new Filter({ ip, ipv4, ipv6, timers, clock, random, config: this.config.filter, uncaught })
+    return this.madeFilter
   }
 
   /** The attached interfaces, the loopback not among them. */

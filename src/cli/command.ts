@@ -16,7 +16,7 @@ export interface Context {
 /** An option as `parseArgs` of node:util takes it, and as help shows it. */
 export interface Option {
   readonly type: 'string' | 'boolean'
-  readonly short?: string
+  readonly short?: string | undefined
   readonly multiple?: boolean
   /** What stands after it in help: `URL`. */
   readonly value?: string

@@ -1,4 +1,5 @@
 /** `--link`, `--address` and their like: from options to a stack with one interface. */
+import { parseAddress } from '../base/address.ts'
 import type { NetIf } from '../netif/netif.ts'
 import { capture } from '../node/capture-file.ts'
 import type { AttachedInterface } from '../stack/attached.ts'
@@ -13,7 +14,7 @@ export const DEFAULT_ADDRESS = '10.0.0.2/24'
 export const NETWORK_OPTIONS: { readonly [name: string]: Option } = {
   link: { type: 'string', short: 'l', value: 'URL', text: `the link to be on (${DEFAULT_LINK})` },
   address: { type: 'string', short: 'a', multiple: true, value: 'A/LEN', text: `our address, repeatable (${DEFAULT_ADDRESS})` },
-  gateway: { type: 'string', short: 'g', multiple: true, value: 'G', text: 'default gateway' },
+  gateway: { type: 'string', short: 'g', multiple: true, value: 'G', text: 'default gateway, one per family' },
   mac: { type: 'string', value: 'M', text: 'our MAC address (a random local one)' },
   name: { type: 'string', value: 'NAME', text: 'name of our interface (eth0)' },
   mtu: { type: 'string', value: 'N', text: "largest IP packet (the link's)" },
@@ -39,8 +40,10 @@ function checkAddresses(addresses: readonly string[], url: string): void {
   const hosts = new URLSearchParams(url.split('?')[1]).getAll('host').join().split(',')
   for (const given of addresses) {
     const [address, length] = given.split('/')
-    if (length === undefined) throw new UsageError(`--address ${given}: a prefix length is missing, as in ${given}/24`)
-    if (hosts.some((host) => host.split('/')[0] === address))
+    const a = parseAddress(address)
+    if (length === undefined)
+      throw new UsageError(`--address ${given}: a prefix length is missing, as in ${given}/${a?.isV4 === false ? 64 : 24}`)
+    if (a !== null && hosts.some((host) => parseAddress(host.split('/')[0])?.equals(a)))
       throw new UsageError(`--address ${given}: ${address} is the host's own address in ${url}: give the stack another one`)
   }
 }

@@ -1,10 +1,12 @@
 /** `tapstack ping`: as ping(8) of iputils, from a stack of its own. */
-import { type Address, parseAddress } from '../base/address.ts'
+import type { Address } from '../base/address.ts'
 import type { Task, TimerHandle } from '../base/clock.ts'
 import { NetError, wordsOf } from '../base/errors.ts'
 import { Ping, type PingHandler, type PingSettings } from '../icmp/ping.ts'
 import { ErrorKind } from '../ip/ip.ts'
+import { scopedText } from '../ip/zone.ts'
 import { type Command, type Context, integer, seconds, text, UsageError, type Values } from './command.ts'
+import { cannotAsk, destinationOf, FAMILY_OPTIONS, resolved, sourceOf } from './destination.ts'
 import { NETWORK_OPTIONS, type Network, openNetwork } from './network.ts'
 
 /** ICMP and IP headers: what `56(84) bytes of data` adds. */
@@ -20,22 +22,26 @@ export const ping: Command = {
   ],
   options: {
     ...NETWORK_OPTIONS,
+    ...FAMILY_OPTIONS,
     count: { type: 'string', short: 'c', value: 'N', text: 'end after N requests (never)' },
     interval: { type: 'string', short: 'i', value: 'SECONDS', text: 'time between requests (1)' },
     size: { type: 'string', short: 's', value: 'BYTES', text: 'payload of a request (56)' },
     timeout: { type: 'string', short: 'W', value: 'SECONDS', text: 'how long the last replies are waited for (10)' },
     ttl: { type: 'string', short: 't', value: 'N', text: 'time to live (64)' },
+    source: { type: 'string', short: 'I', value: 'A|NAME', text: 'our address or interface to ask from' },
     pmtudisc: { type: 'string', short: 'M', value: 'do|dont', text: 'do: never fragment (dont)' },
   },
   words: 1,
   examples: [
     ['ping -c 3 10.0.0.1', "the host's side of tap0"],
     ['ping -s 65000 -i 0.2 10.0.0.1', 'large requests, in fragments, five a second'],
+    ['ping -6 -l tap://tap0?host=fd00::1/64 -a fd00::2/64 fd00::1', 'over IPv6'],
   ],
   failure: 2,
   async run(context, values, words) {
+    const { name, isV4 } = destinationOf('ping', words, values)
     const settings: PingSettings = {
-      size: integer(values, 'size', 0, 65507, 56),
+      size: integer(values, 'size', 0, isV4 ? 65507 : 65527, 56),
       ttl: integer(values, 'ttl', 1, 255, 0),
       dontFragment: fragmentation(values),
     }
@@ -44,13 +50,11 @@ export const ping: Command = {
       intervalMs: seconds(values, 'interval', 0.001, 86_400, 1000),
       timeoutMs: seconds(values, 'timeout', 0.001, 86_400, 10_000),
     }
-    if (words.length === 0) throw new UsageError('an address is missing: tapstack ping 10.0.0.1')
-    const to = parseAddress(words[0])
-    if (to === null) throw new UsageError(`${words[0]}: names are not resolved by this version: give an IPv4 address`)
-    if (!to.isV4) throw new UsageError(`${words[0]}: this version speaks IPv4 only`)
     const network = await openNetwork(context, values)
     try {
-      return await new Pinger(context, network, to, settings, schedule, values.quiet === true).done()
+      const { stack } = network
+      const all = { ...settings, ...sourceOf(stack, values, 'source') }
+      return await new Pinger(context, network, resolved(stack, name), all, schedule, values.quiet === true).done()
     } finally {
       await network.close()
     }
@@ -77,6 +81,8 @@ class Pinger implements PingHandler, Task {
   private readonly startMs: number
   private dueMs: number
   private readonly size: number
+  /** The address as it is shown. */
+  private readonly name: string
   private sent = 0
   private received = 0
   private duplicates = 0
@@ -99,7 +105,9 @@ class Pinger implements PingHandler, Task {
     private readonly quiet: boolean,
   ) {
     const { stack } = network
-    const { icmp, host, random, tellList } = stack
+    const { host, random, tellList } = stack
+    const icmp = to.isV4 ? stack.icmp : stack.icmp6
+    this.name = scopedText(stack.ip, to)
     this.ping = new Ping({ icmp, host, random, tells: tellList, wake: stack.turn.wake }, to, this, settings)
     this.size = settings.size!
     this.startMs = host.ms()
@@ -154,7 +162,7 @@ class Pinger implements PingHandler, Task {
   }
 
   private request(): void {
-    const { context, to, size } = this
+    const { context, name, to, size } = this
     const seq = ++this.sent
     let problem: string | null = null
     try {
@@ -163,12 +171,16 @@ class Pinger implements PingHandler, Task {
       if (!(error instanceof NetError)) throw error
       problem = error.code === 'EMSGSIZE' ? `message too long, mtu=${this.network.iface.mtu}` : wordsOf(error.code)
       // Without a way to it there is no use in going on.
-      if (seq === 1 && error.code !== 'EMSGSIZE')
-        throw new NetError(error.code, { message: `${to}: ${problem}${advice(error.code)}` })
+      if (seq === 1 && error.code !== 'EMSGSIZE') throw cannotAsk(name, error)
     }
-    if (seq === 1) context.out(`PING ${to} (${to}) ${size}(${size + ICMP_BYTES + IP_BYTES}) bytes of data.`)
+    if (seq === 1)
+      context.out(
+        to.isV4
+          ? `PING ${name} (${name}) ${size}(${size + ICMP_BYTES + IP_BYTES}) bytes of data.`
+          : `PING ${name} (${name}) ${size} data bytes`,
+      )
     if (problem === null) return
-    context.err(`ping: ${to}: ${problem}`)
+    context.err(`ping: ${name}: ${problem}`)
     this.errors++
     this.settled++
   }
@@ -186,7 +198,7 @@ class Pinger implements PingHandler, Task {
     if (!this.quiet) {
       const time = formatMs(rttUs)
       this.say(
-        `${bytes + ICMP_BYTES} bytes from ${from}: icmp_seq=${seq} ttl=${ttl} time=${time} ms${duplicate ? ' (DUP!)' : ''}`,
+        `${bytes + ICMP_BYTES} bytes from ${this.shown(from)}: icmp_seq=${seq} ttl=${ttl} time=${time} ms${duplicate ? ' (DUP!)' : ''}`,
       )
     }
     this.endIfDone()
@@ -195,8 +207,15 @@ class Pinger implements PingHandler, Task {
   onError(seq: number, code: string, from: Address, kind: number): void {
     this.errors++
     this.settled++
-    if (!this.quiet) this.say(`From ${from} icmp_seq=${seq} ${KINDS.get(kind) ?? wordsOf(code)}`)
+    if (!this.quiet) {
+      const words = (this.to.isV4 ? KINDS : KINDS6).get(kind) ?? wordsOf(code)
+      this.say(`From ${this.shown(from)} icmp_seq=${seq} ${words}`)
+    }
     this.endIfDone()
+  }
+
+  private shown(a: Address): string {
+    return scopedText(this.network.stack.ip, a)
   }
 
   private say(line: string): void {
@@ -213,7 +232,7 @@ class Pinger implements PingHandler, Task {
     const loss = sent === 0 ? 0 : Number((((sent - received) / sent) * 100).toPrecision(6))
     const time = Math.round((this.network.stack.host.ms() - this.startMs) | 0)
     this.say('')
-    this.say(`--- ${this.to} ping statistics ---`)
+    this.say(`--- ${this.name} ping statistics ---`)
     this.say(`${sent} packets transmitted, ${received} received, ${extra}${loss}% packet loss, time ${time}ms`)
     if (received > 0) {
       const mean = this.sumUs / received
@@ -223,10 +242,6 @@ class Pinger implements PingHandler, Task {
     }
     this.finish(received > 0 ? 0 : 1)
   }
-}
-
-function advice(code: string): string {
-  return code === 'ENETUNREACH' ? ': give a --gateway, or an --address on its network' : ''
 }
 
 /** As iputils: three significant digits below 100 ms. */
@@ -243,5 +258,18 @@ const KINDS: ReadonlyMap<number, string> = new Map([
   [ErrorKind.PROHIBITED, 'Packet filtered'],
   [ErrorKind.PACKET_TOO_BIG, 'Frag needed and DF set'],
   [ErrorKind.TIME_EXCEEDED, 'Time to live exceeded'],
+  [ErrorKind.PARAMETER_PROBLEM, 'Parameter problem'],
+])
+
+/** As ping(8) of iputils words ICMPv6. */
+const KINDS6: ReadonlyMap<number, string> = new Map([
+  [ErrorKind.NET_UNREACHABLE, 'Destination unreachable: No route'],
+  [ErrorKind.HOST_UNREACHABLE, 'Destination unreachable: Address unreachable'],
+  [ErrorKind.PORT_UNREACHABLE, 'Destination unreachable: Port unreachable'],
+  [ErrorKind.PROTOCOL_UNREACHABLE, 'Parameter problem: unknown next header'],
+  [ErrorKind.PROHIBITED, 'Destination unreachable: Administratively prohibited'],
+  [ErrorKind.BEYOND_SCOPE, 'Destination unreachable: Beyond scope of source address'],
+  [ErrorKind.PACKET_TOO_BIG, 'Packet too big'],
+  [ErrorKind.TIME_EXCEEDED, 'Time exceeded: Hop limit'],
   [ErrorKind.PARAMETER_PROBLEM, 'Parameter problem'],
 ])

@@ -5,13 +5,14 @@ import { commandHelp, overview } from './help.ts'
 import { ping } from './ping.ts'
 import { script } from './script.ts'
 import { echo, inetd } from './serve.ts'
+import { tracepath } from './tracepath.ts'
+import { traceroute } from './traceroute.ts'
 
-export const COMMANDS: readonly Command[] = [echo, inetd, ping, script]
+export const COMMANDS: readonly Command[] = [echo, inetd, ping, traceroute, tracepath, script]
 
 /** Commands that are to come: to be told apart from what is only mistyped. */
 const PLANNED: readonly string[] = [
   'arping',
-  'traceroute',
   'get',
   'serve',
   'nc',

@@ -1,6 +1,9 @@
 /** `tapstack echo` and `tapstack inetd`: the small services on a link, until they are told to stop. */
+import { endpointText } from '../ip/zone.ts'
 import { type ServiceName, type Services, startServices } from '../services/inetd.ts'
 import type { ServiceWatcher } from '../services/service.ts'
+import type { Stack } from '../stack/stack.ts'
+import type { RawConnection } from '../tcp/api.ts'
 import { type Command, type Context, integer, type Values } from './command.ts'
 import { NETWORK_OPTIONS, type Network, openNetwork, stopped } from './network.ts'
 
@@ -14,6 +17,10 @@ export const echo: Command = {
   examples: [
     ['echo', 'on tap0, as 10.0.0.2; then: ping 10.0.0.2; nc 10.0.0.2 7'],
     ['echo --port 5000 --address 192.168.9.2/24 --link tap://tap1?host=192.168.9.1/24', 'elsewhere'],
+    [
+      'echo -l tap://tap0?host=10.0.0.1/24,fd00::1/64 -a 10.0.0.2/24 -a fd00::2/64',
+      'in both families; then: ping fd00::2; nc fd00::2 7',
+    ],
     ['echo --pcap echo.pcapng', 'and a capture of all that happens'],
   ],
   failure: 2,
@@ -46,7 +53,7 @@ async function serve(
 ): Promise<number> {
   const network = await openNetwork(context, values)
   try {
-    const watcher = values.quiet === true ? {} : printer(context)
+    const watcher = values.quiet === true ? {} : printer(context, network.stack)
     const services = startServices(network.stack, { names, ports, watcher })
     context.out(readyLine(network, services))
     await Promise.race([stopped(context), network.broken])
@@ -64,15 +71,18 @@ function readyLine(network: Network, services: Services): string {
   return `ready: ${network.address} on ${network.link.name} (tcp ${ports}, udp ${ports})${offload === null ? '' : ` ${offload[0]}`}`
 }
 
-function printer(context: Context): ServiceWatcher {
+function printer(context: Context, stack: Stack): ServiceWatcher {
+  const peer = (c: RawConnection): string => endpointText(stack.ip, c.remoteAddress, c.remotePort)
   return {
-    opened: (service, c) => context.out(`${service}: ${c.remoteAddress}:${c.remotePort} connected`),
+    opened: (service, c) => context.out(`${service}: ${peer(c)} connected`),
     closed: (service, c, error) =>
       context.out(
-        `${service}: ${c.remoteAddress}:${c.remotePort} ${error === null ? 'closed' : `broke (${error.code})`}, ` +
+        `${service}: ${peer(c)} ${error === null ? 'closed' : `broke (${error.code})`}, ` +
           `${c.bytesRead} bytes in, ${c.bytesWritten} bytes out`,
       ),
     datagram: (service, d, answered) =>
-      context.out(`${service}: ${d.address}:${d.port} datagram of ${d.size} bytes${answered ? ', answered' : ''}`),
+      context.out(
+        `${service}: ${endpointText(stack.ip, d.address, d.port)} datagram of ${d.size} bytes${answered ? ', answered' : ''}`,
+      ),
   }
 }

@@ -29,3 +29,8 @@ export function scopedText(ip: Ip, a: Address): string {
   const text = a.toString()
   return iface === undefined ? text : text.replace(/%.*$/, `%${iface.name}`)
 }
+
+/** `10.0.0.1:80`, `[fd00::1]:80`, `[fe80::1%eth0]:80` (RFC 3986 section 3.2.2, RFC 6874). */
+export function endpointText(ip: Ip, a: Address, port: number): string {
+  return a.isV4 ? `${a}:${port}` : `[${scopedText(ip, a)}]:${port}`
+}

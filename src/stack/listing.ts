@@ -1,6 +1,6 @@
 /** What a stack shows of itself: routes, neighbours, connections, counters, as plain objects. */
 import type { NeighborTable } from '../ip/neighbor.ts'
-import { scopedText } from '../ip/zone.ts'
+import { endpointText, scopedText } from '../ip/zone.ts'
 import type { ConnectionInfo } from '../tcp/api.ts'
 import { Connection } from '../tcp/connection.ts'
 import { TimeWait } from '../tcp/time-wait.ts'
@@ -37,7 +37,11 @@ export function listConnections(stack: Stack): ConnectionSummary[] {
     if (flow instanceof Connection) out.push(flow.info())
     else {
       const state = flow instanceof TimeWait ? 'TIME-WAIT' : 'SYN-RECEIVED'
-      out.push({ state, local: `${flow.localAddress}:${flow.localPort}`, remote: `${flow.remoteAddress}:${flow.remotePort}` })
+      out.push({
+        state,
+        local: endpointText(stack.ip, flow.localAddress, flow.localPort),
+        remote: endpointText(stack.ip, flow.remoteAddress, flow.remotePort),
+      })
     }
   }
   return out

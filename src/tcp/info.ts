@@ -1,4 +1,6 @@
 /** `connection.info()`: what `ss -ti` shows, as a plain object. */
+
+import { endpointText } from '../ip/zone.ts'
 import { ackDelay } from './ack-policy.ts'
 import type { ConnectionInfo } from './api.ts'
 import type { Connection } from './connection.ts'
@@ -14,8 +16,8 @@ export function describeConnection(c: Connection): ConnectionInfo {
   const { nowMs } = c.tcp.clock
   return {
     state: c.stateName,
-    local: endpoint(c.localAddress.toString(), c.localPort),
-    remote: endpoint(c.remoteAddress.toString(), c.remotePort),
+    local: endpointText(c.tcp.ip, c.localAddress, c.localPort),
+    remote: endpointText(c.tcp.ip, c.remoteAddress, c.remotePort),
     mss: snd.mss,
     receiveMss: rcv.mss,
     announcedMss: c.announcedMss,
@@ -89,10 +91,6 @@ export function describeConnection(c: Connection): ConnectionInfo {
 function ecnName(c: Connection): ConnectionInfo['ecn'] {
   if (c.ecn === null || c.state < State.SYN_RECEIVED) return 'off'
   return c.ecn.accurate === null ? 'classic' : 'accurate'
-}
-
-function endpoint(address: string, port: number): string {
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`
 }
 
 /** Segments of the flight log whose flags under `mask` are `flags`; a record longer than a segment stands for several. */

@@ -56,7 +56,7 @@ describe('help', () => {
     expect(await exec('--help')).toBe(0)
     const listed = out.filter((l) => /^ {2}[a-z]/.test(l)).map((l) => l.trim().split(' ')[0])
     expect(listed).toEqual(COMMANDS.map((c) => c.name))
-    expect(listed).toEqual(['echo', 'inetd', 'ping', 'script'])
+    expect(listed).toEqual(['echo', 'inetd', 'ping', 'traceroute', 'tracepath', 'script'])
   })
 
   for (const command of COMMANDS) {
@@ -94,7 +94,7 @@ describe('wrong command lines', () => {
   const cases: readonly (readonly [string, RegExp])[] = [
     ['nonsense', /^tapstack: unknown command "nonsense": tapstack --help/],
     ['--nonsense', /^tapstack: unknown option "--nonsense"/],
-    ['dhcp', /^tapstack: dhcp is not built yet: this version has echo, inetd, ping, script$/],
+    ['dhcp', /^tapstack: dhcp is not built yet: this version has echo, inetd, ping, traceroute, tracepath, script$/],
     ['help bench', /^tapstack: bench is not built yet/],
     ['echo --nonsense', /^tapstack echo: Unknown option '--nonsense' \(tapstack echo --help\)$/],
     ['echo --port', /^tapstack echo: Option '-p, --port <value>' argument missing/],
@@ -111,7 +111,20 @@ describe('wrong command lines', () => {
     ['echo --pcap /nowhere/x.pcapng', /^tapstack echo: cannot write the capture \/nowhere\/x\.pcapng: .*no such file/],
     ['ping', /^tapstack ping: an address is missing/],
     ['ping example.org', /^tapstack ping: example\.org: names are not resolved/],
-    ['ping fd00::1', /^tapstack ping: fd00::1: this version speaks IPv4 only/],
+    ['ping fd00::1', /^tapstack ping: fd00::1: network is unreachable: give a --gateway, or an --address on its network$/],
+    ['ping -4 fd00::1', /^tapstack ping: fd00::1 is an IPv6 address, and -4 asks for another/],
+    ['ping -6 10.0.0.1', /^tapstack ping: 10\.0\.0\.1 is an IPv4 address, and -6 asks for another/],
+    ['ping fe80::1%wlan9', /^tapstack ping: Invalid IP address: fe80::1%wlan9: there is no interface wlan9/],
+    ['ping -I 10.7.7.7 10.0.0.1', /^tapstack ping: --source 10\.7\.7\.7: that is no address of this stack/],
+    ['ping -I eth7 10.0.0.1', /^tapstack ping: --source eth7: one of our addresses or interfaces/],
+    ['echo --address fd00::2', /^tapstack echo: --address fd00::2: a prefix length is missing, as in fd00::2\/64/],
+    ['echo -a fd00:0::1/64 -l tap://tap0?host=fd00::1/64', /^tapstack echo: .*is the host's own address/],
+    ['traceroute', /^tapstack traceroute: an address is missing/],
+    ['traceroute -I -T 10.0.0.1', /^tapstack traceroute: -I, -T and -U: one of them/],
+    ['traceroute -q 11 10.0.0.1', /^tapstack traceroute: --queries 11: a whole number from 1 to 10/],
+    ['traceroute 10.0.0.1 big', /^tapstack traceroute: --BYTES big/],
+    ['traceroute 192.168.7.7', /^tapstack traceroute: 192\.168\.7\.7: network is unreachable: give a --gateway/],
+    ['traceroute example.org', /^tapstack traceroute: example\.org: names are not resolved/],
     ['ping -c 0 10.0.0.1', /^tapstack ping: --count 0/],
     ['ping -i x 10.0.0.1', /^tapstack ping: --interval x: seconds/],
     ['ping -s 65508 10.0.0.1', /^tapstack ping: --size 65508/],

@@ -15,7 +15,6 @@ import { TellList } from '../base/tell.ts'
 import { Timers } from '../base/timers.ts'
 import { EthernetPort } from '../ethernet/ethernet.ts'
 import { parseMac, randomMac } from '../ethernet/mac.ts'
-import { Filter } from '../filter/filter.ts'
 import { Icmp } from '../icmp/icmp.ts'
 import { type PingOptions, type PingResult, ping } from '../icmp/ping-iterator.ts'
 import { Icmp6 } from '../icmp6/icmp6.ts'
@@ -30,6 +29,7 @@ import { parseScoped } from '../ip/zone.ts'
 import { Ipv4 } from '../ipv4/ipv4.ts'
 import { Ipv6 } from '../ipv6/ipv6.ts'
 import { createLoopback } from '../link/loopback.ts'
+import { type GroupSummary, listGroups, Multicast } from '../multicast/multicast.ts'
 import { NeighborDiscovery } from '../nd/nd.ts'
 import { Frame } from '../netif/frame.ts'
 import type { NetIf } from '../netif/netif.ts'
@@ -83,6 +83,8 @@ export class Stack implements NeighborListener, ClaimListener {
   readonly ipv6: Ipv6
   readonly icmp6: Icmp6
   readonly nd: NeighborDiscovery
+  /** What routers are told of groups: IGMP and MLD. */
+  readonly multicast: Multicast
   /** UDP in the raw shape. */
   readonly udp: Udp
   /** TCP in the raw shape. */
@@ -95,7 +97,6 @@ export class Stack implements NeighborListener, ClaimListener {
   /** The transmit frame: one for all protocols. */
   readonly frame = new Frame()
   private readonly probing: Probing
-  private madeFilter: Filter | null = null
   private readonly attached: AttachedInterface[] = []
   private readonly unreachable: LocalUnreachable
   readonly forwarders: Forwarding
@@ -119,7 +120,8 @@ export class Stack implements NeighborListener, ClaimListener {
     this.icmp = new Icmp({ ip, ipv4: this.ipv4, frame, timers, clock, random, config: config.icmp })
     this.ipv6 = new Ipv6({ ip, timers, clock, random, pool, config: config.ipv6 })
     this.icmp6 = new Icmp6({ ip, ipv6: this.ipv6, frame, timers, clock, random, config: config.icmp })
-    const { ipv6, icmp6 } = this
+    const { ipv4, ipv6, icmp6 } = this
+    this.multicast = new Multicast({ ip, ipv4, ipv6, icmp6, frame, timers, clock, random, config: config.multicast })
     this.nd = new NeighborDiscovery({ ipv6, icmp6, timers, clock, random, config: config.nd, frame, pool, listener: this })
     this.forwarders = new Forwarding(this, frame)
     const hold = (): void => host.hold()
@@ -185,6 +187,7 @@ export class Stack implements NeighborListener, ClaimListener {
     const ipv6 = this.ipv6.port(iface)
     iface.groups.join(ALL_HOSTS)
     iface.groups.join(ALL_NODES)
+    this.multicast.add(iface)
     let arp: Arp | null = null
     if (ethernet !== null) {
       const { timers, random, frame, pool } = this
@@ -276,7 +279,7 @@ export class Stack implements NeighborListener, ClaimListener {
     this.nd.detach(iface)
     this.turn.removePort(port)
     this.udp.dropInterface(iface)
-    iface.groups.close()
+    this.multicast.drop(iface)
     removeInterfaceRoutes(ip, iface)
     const i = ip.interfaces.indexOf(iface)
     if (i >= 0) ip.interfaces.splice(i, 1)
@@ -285,14 +288,6 @@ export class Stack implements NeighborListener, ClaimListener {
     iface.neighbors?.clear()
     iface.neighbors6?.clear()
     ip.changed()
-  }
-
-  /** Packet filter, connection tracking, address translation: made when first asked for, and nothing to packets until it has a rule. */
-  get filter(): Filter {
-    const { ip, ipv4, ipv6, timers, turn: clock, random, host } = this
-    const uncaught = (error: unknown): void => host.uncaught(error)
-    this.madeFilter ??= new Filter({ ip, ipv4, ipv6, timers, clock, random, config: this.config.filter, uncaught })
-    return this.madeFilter
   }
 
   /** The attached interfaces, the loopback not among them. */
@@ -318,6 +313,11 @@ export class Stack implements NeighborListener, ClaimListener {
   /** Neighbours of both families as `ip neigh` lists them. */
   get neighbors(): NeighborSummary[] {
     return listNeighbors(this)
+  }
+
+  /** Multicast groups that are listened to, by interface, as `ip maddr` lists them. */
+  get groups(): GroupSummary[] {
+    return this.ip.interfaces.flatMap(listGroups)
   }
 
   /**

@@ -198,7 +198,7 @@ describe('a VLAN', () => {
     joined(t, 100)
     expect(transferred(t, '10.1.0.2', 1_000_000)).toBe(1_000_000)
     const { tcp, ip } = t.b.counters(true)
-    expect([tcp.tcpDropBadChecksum, ip.ipDropChecksum, t.a.counters().tcp.tcpRetransSegs]).toEqual([undefined, undefined, 0])
+    expect([tcp.dropBadChecksum, ip.ipDropChecksum, t.a.counters().tcp.tcpRetransSegs]).toEqual([undefined, undefined, 0])
   })
 
   it('waits with its parent for room', () => {

@@ -14,6 +14,8 @@ export interface Ipv6Config {
   /** Extension headers of one packet, and options of one of them: RFC 8504 section 5.3 asks for limits. */
   maxExtensionHeaders: number
   maxOptions: number
+  /** Packets carry a label of their flow. RFC 6437; Linux net.ipv6.auto_flowlabels. */
+  flowLabels: boolean
 }
 
 /** Neighbor Discovery (RFC 4861, RFC 4862): the times of neighbours are those of ARP, from the same RFC. */
@@ -47,6 +49,7 @@ export function ipv6Defaults(): Ipv6Config {
     reassemblyDatagrams: 1024,
     maxExtensionHeaders: 8,
     maxOptions: 8,
+    flowLabels: true,
   }
 }
 

@@ -30,16 +30,15 @@ interface Dependencies {
 const MAX_QUOTE = IP6_MIN_MTU - IP6_HEADER - ICMP_HEADER
 
 export class Icmp6Errors implements ErrorSender {
-  private readonly limit: RateLimit
+  /** Made with the first error: most stacks raise none. */
+  private limit: RateLimit | null = null
   private readonly chain = new HeaderChain()
 
   constructor(
     private readonly deps: Dependencies,
     private readonly outbox: Outbox,
     private readonly counters: Float64Array,
-  ) {
-    this.limit = new RateLimit(deps.config, deps.random, deps.clock.nowMs)
-  }
+  ) {}
 
   unreachable(packet: Packet, kind: number): void {
     if (kind === ErrorKind.PROTOCOL_UNREACHABLE) {
@@ -72,7 +71,8 @@ export class Icmp6Errors implements ErrorSender {
       this.counters[C.icmp6OutDropNever]++
       return
     }
-    const { clock, ipv6 } = this.deps
+    const { clock, config, ipv6, random } = this.deps
+    this.limit ??= new RateLimit(config, random, clock.nowMs)
     // Whoever asks himself over the loopback cannot be flooded.
     if (!packet.iface.isLoopback) {
       const verdict = this.limit.ask(packet.source, clock.nowMs)

@@ -280,6 +280,7 @@ export class Ip {
   ): NoRoute | null {
     if (!source.isUnspecified && !this.isLocal(source)) return 'EADDRNOTAVAIL'
     out.generation = this.generation
+    out.flow = 0
     // To ourselves: through the loopback, whatever interface has the address.
     if (this.loopback !== null && (iface === null || destination.zone !== 0) && this.isLocal(destination)) {
       out.iface = this.loopback

@@ -29,6 +29,9 @@ export class Route {
   kind = 0
   /** Largest IP packet to this destination: the interface's MTU, the route's or the path's, whichever is least. */
   mtu = 0
+  /** The flow label last used, and what it was made of (ipv6/flow-label.ts); 0: none yet. */
+  flow = 0
+  flowKey = 0
 }
 
 /**

@@ -16,6 +16,9 @@ import type { ErrorReport, Ip, PathMtuCache } from '../ip/ip.ts'
 /** RFC 1191 section 7.1: what paths are made of. */
 const PLATEAUS = [32000, 17914, 8166, 4352, 2002, 1492, 1006, 508, 296, 68]
 
+/** RFC 8200 section 5. */
+const IP6_LEAST = 1280
+
 /** Expiry is looked at no more often than this: one change of the routes' generation for all that expire together. */
 const SWEEP_MS = 1000
 
@@ -49,9 +52,11 @@ export class PathMtu extends Timed implements PathMtuCache {
   learn(report: ErrorReport): boolean {
     const destination = report.destination
     const known = this.get(destination)
+    // RFC 8201 section 4: of IPv6 nothing less is believed, and every router says how much.
+    if (!destination.isV4 && report.mtu < IP6_LEAST) return false
     // RFC 1191 section 5: a router that does not say, or says nonsense, leaves us the next plateau below what was too big.
     const said = report.mtu >= 68 && report.mtu < report.length ? report.mtu : plateauBelow(report.length)
-    const floor = destination.isV4 ? this.config.pathMtuMin : 1280
+    const floor = destination.isV4 ? this.config.pathMtuMin : IP6_LEAST
     const mtu = said < floor ? floor : said
     if (known !== 0 && mtu >= known) return false
     // Nothing that large was sent: the floor is above what the report is about.

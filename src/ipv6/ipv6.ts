@@ -4,12 +4,12 @@
  * Theory of operation. In: an `Ipv6Port` per interface hands over what follows the link header. The header is checked once, the
  * addresses are judged (link-local ones get the zone of the interface), and the one `Packet` is filled. Packets for us go through their
  * extension headers and reassembly, where they have any, and then to their protocol; packets for others go to `forward`, or are
- * counted. Out: the header is written into the room before the segment and the interface sends. Super-segments and PARTIAL checksums
- * pass through in both directions, as `meta` says. No packet makes anything
- * here throw, and each drop has a counter.
+ * counted. Out: the header is written into the room before the segment and the interface sends; what is larger than the path takes is
+ * cut up, or dropped when it must not be. Super-segments and PARTIAL checksums pass through in both directions, as `meta` says; where a
+ * link cannot complete a checksum it is done here. No packet makes anything here throw, and each drop has a counter.
  */
 import type { Address } from '../base/address.ts'
-import { get16, put16, put32 } from '../base/bytes.ts'
+import { get16, put16 } from '../base/bytes.ts'
 import type { Clock } from '../base/clock.ts'
 import { Counters } from '../base/counters.ts'
 import type { Ipv6Config } from '../base/ipv6-config.ts'
@@ -18,18 +18,24 @@ import type { Random } from '../base/random.ts'
 import type { Timers } from '../base/timers.ts'
 import { Cast, type EtherProtocol } from '../ethernet/ethernet.ts'
 import { ETHERTYPE_IPV6 } from '../ethernet/wire.ts'
+import { FragmentSender } from '../ip/fragment-sender.ts'
 import type { Interface } from '../ip/interface.ts'
 import { ErrorKind, type Family, type FamilyRouting, type Ip } from '../ip/ip.ts'
 import type { Neighbor } from '../ip/neighbor.ts'
 import { Packet, PROTO_ICMPV6, PROTO_TCP, PROTO_UDP, To } from '../ip/packet.ts'
+import { completeChecksum, partialChecksumAt } from '../ip/partial-checksum.ts'
 import { type Route, RouteKind } from '../ip/route.ts'
 import type { Frame } from '../netif/frame.ts'
-import { GSO_MASK } from '../netif/netif.ts'
+import { CSUM_MASK, CSUM_PARTIAL, GSO_MASK } from '../netif/netif.ts'
 import { addressFault } from './addresses.ts'
 import { C, NAMES } from './counters.ts'
 import { Extensions, Walk } from './extensions.ts'
+import { FlowLabels } from './flow-label.ts'
+import { FragmentWriter6, type Train6 } from './fragment.ts'
+import { writeHeader } from './header.ts'
+import { Identification6 } from './identification.ts'
 import { Fragments, Piece } from './reassembly.ts'
-import { IP6, IP6_HEADER, NEXT_HOP_BY_HOP } from './wire.ts'
+import { IP6, IP6_HEADER, IP6_MAX_PAYLOAD, NEXT_HOP_BY_HOP } from './wire.ts'
 
 export interface Ipv6Dependencies {
   ip: Ip
@@ -68,6 +74,12 @@ export class Ipv6 implements Family, FamilyRouting {
   private readonly config: Ipv6Config
   private readonly extensions: Extensions
   private readonly fragments: Fragments
+  private readonly random: Random
+  /** Made with the first datagram that needs it. */
+  private identification: Identification6 | null = null
+  private readonly fragmenter: FragmentSender<Train6>
+  /** Made with the first packet that carries one. */
+  private labels: FlowLabels | null = null
   private packet: Packet | null = null
 
   constructor(deps: Ipv6Dependencies) {
@@ -76,6 +88,8 @@ export class Ipv6 implements Family, FamilyRouting {
     const n = this.counters.values
     this.extensions = new Extensions(deps.config, n, deps.ip.errors)
     this.fragments = new Fragments(deps, deps.config, n, deps.ip.errors)
+    this.random = deps.random
+    this.fragmenter = new FragmentSender(new FragmentWriter6(), deps.pool, n)
     deps.ip.v6 = this
   }
 
@@ -84,11 +98,14 @@ export class Ipv6 implements Family, FamilyRouting {
   }
 
   /** The link of `iface` has room again: sends what was held back. */
-  flushPending(_iface: Interface): void {}
+  flushPending(iface: Interface): void {
+    if (this.fragmenter.pending !== 0) this.fragmenter.flush(iface)
+  }
 
   /** Forgets everything that waits for, or came in by, an interface that goes away. */
   dropInterface(iface: Interface): void {
-    this.fragments.reassembly.drop(iface)
+    this.fragmenter.drop(iface)
+    this.fragments.reassembly?.drop(iface)
     if (this.packet?.iface === iface) this.packet = null
   }
 
@@ -187,7 +204,7 @@ export class Ipv6 implements Family, FamilyRouting {
     if (piece === Piece.ATOMIC) this.deliver(packet)
     else if (piece === Piece.WHOLE) {
       this.deliver(packet)
-      this.fragments.reassembly.release(packet)
+      this.fragments.reassembly!.release(packet)
     }
   }
 
@@ -215,27 +232,86 @@ export class Ipv6 implements Family, FamilyRouting {
   }
 
   /** `output` behind the packet filter. */
-  private transmit(frame: Frame, route: Route, protocol: number, tos: number, ttl: number, _dontFragment: boolean): boolean {
+  private transmit(frame: Frame, route: Route, protocol: number, tos: number, ttl: number, dontFragment: boolean): boolean {
     const n = this.counters.values
-    const iface = route.iface
-    if (iface === null) {
-      n[C.ip6OutDiscards]++
-      n[C.ip6OutDropNoInterface]++
-      return true
+    const { iface } = route
+    if (iface === null) return this.discard(C.ip6OutDropNoInterface)
+    const { buf, start: off, meta } = frame
+    const length = frame.end - off
+    const total = length + IP6_HEADER
+    const hops = ttl === 0 ? this.hopLimit(iface) : ttl
+    if (this.labels === null && this.config.flowLabels) this.labels = new FlowLabels(this.random)
+    const flow = this.labels === null ? 0 : this.labels.of(route, protocol, buf, off)
+    if ((meta & GSO_MASK) !== 0) {
+      // The super-segment was made for another link than the one that it now leaves by.
+      if (total > iface.netif.gsoMax) return this.discard(C.ip6OutDropGso)
+    } else if (total > route.mtu) {
+      // What has hop-by-hop options before its transport would need them in every fragment: nobody here says so much (MLD cuts up its own).
+      if (dontFragment || length > IP6_MAX_PAYLOAD || protocol === NEXT_HOP_BY_HOP) {
+        n[C.ip6FragFails]++
+        return this.discard(C.ip6OutDropTooBig)
+      }
+      return this.cut(frame, route, protocol, tos, hops, flow)
     }
-    const off = frame.start
-    const total = frame.end - off + IP6_HEADER
-    if ((frame.meta & GSO_MASK) !== 0 ? total > iface.netif.gsoMax : total > route.mtu) {
-      n[C.ip6OutDiscards]++
-      n[C.ip6OutDropTooBig]++
-      return true
+    const partial = (meta & CSUM_MASK) === CSUM_PARTIAL && !iface.checksumOffload ? partialChecksumAt(protocol) : -1
+    let pseudo = 0
+    if (partial >= 0) {
+      pseudo = get16(buf, off + partial)
+      completeChecksum(buf, off, length, partial, protocol)
+      frame.meta = meta & ~CSUM_MASK
     }
-    this.writeHeader(frame, route.source, route.destination, protocol, tos, ttl === 0 ? this.hopLimit(iface) : ttl)
+    frame.start = off - IP6_HEADER
+    writeHeader(buf, frame.start, length, protocol, tos, flow, hops, route.source, route.destination)
     const taken = iface.output(frame, route.neighbor, ETHERTYPE_IPV6)
     frame.start = off
-    n[taken ? C.ip6OutRequests : C.ip6OutBlocked]++
-    if (taken) n[C.ip6OutOctets] += total
-    return taken
+    if (!taken) {
+      if (partial >= 0) {
+        put16(buf, off + partial, pseudo)
+        frame.meta = meta
+      }
+      n[C.ip6OutBlocked]++
+      return false
+    }
+    n[C.ip6OutRequests]++
+    n[C.ip6OutOctets] += total
+    if (route.kind === RouteKind.MULTICAST) n[C.ip6OutMcastPkts]++
+    return true
+  }
+
+  /** Sends what is larger than the path takes in fragments. */
+  private cut(frame: Frame, route: Route, protocol: number, tos: number, hops: number, flow: number): boolean {
+    const { buf, start: off, end } = frame
+    // The checksum covers the datagram: no device can complete it on pieces.
+    const partial = (frame.meta & CSUM_MASK) === CSUM_PARTIAL ? partialChecksumAt(protocol) : -1
+    let pseudo = 0
+    if (partial >= 0) {
+      pseudo = get16(buf, off + partial)
+      completeChecksum(buf, off, end - off, partial, protocol)
+    }
+    const { train } = this.fragmenter
+    train.iface = route.iface
+    train.neighbor = route.neighbor
+    train.mtu = route.mtu
+    train.source.copy(route.source)
+    train.destination.copy(route.destination)
+    this.identification ??= new Identification6(this.random)
+    train.identification = this.identification.take(train.source, train.destination)
+    train.flow = flow
+    train.tos = tos
+    train.ttl = hops
+    train.protocol = protocol
+    train.buf = buf
+    train.at = off
+    train.end = end
+    train.offset = 0
+    train.more = 0
+    if (this.fragmenter.send()) {
+      this.counters.values[C.ip6OutRequests]++
+      return true
+    }
+    if (partial >= 0) put16(buf, off + partial, pseudo)
+    this.counters.values[C.ip6OutBlocked]++
+    return false
   }
 
   /**
@@ -252,19 +328,16 @@ export class Ipv6 implements Family, FamilyRouting {
     macHigh: number,
     macLow: number,
   ): boolean {
+    if (iface.ethernet === null || !iface.up) return this.discard(C.ip6OutDropNoInterface)
     const n = this.counters.values
-    if (iface.ethernet === null || !iface.up) {
-      n[C.ip6OutDiscards]++
-      n[C.ip6OutDropNoInterface]++
-      return true
-    }
-    const off = frame.start
-    const total = frame.end - off + IP6_HEADER
-    this.writeHeader(frame, source, destination, protocol, 0, hopLimit)
+    const { start: off } = frame
+    const length = frame.end - off
+    frame.start = off - IP6_HEADER
+    writeHeader(frame.buf, frame.start, length, protocol, 0, 0, hopLimit, source, destination)
     const taken = iface.ethernet.output(frame, macHigh, macLow, ETHERTYPE_IPV6)
     frame.start = off
     n[taken ? C.ip6OutRequests : C.ip6OutBlocked]++
-    if (taken) n[C.ip6OutOctets] += total
+    if (taken) n[C.ip6OutOctets] += length + IP6_HEADER
     return taken
   }
 
@@ -296,16 +369,10 @@ export class Ipv6 implements Family, FamilyRouting {
     this.counters.values[reason]++
   }
 
-  private writeHeader(frame: Frame, source: Address, destination: Address, protocol: number, tos: number, hops: number): void {
-    const { buf } = frame
-    const length = frame.end - frame.start
-    const at = frame.start - IP6_HEADER
-    put32(buf, at, 0x60000000 | ((tos & 0xff) << 20))
-    put16(buf, at + IP6.payloadLength, length)
-    buf[at + IP6.nextHeader] = protocol
-    buf[at + IP6.hopLimit] = hops
-    source.write(buf, at + IP6.source)
-    destination.write(buf, at + IP6.destination)
-    frame.start = at
+  /** Counts a packet that is lost on its way out. True, because it counts as taken. */
+  private discard(reason: number): boolean {
+    this.counters.values[C.ip6OutDiscards]++
+    this.counters.values[reason]++
+    return true
   }
 }

@@ -70,17 +70,16 @@ class ReassemblyRules6 implements ReassemblyRules {
 export const Piece = { DROPPED: 0, ATOMIC: 1, WAITS: 2, WHOLE: 3 } as const
 
 export class Fragments {
-  readonly reassembly: Reassembly
+  /** Null until there is something to put together. */
+  reassembly: Reassembly | null = null
   private readonly chain = new HeaderChain()
 
   constructor(
-    deps: ReassemblyDependencies,
-    limits: ReassemblyLimits,
+    private readonly deps: ReassemblyDependencies,
+    private readonly limits: ReassemblyLimits,
     private readonly counters: Float64Array,
     private readonly errors: ErrorSender,
-  ) {
-    this.reassembly = new Reassembly(deps, new ReassemblyRules6(limits), counters)
-  }
+  ) {}
 
   /**
    * The packet with a fragment header at `packet.off`. ATOMIC: it is no fragment at all, and `packet` is past that header. WHOLE: its datagram
@@ -108,6 +107,7 @@ export class Fragments {
       this.drop(packet, C.ip6DropFirstFragment, 0, PROBLEM_FIRST_FRAGMENT)
       return Piece.DROPPED
     }
+    this.reassembly ??= new Reassembly(this.deps, new ReassemblyRules6(this.limits), this.counters)
     const added = this.reassembly.add(packet, get32(buf, off + IP6_FRAG.identification), from, more)
     if (added === Added.WHOLE) return Piece.WHOLE
     // RFC 8200 section 4.5 has both: a length that is no multiple of eight, and a whole that would be too long.

@@ -86,9 +86,11 @@ describe('path MTU', () => {
     expect(w.ipv4.pathMtu.size).toBe(0)
   })
 
-  test('IPv6 destinations have the floor of RFC 8200', () => {
+  test('IPv6 destinations have the floor of RFC 8200: less is not believed (RFC 8201 section 4)', () => {
     const w = new World()
-    tooBig(w, 600, 1500, address('fd00::1'))
+    tooBig(w, 1279, 1500, address('fd00::1'))
+    expect(w.ipv4.pathMtu.get(address('fd00::1'))).toBe(0)
+    tooBig(w, 1280, 1500, address('fd00::1'))
     expect(w.ipv4.pathMtu.get(address('fd00::1'))).toBe(1280)
   })
 

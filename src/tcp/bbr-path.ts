@@ -11,8 +11,6 @@ import { HEAVY_SEGMENTS, type RateSample } from './rate.ts'
 export const LOSS_THRESH = 0.02
 export const BETA = 0.7
 export const HEADROOM = 0.15
-/** Paced is below the rate of the path, so that a queue, if there is one, drains. */
-export const PACING_MARGIN = 0.99
 /** Rounds over which the greatest aggregation is remembered, in each of two windows (the draft: 10 in all). */
 const EXTRA_ACKED_ROUNDS = 5
 /** The pipe is full when the rate has not grown by a quarter for three rounds. */
@@ -118,21 +116,18 @@ export class BbrPath {
   /**
    * AdaptLowerBoundsFromCongestion at the end of a round. `isProbing`: the losses are our own doing.
    *
-   * Deviation. What a round delivered is less than what the path could, by what was lost on it and by the pacing margin. The draft takes it for the
-   * path's rate after each round with a loss, so that a path that loses one packet in a hundred seems slower by 1.5 % each round, by two
-   * thirds until the next probe (63 rounds). Where the losses are no more than what probing tolerates (`isHeavy`) both are given back, and the flight
-   * was not too much. If the path has become slower, or another flow has come, less is delivered than that, and the rate falls as it should.
+   * Deviation. The draft lowers them after each round with a loss. What a round delivers is less than what the path could, by what was lost on it and
+   * by the pacing margin, so that a path that loses one packet in a hundred seems slower by 1.5 % each round, by two thirds until the next
+   * probe (63 rounds). Here losses count that are more than probing tolerates (`isHeavy`), and all CE marks. In the simulator flows of other
+   * kinds get the same shares.
    */
   adaptLowerBounds(rs: RateSample, cwnd: number, mss: number, isProbing: boolean): void {
     if (!this.lossRoundStart) return
-    if (this.isLossInRound && !isProbing) {
+    if (this.isLossInRound && !isProbing && (this.isMarkedInRound || isHeavy(rs.lost, rs.txInFlight, mss))) {
       if (this.bwShortterm === Number.POSITIVE_INFINITY) this.bwShortterm = this.maxBw
-      let bw = this.bwLatest
-      if (this.isMarkedInRound || isHeavy(rs.lost, rs.txInFlight, mss)) {
-        if (this.inflightShortterm === Number.POSITIVE_INFINITY) this.inflightShortterm = cwnd
-        this.inflightShortterm = Math.max(this.inflightLatest, BETA * this.inflightShortterm)
-      } else bw = Math.min(bw / (PACING_MARGIN * (1 - rs.lost / Math.max(rs.txInFlight, 2 * rs.lost, 1))), this.bwShortterm)
-      this.bwShortterm = Math.max(bw, BETA * this.bwShortterm)
+      if (this.inflightShortterm === Number.POSITIVE_INFINITY) this.inflightShortterm = cwnd
+      this.bwShortterm = Math.max(this.bwLatest, BETA * this.bwShortterm)
+      this.inflightShortterm = Math.max(this.inflightLatest, BETA * this.inflightShortterm)
     }
     this.isLossInRound = false
     this.isMarkedInRound = false

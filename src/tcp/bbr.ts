@@ -13,7 +13,7 @@
  * a CE mark counts as a loss in the round, and as too much in flight while probing (RFC 3168 section 5 wants the reaction of a loss).
  */
 import { type Random, randomFraction } from '../base/random.ts'
-import { BbrPath, BETA, isHeavy, LOSS_THRESH, PACING_MARGIN } from './bbr-path.ts'
+import { BbrPath, BETA, isHeavy, LOSS_THRESH } from './bbr-path.ts'
 import { type AckSample, type CongestionControl, type CongestionWindow, initialWindow, MAX_CWND } from './congestion.ts'
 
 const STARTUP = 0
@@ -36,6 +36,7 @@ const ACKS_PROBE_STARTING = 2
 const ACKS_PROBE_FEEDBACK = 3
 const ACKS_PROBE_STOPPING = 4
 
+const PACING_MARGIN = 0.99
 const MIN_PIPE_SEGMENTS = 4
 const STARTUP_FULL_LOSS_COUNT = 6
 const DRAIN_ROUNDS = 3

@@ -136,7 +136,7 @@ describe('BBR, event by event', () => {
   it('a loss while cruising bounds the short term, by three tenths a round at most, until the next probe', () => {
     const f = new Feed().settle()
     f.bw = BW / 2
-    f.rounds(4, { lost: MSS, inRecovery: true }) // the first round still has what was delivered before
+    f.rounds(4, { lost: MSS, inRecovery: true }, { lost: 10 * MSS }) // the first round still has what was delivered before
     expect(f.bbr.path.bw).toBeLessThan(BW)
     expect(f.bbr.path.bw).toBeGreaterThan(0.45 * BW)
     expect(f.w.pacingRate).toBeLessThan(0.8 * BW)
@@ -146,26 +146,27 @@ describe('BBR, event by event', () => {
     expect(f.bbr.path.bwShortterm).toBe(Number.POSITIVE_INFINITY)
   })
 
-  it('a round that lost no more than probing tolerates says nothing against the rate: what was lost is given back, and the pacing margin', () => {
+  it('a round that lost no more than probing tolerates says nothing against the rate; marks always do', () => {
     const boundAfter = (lost: number, isMarked = false): number => {
       const f = new Feed().settle()
-      f.bw = 0.98 * BW
+      f.bw = 0.9 * BW
       for (let i = 0; i < 20 && f.bbr.stateName === 'cruise'; i++) {
         if (isMarked) f.bbr.congestionEcho()
         f.rounds(1, { lost: lost / 10, inRecovery: true }, { lost, txInFlight: BDP })
       }
       return f.bbr.path.bwShortterm / BW
     }
-    expect(boundAfter(0.02 * BDP)).toBeGreaterThan(0.995)
-    expect(boundAfter(0.03 * BDP)).toBeLessThan(0.985)
-    expect(boundAfter(0.02 * BDP, true)).toBeLessThan(0.985)
+    expect(boundAfter(0.02 * BDP)).toBe(Number.POSITIVE_INFINITY)
+    expect(boundAfter(0.03 * BDP)).toBeCloseTo(0.9, 2)
+    expect(boundAfter(0, true)).toBeCloseTo(0.9, 2)
   })
 
-  it('a path that became slower is seen all the same', () => {
+  it('one or two segments are no rate of loss, however small the flight', () => {
     const f = new Feed().settle()
-    f.bw = 0.9 * BW
-    f.rounds(3, { lost: MSS / 10, inRecovery: true }, { lost: MSS, txInFlight: BDP })
-    expect(f.bbr.path.bw / BW).toBeCloseTo(0.9 / (0.99 * 0.995), 2)
+    f.rounds(3, { lost: MSS, inRecovery: true }, { lost: 2 * MSS, txInFlight: 10 * MSS })
+    expect(f.bbr.path.bwShortterm).toBe(Number.POSITIVE_INFINITY)
+    f.rounds(3, { lost: MSS, inRecovery: true }, { lost: 3 * MSS, txInFlight: 10 * MSS })
+    expect(f.bbr.path.bwShortterm).toBeLessThanOrEqual(BW)
   })
 
   it('too much loss while probing sets the bound where it began, and ends the probe', () => {

@@ -46,9 +46,12 @@ export class NewReno implements CongestionControl {
     w.cwnd = w.ssthresh
   }
 
-  /** RFC 5681 equation 4; what limited transmit added does not count (RFC 5681 section 3.2 step 2). */
+  /**
+   * RFC 5681 equation 4; what limited transmit added does not count (RFC 5681 section 3.2 step 2). In whole segments, as Linux: half a segment
+   * more is never sent, and the window would take longer to grow by one.
+   */
   private reduce(w: CongestionWindow, inFlight: number): void {
-    w.ssthresh = Math.max(Math.min(inFlight, w.cwnd) >> 1, 2 * w.mss)
+    w.ssthresh = Math.max(Math.floor(Math.min(inFlight, w.cwnd) / (2 * w.mss)), 2) * w.mss
     this.counted = 0
   }
 

@@ -2,7 +2,7 @@
  * Forwarding of IPv6 (RFC 8200 sections 3 and 5, RFC 4443, RFC 4291 section 2.5).
  *
  * Theory of operation. As forward4.ts, without what IPv6 has not: no checksum to mend, no fragmentation on the way. IPv6 has looked at the hop-by-hop
- * options already. Link-local addresses stay on their link (RFC 4007 section 9).
+ * options already, and kept back what has a link-local address (RFC 4007 section 9).
  */
 import type { Address } from '../base/address.ts'
 import { Counters } from '../base/counters.ts'
@@ -55,15 +55,6 @@ export class Forward6 implements Forwarder6, WayRules {
     }
     if (isMartian(source)) {
       n[C.dropMartianSource]++
-      return
-    }
-    if (destination.isLinkLocal) {
-      n[C.dropScope]++
-      return
-    }
-    if (source.isLinkLocal) {
-      n[C.dropScope]++
-      this.ip.errors.unreachable(packet, ErrorKind.BEYOND_SCOPE)
       return
     }
     if (this.reversePath !== null && !this.reversePath.passes(packet)) {

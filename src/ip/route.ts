@@ -127,16 +127,18 @@ class Length {
 export class RouteTable {
   /** Sorted: longest prefix first, then lowest metric, then order of arrival. The first that contains an address is the best. */
   readonly entries: RouteEntry[] = []
-  /** Prefix lengths that occur, longest first. */
-  private readonly lengths: Length[] = []
+  /** Prefix lengths that occur, longest first. One family has nothing to do with the other: `::/0` is no way for IPv4. */
+  private readonly lengths4: Length[] = []
+  private readonly lengths6: Length[] = []
 
   add(entry: RouteEntry): void {
     insert(this.entries, entry)
-    const { bits } = entry.prefix
+    const { bits, address } = entry.prefix
+    const lengths = this.lengthsOf(address)
     let i = 0
-    while (i < this.lengths.length && this.lengths[i].bits > bits) i++
-    if (this.lengths[i]?.bits !== bits) this.lengths.splice(i, 0, new Length(bits))
-    insert(this.lengths[i].make(entry.prefix.address).entries, entry)
+    while (i < lengths.length && lengths[i].bits > bits) i++
+    if (lengths[i]?.bits !== bits) lengths.splice(i, 0, new Length(bits))
+    insert(lengths[i].make(address).entries, entry)
   }
 
   remove(matches: (entry: RouteEntry) => boolean): number {
@@ -154,12 +156,16 @@ export class RouteTable {
 
   /** The entries of exactly this prefix, the best first. */
   at(prefix: Prefix): readonly RouteEntry[] {
-    return this.lengths.find((l) => l.bits === prefix.bits)?.find(prefix.address)?.entries ?? []
+    return (
+      this.lengthsOf(prefix.address)
+        .find((l) => l.bits === prefix.bits)
+        ?.find(prefix.address)?.entries ?? []
+    )
   }
 
   /** The best entry for a destination over interfaces that are up (over `iface` only, if given), or null. */
   lookup(destination: Address, iface: Interface | null): RouteEntry | null {
-    const { lengths } = this
+    const lengths = this.lengthsOf(destination)
     for (let i = 0; i < lengths.length; i++) {
       const slot = lengths[i].find(destination)
       if (slot === null) continue
@@ -170,13 +176,18 @@ export class RouteTable {
   }
 
   private unlink(entry: RouteEntry): void {
-    const at = this.lengths.findIndex((l) => l.bits === entry.prefix.bits)
-    const length = this.lengths[at]
+    const lengths = this.lengthsOf(entry.prefix.address)
+    const at = lengths.findIndex((l) => l.bits === entry.prefix.bits)
+    const length = lengths[at]
     const slot = length.find(entry.prefix.address)!
     slot.entries.splice(slot.entries.indexOf(entry), 1)
     if (slot.entries.length > 0) return
     length.forget(slot)
-    if (length.slots.size === 0) this.lengths.splice(at, 1)
+    if (length.slots.size === 0) lengths.splice(at, 1)
+  }
+
+  private lengthsOf(a: Address): Length[] {
+    return a.isV4 ? this.lengths4 : this.lengths6
   }
 }
 

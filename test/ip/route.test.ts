@@ -53,7 +53,8 @@ describe('the table', () => {
         for (const a of asked) {
           for (const via of [null, eth0, eth1]) {
             const usable = (e: RouteEntry): boolean => e.kind === 'blackhole' || (e.iface.up && (via === null || via === e.iface))
-            const best = twin.find((e) => commonPrefix(e.prefix.address, a, e.prefix.bits) && usable(e)) ?? null
+            const sameFamily = (e: RouteEntry): boolean => e.prefix.address.isV4 === a.isV4
+            const best = twin.find((e) => sameFamily(e) && commonPrefix(e.prefix.address, a, e.prefix.bits) && usable(e)) ?? null
             expect(table.lookup(a, via)).toBe(best)
           }
         }

@@ -138,7 +138,7 @@ export class NdInterface implements Solicitor, DadSender {
     this.begin(ND_NEIGHBOR_SOLICITATION, 0, to)
     this.addLinkAddress(OPTION_SOURCE_LINK)
     const sent = unicast
-      ? this.send(this.source, to, neighbor.macHigh, neighbor.macLow)
+      ? this.send(this.frame, this.source, to, neighbor.macHigh, neighbor.macLow)
       : this.sendToGroup(this.source, this.solicitedNode(to))
     if (sent) this.counters.values[C.outNeighborSolicits]++
   }
@@ -185,12 +185,12 @@ export class NdInterface implements Solicitor, DadSender {
     this.begin(ND_NEIGHBOR_ADVERTISEMENT, this.flags(target, true, !fromNobody), target)
     this.addLinkAddress(OPTION_TARGET_LINK)
     // Section 7.2.4: who has no address hears what everybody hears.
-    const sent = fromNobody ? this.sendToGroup(target, ALL_NODES) : this.sendBack(target, source)
+    const sent = fromNobody ? this.sendToGroup(target, ALL_NODES) : this.sendTo(this.frame, target, source)
     if (sent) n[C.outNeighborAdvertisements]++
   }
 
   /** An advertisement that is as section 7.1.2 wants it. `flags`: its first byte. */
-  advertisementInput(_packet: Packet, target: Address, flags: number, options: NdOptions, macHigh: number, macLow: number): void {
+  advertisementInput(target: Address, flags: number, options: NdOptions, macHigh: number, macLow: number): void {
     const n = this.counters.values
     n[C.inNeighborAdvertisements]++
     if (options.hasTarget && options.targetHigh === this.ethernet.macHigh && options.targetLow === this.ethernet.macLow) {
@@ -221,16 +221,14 @@ export class NdInterface implements Solicitor, DadSender {
     if (believed) this.setRouter(known, (flags & NA_ROUTER) !== 0)
   }
 
-  /** A message of a router, or a redirect to one: the neighbour that it speaks of is a router (sections 6.3.4, 8.3). */
-  routerHeard(address: Address, macHigh: number, macLow: number, hasLinkAddress: boolean): void {
-    if (hasLinkAddress) this.neighbors.learn(address, macHigh, macLow, true)
+  /** The neighbour is a router: it advertised itself, or we were redirected to it (sections 6.3.4, 8.3). */
+  markRouter(address: Address): void {
     const known = this.neighbors.find(address)
     if (known !== null) known.isRouter = true
   }
 
-  /** A message of a host, as a router solicitation is one (section 6.2.6). */
-  hostHeard(address: Address, macHigh: number, macLow: number): void {
-    this.neighbors.learn(address, macHigh, macLow, true)
+  /** The neighbour is a host: only hosts solicit routers (section 6.2.6). */
+  markHost(address: Address): void {
     const known = this.neighbors.find(address)
     if (known !== null) this.setRouter(known, false)
   }
@@ -332,18 +330,23 @@ export class NdInterface implements Solicitor, DadSender {
 
   /** To a group's own link address (RFC 2464 section 7): it needs no neighbour. */
   private sendToGroup(source: Address, group: Address): boolean {
-    return this.send(source, group, 0x3333, group.w3)
+    return this.send(this.frame, source, group, 0x3333, group.w3)
   }
 
-  private send(source: Address, destination: Address, high: number, low: number): boolean {
-    sealIcmp6(this.frame, source, destination)
-    const taken = this.ipv6.outputOnLink(this.frame, this.iface, source, destination, PROTO_ICMPV6, HOP_LIMIT, high, low)
+  private send(frame: Frame, source: Address, destination: Address, high: number, low: number): boolean {
+    sealIcmp6(frame, source, destination)
+    const taken = this.ipv6.outputOnLink(frame, this.iface, source, destination, PROTO_ICMPV6, HOP_LIMIT, high, low)
     if (!taken) this.counters.values[C.dropLinkFull]++
     return taken
   }
 
-  /** To a neighbour as every packet goes: one that did not say its link address is asked for it first. */
-  private sendBack(source: Address, destination: Address): boolean {
+  /**
+   * Sends the message in `frame` to a neighbour; one that did not say its link address is asked for it first. An answer is no use of
+   * the neighbour that would have to be probed 5 s later, as in Linux: who asks is about to talk, or not. False: the link is full.
+   */
+  sendTo(frame: Frame, source: Address, destination: Address): boolean {
+    const neighbor = this.neighbors.get(destination)
+    if (neighbor.usable) return this.send(frame, source, destination, neighbor.macHigh, neighbor.macLow)
     const { back } = this
     back.iface = this.iface
     back.kind = RouteKind.UNICAST
@@ -351,9 +354,9 @@ export class NdInterface implements Solicitor, DadSender {
     back.source.copy(source)
     back.destination.copy(destination)
     back.nextHop.copy(destination)
-    back.neighbor = this.neighbors.get(destination)
-    sealIcmp6(this.frame, source, destination)
-    const taken = this.ipv6.output(this.frame, back, PROTO_ICMPV6, 0, HOP_LIMIT, false)
+    back.neighbor = neighbor
+    sealIcmp6(frame, source, destination)
+    const taken = this.ipv6.output(frame, back, PROTO_ICMPV6, 0, HOP_LIMIT, false)
     if (!taken) this.counters.values[C.dropLinkFull]++
     return taken
   }

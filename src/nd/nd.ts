@@ -12,14 +12,16 @@ import { get16, get32 } from '../base/bytes.ts'
 import { Counters, indexOf } from '../base/counters.ts'
 import { ETH } from '../ethernet/wire.ts'
 import type { Icmp6, Icmp6Handler } from '../icmp6/icmp6.ts'
-import { ND_NEIGHBOR_ADVERTISEMENT, ND_NEIGHBOR_SOLICITATION } from '../icmp6/wire.ts'
+import { ND_NEIGHBOR_ADVERTISEMENT, ND_NEIGHBOR_SOLICITATION, ND_REDIRECT } from '../icmp6/wire.ts'
 import type { Interface } from '../ip/interface.ts'
+import type { Ip } from '../ip/ip.ts'
 import type { Packet } from '../ip/packet.ts'
-import { StableIds } from './interface-id.ts'
+import { Redirects } from '../ip/redirects.ts'
+import { IDGEN_RETRIES, StableIds } from './interface-id.ts'
 import { linkLocal } from './link-local.ts'
 import { NdInterface, type NdInterfaceOptions } from './nd-interface.ts'
 import { NdOptions } from './options.ts'
-import { NA_SOLICITED, ND_NEIGHBOR, ND_NEIGHBOR_LENGTH } from './wire.ts'
+import { NA_SOLICITED, ND_NEIGHBOR, ND_NEIGHBOR_LENGTH, ND_REDIRECT_AT, ND_REDIRECT_LENGTH } from './wire.ts'
 
 const NAMES = [
   /** From an interface without neighbours, as tun is. */
@@ -37,6 +39,11 @@ const NAMES = [
   'dropUnspecifiedSource',
   /** An answer to a question, sent to everybody. */
   'dropSolicitedMulticast',
+  /** Redirects: not from a router's link-local address, for a group, to what is no first hop; not believed. */
+  'dropRedirectSource',
+  'dropRedirectDestination',
+  'dropRedirectTarget',
+  'dropRedirect',
 ] as const
 const C = indexOf(NAMES)
 
@@ -44,6 +51,7 @@ const C = indexOf(NAMES)
 const ON_LINK = 255
 
 export interface NeighborDiscoveryOptions extends NdInterfaceOptions {
+  ip: Ip
   icmp6: Icmp6
 }
 
@@ -53,11 +61,15 @@ export class NeighborDiscovery implements Icmp6Handler {
   readonly options = new NdOptions()
   private stableIds: StableIds | null = null
   private readonly interfaces = new Map<Interface, NdInterface>()
+  readonly redirects: Redirects
   private readonly target = new Address()
+  private readonly destination = new Address()
 
   constructor(private readonly deps: NeighborDiscoveryOptions) {
     deps.icmp6.register(ND_NEIGHBOR_SOLICITATION, this)
     deps.icmp6.register(ND_NEIGHBOR_ADVERTISEMENT, this)
+    deps.icmp6.register(ND_REDIRECT, this)
+    this.redirects = new Redirects(deps.ip, deps.timers, deps.clock)
   }
 
   /** Begins on an interface, if it has not yet: with its first IPv6 address. Null: it has no link layer, and so no neighbours. */
@@ -83,6 +95,11 @@ export class NeighborDiscovery implements Icmp6Handler {
     return this.stableIds
   }
 
+  /** Another link-local address may be made after `attempts` that were other hosts' (RFC 7217 section 6); one of a MAC has no other. */
+  mayRetry(iface: Interface, attempts: number): boolean {
+    return attempts <= IDGEN_RETRIES && (this.deps.config.linkLocal === 'stable' || iface.mac === null)
+  }
+
   /** The link-local address that `iface` makes for itself; `attempt`: how many were found to be another host's. */
   linkLocal(iface: Interface, attempt: number): Prefix {
     return linkLocal(iface, this.deps.config, this.ids, attempt)
@@ -98,21 +115,26 @@ export class NeighborDiscovery implements Icmp6Handler {
       this.counters.values[C.dropNoLinkLayer]++
       return
     }
-    const fault = this.check(packet, ND_NEIGHBOR_LENGTH)
+    const { buf, off, link } = packet
+    const type = buf[off]
+    const fault = this.check(packet, type === ND_REDIRECT ? ND_REDIRECT_LENGTH : ND_NEIGHBOR_LENGTH)
     if (fault >= 0) {
       this.counters.values[fault]++
       return
     }
-    const { buf, off, link } = packet
     const target = this.target.read(buf, off + ND_NEIGHBOR.target)
     if (target.isMulticast) {
       this.counters.values[C.dropTarget]++
       return
     }
     if (target.isLinkLocal) target.zone = packet.iface.index
+    if (type === ND_REDIRECT) {
+      this.redirect(nd, packet)
+      return
+    }
     const macHigh = link < 0 ? 0 : get16(buf, link + ETH.source)
     const macLow = link < 0 ? 0 : get32(buf, link + ETH.source + 2)
-    if (buf[off] === ND_NEIGHBOR_SOLICITATION) this.solicitation(nd, packet, macHigh, macLow)
+    if (type === ND_NEIGHBOR_SOLICITATION) this.solicitation(nd, packet, macHigh, macLow)
     else this.advertisement(nd, packet, macHigh, macLow)
   }
 
@@ -143,7 +165,35 @@ export class NeighborDiscovery implements Icmp6Handler {
       this.counters.values[C.dropSolicitedMulticast]++
       return
     }
-    nd.advertisementInput(packet, this.target, flags, this.options, macHigh, macLow)
+    nd.advertisementInput(this.target, flags, this.options, macHigh, macLow)
+  }
+
+  /** Sections 8.1 and 8.3. */
+  private redirect(nd: NdInterface, packet: Packet): void {
+    const n = this.counters.values
+    const { target, options } = this
+    const destination = this.destination.read(packet.buf, packet.off + ND_REDIRECT_AT.destination)
+    if (!packet.source.isLinkLocal) {
+      n[C.dropRedirectSource]++
+      return
+    }
+    if (destination.isMulticast || destination.isLinkLocal || destination.isV4) {
+      n[C.dropRedirectDestination]++
+      return
+    }
+    const itself = target.equals(destination)
+    if (!itself && !target.isLinkLocal) {
+      n[C.dropRedirectTarget]++
+      return
+    }
+    // A router decides for itself (section 8.3).
+    const may = nd.config.acceptRedirects && this.deps.ipv6.forward === null
+    if (!may || !this.redirects.learn(packet, destination, target)) {
+      n[C.dropRedirect]++
+      return
+    }
+    if (options.hasTarget) nd.neighbors.learn(target, options.targetHigh, options.targetLow, true)
+    if (!itself) nd.markRouter(target)
   }
 }
 

@@ -2,7 +2,7 @@
 
 import type { Arp } from '../arp/arp.ts'
 import { type Address, type Prefix, address as parseAddress, prefix as parsePrefix } from '../base/address.ts'
-import { NetError } from '../base/errors.ts'
+import { invalidArgument, NetError } from '../base/errors.ts'
 import { formatMac } from '../ethernet/mac.ts'
 import { type AddressClaims, addAddress, removeAddress } from '../ip/addresses.ts'
 import { AddressState, type Interface, type InterfaceAddress } from '../ip/interface.ts'
@@ -46,6 +46,9 @@ export class AttachedInterface {
   /** The interface that this one is a VLAN of, and the VLANs that this one has. */
   parent: AttachedInterface | null = null
   readonly vlans: AttachedInterface[] = []
+  /** The link-local address that was made, and how many before it were other hosts'. */
+  private linkLocal: InterfaceAddress | null = null
+  private attempts = 0
   private readonly waiting = new Map<InterfaceAddress, { resolve: () => void; reject: (error: NetError) => void }>()
 
   constructor(
@@ -161,7 +164,23 @@ export class AttachedInterface {
    */
   startIpv6(probe?: boolean): Promise<void> {
     if (hasLinkLocal(this.iface)) return Promise.resolve()
-    return this.add(this.stack.nd.linkLocal(this.iface, 0), probe)
+    this.attempts = 0
+    const done = this.add(this.stack.nd.linkLocal(this.iface, 0), probe)
+    this.linkLocal = this.iface.addresses[this.iface.addresses.length - 1]
+    return done
+  }
+
+  /** Changes the MAC address, and tells neighbours: `ip link set eth0 address ...`. Addresses made of the old one stay. */
+  setMac(mac: Uint8Array): void {
+    if (this.iface.ethernet === null) throw new NetError('EOPNOTSUPP', { message: `${this.name} has no MAC address` })
+    if (mac.length !== 6 || (mac[0] & 1) !== 0) {
+      throw invalidArgument('a MAC address has 6 bytes and is not a group address', 'ERR_INVALID_MAC_ADDRESS')
+    }
+    this.iface.ethernet.setMac(mac)
+    this.stack.turn.readClock()
+    this.arp?.acd.linkUp()
+    this.nd?.dad.linkAddressChanged()
+    this.stack.turn.rearm()
   }
 
   /** Takes an address away; false when it was not there. */
@@ -209,12 +228,29 @@ export class AttachedInterface {
   /** Another host has the address; its state is DUPLICATE already. */
   addressConflict(own: InterfaceAddress, mac: Uint8Array): void {
     this.stack.ip.changed()
+    if (own === this.linkLocal && this.retryLinkLocal(own)) return
     const error = new NetError('EADDRINUSE', {
       address: own.address.toString(),
       message: `${own.address} on ${this.name} is in use by ${formatMac(mac)}: choose another address`,
     })
     this.settle(own, error)
     this.stack.onAddressConflict?.(this, own.address.toString(), formatMac(mac))
+  }
+
+  /** Makes another link-local address in place of one that is another host's; who waits, waits on. False: there is no other. */
+  private retryLinkLocal(own: InterfaceAddress): boolean {
+    const { stack, iface } = this
+    if (!stack.nd.mayRetry(iface, ++this.attempts)) return false
+    const claims = this.claimsOf(own.address)
+    claims?.remove(own)
+    removeAddress(stack.ip, iface, own.address)
+    const next = addAddress(stack.ip, iface, stack.nd.linkLocal(iface, this.attempts), AddressState.TENTATIVE)
+    this.linkLocal = next
+    const waiting = this.waiting.get(own)
+    this.waiting.delete(own)
+    if (waiting !== undefined) this.waiting.set(next, waiting)
+    claims?.add(next, true)
+    return true
   }
 
   /** Settled by `settle`. Until then the process is kept alive: who awaits an address that is probed holds nothing else yet. */

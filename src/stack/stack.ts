@@ -122,7 +122,7 @@ export class Stack implements NeighborListener, ClaimListener {
     this.icmp6 = new Icmp6({ ip, ipv6: this.ipv6, frame, timers, clock, random, config: config.icmp })
     const { ipv4, ipv6, icmp6 } = this
     this.multicast = new Multicast({ ip, ipv4, ipv6, icmp6, frame, timers, clock, random, config: config.multicast })
-    this.nd = new NeighborDiscovery({ ipv6, icmp6, timers, clock, random, config: config.nd, frame, pool, listener: this })
+    this.nd = new NeighborDiscovery({ ip, ipv6, icmp6, timers, clock, random, config: config.nd, frame, pool, listener: this })
     this.forwarders = new Forwarding(this, frame)
     const hold = (): void => host.hold()
     const release = (): void => host.release()

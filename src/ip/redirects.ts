@@ -1,17 +1,19 @@
 /**
- * ICMP redirects (RFC 1122 section 3.2.2.2): a router on our network knows a better first hop for one destination.
+ * Redirects of both families (RFC 1122 section 3.2.2.2, RFC 4861 section 8.3): a router on our network knows a better first hop for one
+ * destination.
  *
  * Believed only from the gateway that the destination's route uses now, and only for a new gateway on the network the message came
- * by (RFC 1122: "a Redirect message SHOULD be silently discarded" otherwise). Host and network redirects are treated alike: as a
- * route to the host. Routes made this way are few and do not live long: the routing table is searched in order, and what is learned
- * from strangers must not be forever.
+ * by (RFC 1122: "a Redirect message SHOULD be silently discarded" otherwise); IPv6 may also say that the destination itself is on
+ * the link. Host and network redirects are treated alike: as a route to the host. Routes made this way are few and do not live long:
+ * what is learned from strangers must not be forever.
  */
 import { type Address, Prefix } from '../base/address.ts'
-import type { Clock } from '../base/clock.ts'
 import { Timed, type Timers } from '../base/timers.ts'
-import type { Ip } from '../ip/ip.ts'
-import type { Packet } from '../ip/packet.ts'
-import type { RouteEntry } from '../ip/route.ts'
+import type { Interface } from './interface.ts'
+import type { Ip } from './ip.ts'
+import type { NeighborClock } from './neighbor.ts'
+import type { Packet } from './packet.ts'
+import type { RouteEntry } from './route.ts'
 
 const MAX_ROUTES = 64
 const LIFETIME_MS = 600_000
@@ -28,7 +30,7 @@ export class Redirects extends Timed {
   constructor(
     private readonly ip: Ip,
     private readonly timers: Timers,
-    private readonly clock: Clock,
+    private readonly clock: NeighborClock,
   ) {
     super()
   }
@@ -37,7 +39,10 @@ export class Redirects extends Timed {
     return this.learned.length
   }
 
-  /** True: the route was taken. `packet` brought the redirect; `gateway` is the better first hop for `destination`. */
+  /**
+   * True: the route was taken. `packet` brought the redirect; `gateway` is the better first hop for `destination`: in IPv6 a link-local
+   * address, or the destination itself.
+   */
   learn(packet: Packet, destination: Address, gateway: Address): boolean {
     const iface = packet.iface
     if (destination.isUnspecified || destination.isMulticast || destination.isLoopback || destination.isLimitedBroadcast)
@@ -46,10 +51,8 @@ export class Redirects extends Timed {
     const current = this.ip.routes.lookup(destination, null)
     if (current === null || current.gateway === null || current.iface !== iface) return false
     if (!current.gateway.equals(packet.source) || current.gateway.equals(gateway)) return false
-    const connected = iface.addresses.some(
-      (own) => own.prefix.contains(gateway) && !own.broadcast?.equals(gateway) && !own.prefix.network.address.equals(gateway),
-    )
-    if (!connected) return false
+    const itself = !destination.isV4 && gateway.equals(destination)
+    if (destination.isV4 ? !isConnected(iface, gateway) : !itself && !gateway.isLinkLocal) return false
     this.forget((e) => e.prefix.address.equals(destination))
     if (this.learned.length >= MAX_ROUTES) {
       const oldest = this.learned[0].entry
@@ -57,7 +60,7 @@ export class Redirects extends Timed {
     }
     const entry: RouteEntry = {
       prefix: new Prefix(destination.clone(), destination.isV4 ? 32 : 128),
-      gateway: gateway.clone(),
+      gateway: itself ? null : gateway.clone(),
       iface,
       metric: 0,
       source: null,
@@ -87,4 +90,11 @@ export class Redirects extends Timed {
       this.ip.routes.remove((e) => e === entry)
     }
   }
+}
+
+/** On one of the interface's networks, and a host's address there. */
+function isConnected(iface: Interface, a: Address): boolean {
+  return iface.addresses.some(
+    (own) => own.prefix.contains(a) && !own.broadcast?.equals(a) && !own.prefix.network.address.equals(a),
+  )
 }

@@ -17,6 +17,7 @@ import type { Found, LookupFunction } from './connect.ts'
 import type { NodeDeps } from './deps.ts'
 import { bindArgs, sendArgs } from './dgram-args.ts'
 import { Bind, DgramDriver, Link, type Queued, type SendCallback } from './dgram-driver.ts'
+import { changeMembership, setInterface } from './dgram-groups.ts'
 import {
   badBufferSize,
   badSocketType,
@@ -29,6 +30,7 @@ import {
   checkUint32,
   codeOf,
   hostPortError,
+  missingArgs,
 } from './errors.ts'
 import { literal, type Place, place } from './place.ts'
 
@@ -285,28 +287,49 @@ export class DgramSocket extends EventEmitter {
     return ttl
   }
 
-  setMulticastLoopback(): boolean {
-    throw noGroups('setMulticastLoopback')
+  /** Whether what is sent to a group comes back to the stack's own sockets. Returns what it was given. */
+  setMulticastLoopback<T>(on: T): T {
+    bound(this, 'setMulticastLoopback').multicastLoop = Boolean(on)
+    return on
   }
 
-  setMulticastInterface(): void {
-    throw noGroups('setMulticastInterface')
+  /** Where groups are sent by: an IPv4 address of the interface (`0.0.0.0`: routing's choice), or `::%eth0`. */
+  setMulticastInterface(interfaceAddress: string): void {
+    const state = running(this)
+    checkString(interfaceAddress, 'interfaceAddress')
+    if (state.raw!.localPort === 0) throw new NetError('EBADF', { syscall: 'setMulticastInterface' })
+    setInterface(state.raw!, 'setMulticastInterface', interfaceAddress)
   }
 
-  addMembership(): void {
-    throw noGroups('addMembership')
+  /** Joins a group, on the interface with that address (`::%eth0` for IPv6). A socket that is not bound is bound to some port. */
+  addMembership(multicastAddress: string, multicastInterface?: string): void {
+    this.membership('addMembership', multicastAddress, multicastInterface, true)
   }
 
-  dropMembership(): void {
-    throw noGroups('dropMembership')
+  dropMembership(multicastAddress: string, multicastInterface?: string): void {
+    this.membership('dropMembership', multicastAddress, multicastInterface, false)
   }
 
-  addSourceSpecificMembership(): void {
-    throw noGroups('addSourceSpecificMembership')
+  /** Joins a group for one source; again for another. */
+  addSourceSpecificMembership(sourceAddress: string, groupAddress: string, multicastInterface?: string): void {
+    this.sourceMembership('addSourceSpecificMembership', sourceAddress, groupAddress, multicastInterface, true)
   }
 
-  dropSourceSpecificMembership(): void {
-    throw noGroups('dropSourceSpecificMembership')
+  dropSourceSpecificMembership(sourceAddress: string, groupAddress: string, multicastInterface?: string): void {
+    this.sourceMembership('dropSourceSpecificMembership', sourceAddress, groupAddress, multicastInterface, false)
+  }
+
+  private membership(syscall: string, group: string, iface: string | undefined, join: boolean): void {
+    const { raw } = running(this)
+    if (!group) throw missingArgs('The "multicastAddress" argument must be specified')
+    changeMembership(raw!, syscall, group, null, iface, join)
+  }
+
+  private sourceMembership(syscall: string, source: string, group: string, iface: string | undefined, join: boolean): void {
+    const { raw } = running(this)
+    checkString(source, 'sourceAddress')
+    checkString(group, 'groupAddress')
+    changeMembership(raw!, syscall, group, source, iface, join)
   }
 
   setRecvBufferSize(bytes: number): void {
@@ -358,10 +381,10 @@ function running(socket: DgramSocket): DgramDriver {
   return state
 }
 
-/** The descriptor does not exist before the binding. */
+/** The descriptor does not exist before the binding, which joining a group does as well. */
 function bound(socket: DgramSocket, syscall: string): UdpSocket {
   const state = running(socket)
-  if (state.bindState !== Bind.BOUND) throw new NetError('EBADF', { syscall })
+  if (state.raw!.localPort === 0) throw new NetError('EBADF', { syscall })
   return state.raw!
 }
 
@@ -369,13 +392,6 @@ function boundForSize(socket: DgramSocket, syscall: string): UdpSocket {
   const state = socket[inside]
   if (state.raw === null || state.bindState !== Bind.BOUND) throw bufferSizeError(syscall)
   return state.raw
-}
-
-function noGroups(syscall: string): NetError {
-  return new NetError('EOPNOTSUPP', {
-    syscall,
-    message: `${syscall} EOPNOTSUPP: groups are not joined by this version of the stack`,
-  })
 }
 
 export type DgramConstructor = Callable<[type: SocketType | DgramOptions, listener?: MessageListener], DgramSocket>

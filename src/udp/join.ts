@@ -28,8 +28,8 @@ export function leaveGroup(udp: Udp, socket: UdpSocket, to: Text, where: Where, 
   }
   const group = groupOf(udp.ip, socket, to)
   // Who joined where routing chose may leave without knowing where that was.
-  const iface = where === null && group.zone === 0 ? null : interfaceOf(udp.ip, group, where)
-  udp.membershipsOf(socket).leave(group, iface)
+  const iface = interfaceOf(udp.ip, group, where)
+  udp.membershipsOf(socket).leave(group, where === null && group.zone === 0 ? null : iface)
 }
 
 /** `mode` and `add` as in `Memberships.change`. */

@@ -219,6 +219,12 @@ export class UdpSocket implements Tellable {
     setMulticastInterface(this.udp, this, iface)
   }
 
+  /** The interface of that name or number; null: there is none. */
+  interfaceNamed(name: string): Interface | null {
+    const { interfaces } = this.udp.ip
+    return interfaces.find((i) => i.name === name) ?? interfaces.find((i) => String(i.index) === name) ?? null
+  }
+
   /** Releases everything; no handler is called any more. Idempotent. */
   close(): void {
     if (this.closed) return

@@ -4,9 +4,10 @@
  */
 import { type ArpConfig, arpDefaults } from './arp-config.ts'
 import { invalidArgument } from './errors.ts'
+import { type FilterConfig, filterDefaults } from './filter-config.ts'
 import { type ForwardConfig, forwardDefaults, verifyForward } from './forward-config.ts'
 import { type Ipv6Config, ipv6Defaults, type NdConfig, ndDefaults } from './ipv6-config.ts'
-import { type MulticastConfig, multicastDefaults } from './multicast-config.ts'
+import { type MulticastConfig, multicastDefaults, verifyMulticast } from './multicast-config.ts'
 import { MANNER_WORDS, type TcpManners, tcpMannerDefaults } from './tcp-manners.ts'
 
 export interface Ipv4Config {
@@ -230,6 +231,7 @@ export interface Config {
   forward: ForwardConfig
   arp: ArpConfig
   ipv6: Ipv6Config
+  filter: FilterConfig
   nd: NdConfig
   multicast: MulticastConfig
   ipv4: Ipv4Config
@@ -249,6 +251,7 @@ export function defaults(): Config {
     forward: forwardDefaults(),
     arp: arpDefaults(),
     ipv6: ipv6Defaults(),
+    filter: filterDefaults(),
     nd: ndDefaults(),
     multicast: multicastDefaults(),
     ipv4: {
@@ -413,12 +416,7 @@ function verify(config: Config): void {
   const ordered = (low: number, high: number, what: string): void => {
     if (low > high) throw invalidArgument(`option ${what}: ${low} is above ${high}`)
   }
-  const { igmpVersion, mldVersion, robustness } = config.multicast
-  ordered(1, igmpVersion, 'multicast.igmpVersion')
-  ordered(igmpVersion, 3, 'multicast.igmpVersion')
-  ordered(1, mldVersion, 'multicast.mldVersion')
-  ordered(mldVersion, 2, 'multicast.mldVersion')
-  ordered(1, robustness, 'multicast.robustness')
+  verifyMulticast(config.multicast)
   ordered(1, ipv4.ttl, 'ipv4.ttl')
   ordered(ipv4.ttl, 255, 'ipv4.ttl')
   ordered(1, tcp.initialWindowSegments, 'tcp.initialWindowSegments')

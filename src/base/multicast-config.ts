@@ -1,4 +1,5 @@
 /** The configuration of what routers are told of multicast groups (config.ts): IGMP and MLD, which have the same times from the same RFCs. */
+import { invalidArgument } from './errors.ts'
 
 export interface MulticastConfig {
   /** The newest version spoken: 3, 2 or 1 (RFC 3376, RFC 2236, RFC 1112). Linux force_igmp_version. */
@@ -30,4 +31,15 @@ export function multicastDefaults(): MulticastConfig {
     reportGapMs: 50,
     maxAskedSources: 64,
   }
+}
+
+/** Throws ERR_INVALID_ARG_VALUE for what cannot work. */
+export function verifyMulticast({ igmpVersion, mldVersion, robustness }: MulticastConfig): void {
+  const inside = (value: number, low: number, high: number, what: string): void => {
+    if (value < low) throw invalidArgument(`option ${what}: ${low} is above ${value}`)
+    if (value > high) throw invalidArgument(`option ${what}: ${value} is above ${high}`)
+  }
+  inside(igmpVersion, 1, 3, 'multicast.igmpVersion')
+  inside(mldVersion, 1, 2, 'multicast.mldVersion')
+  inside(robustness, 1, 0x7fffffff, 'multicast.robustness')
 }

@@ -14,7 +14,7 @@ import type { Random } from '../base/random.ts'
 import { TellList } from '../base/tell.ts'
 import { Timers } from '../base/timers.ts'
 import { EthernetPort } from '../ethernet/ethernet.ts'
-import { parseMac, randomMac } from '../ethernet/mac.ts'
+import type { Filter } from '../filter/filter.ts'
 import { Icmp } from '../icmp/icmp.ts'
 import { type PingOptions, type PingResult, ping } from '../icmp/ping-iterator.ts'
 import { Icmp6 } from '../icmp6/icmp6.ts'
@@ -40,6 +40,7 @@ import { Udp } from '../udp/udp.ts'
 import { AttachedInterface, type AttachOptions } from './attached.ts'
 import { Forwarding, type ForwardingSwitch } from './forwarding.ts'
 import { type ConnectionSummary, listConnections, listCounters, listNeighbors, type NeighborSummary } from './listing.ts'
+import { freeName, macFor, makeFilter } from './making.ts'
 import { Probing } from './probing.ts'
 import {
   addRoute,
@@ -96,6 +97,8 @@ export class Stack implements NeighborListener, ClaimListener {
   onLinkClosed: ((iface: AttachedInterface, error: Error | undefined) => void) | null = null
   /** The transmit frame: one for all protocols. */
   readonly frame = new Frame()
+  /** What `filter` gives, once it was asked for. */
+  madeFilter: Filter | null = null
   private readonly probing: Probing
   private readonly attached: AttachedInterface[] = []
   private readonly unreachable: LocalUnreachable
@@ -167,7 +170,7 @@ export class Stack implements NeighborListener, ClaimListener {
     if (this.attached.some((a) => a.link === netif)) {
       throw new NetError('EBUSY', { message: `${netif.name} is an interface of this stack already` })
     }
-    const name = options.name ?? this.freeName(netif)
+    const name = options.name ?? freeName(netif, this.attached)
     if (this.attached.some((a) => a.name === name)) throw new NetError('EEXIST', { message: `interface ${name} exists already` })
     if (options.mtu !== undefined && !(options.mtu >= 68 && options.mtu <= netif.mtu)) {
       throw invalidArgument(`mtu ${options.mtu} is not between 68 and the link's ${netif.mtu}`)
@@ -179,7 +182,7 @@ export class Stack implements NeighborListener, ClaimListener {
 
   private addInterface(netif: NetIf, options: AttachOptions & { name: string }, isLoopback: boolean): Interface {
     const { ip, turn } = this
-    const ethernet = netif.medium === 'ethernet' ? new EthernetPort(netif, this.macFor(netif, options.mac)) : null
+    const ethernet = netif.medium === 'ethernet' ? new EthernetPort(netif, macFor(netif, options.mac, this.random)) : null
     const iface = new Interface(this.nextIndex++, options.name, netif, ethernet, isLoopback)
     if (options.mtu !== undefined) iface.mtu = options.mtu
     turn.readClock()
@@ -215,23 +218,6 @@ export class Stack implements NeighborListener, ClaimListener {
     }
     ip.changed()
     return iface
-  }
-
-  private macFor(netif: NetIf, wanted: string | Uint8Array | undefined): Uint8Array {
-    const mac =
-      wanted === undefined ? (netif.mac ?? randomMac(this.random)) : typeof wanted === 'string' ? parseMac(wanted) : wanted
-    if (mac.length !== 6 || (mac[0] & 1) !== 0) {
-      throw invalidArgument(
-        'a MAC address has 6 bytes and is not a group address (lowest bit of the first byte)',
-        'ERR_INVALID_MAC_ADDRESS',
-      )
-    }
-    return mac.slice()
-  }
-
-  private freeName(netif: NetIf): string {
-    const stem = netif.medium === 'ethernet' ? 'eth' : 'tun'
-    for (let i = 0; ; i++) if (!this.attached.some((a) => a.name === `${stem}${i}`)) return `${stem}${i}`
   }
 
   /** A packet that waited for its neighbour in vain (NeighborListener). */
@@ -288,6 +274,12 @@ export class Stack implements NeighborListener, ClaimListener {
     iface.neighbors?.clear()
     iface.neighbors6?.clear()
     ip.changed()
+  }
+
+  /** Packet filter, connection tracking, address translation: made when first asked for, and nothing to packets until it has a rule. */
+  get filter(): Filter {
+    this.madeFilter ??= makeFilter(this)
+    return this.madeFilter
   }
 
   /** The attached interfaces, the loopback not among them. */

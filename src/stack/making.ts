@@ -1,0 +1,31 @@
+/** Small things that a stack makes: names and MAC addresses of interfaces, its packet filter. */
+import { invalidArgument } from '../base/errors.ts'
+import type { Random } from '../base/random.ts'
+import { parseMac, randomMac } from '../ethernet/mac.ts'
+import { Filter } from '../filter/filter.ts'
+import type { NetIf } from '../netif/netif.ts'
+import type { Stack } from './stack.ts'
+
+/** The MAC address of an interface: what its user wants, else what the link insists on, else a random one. A copy. */
+export function macFor(netif: NetIf, wanted: string | Uint8Array | undefined, random: Random): Uint8Array {
+  const mac = wanted === undefined ? (netif.mac ?? randomMac(random)) : typeof wanted === 'string' ? parseMac(wanted) : wanted
+  if (mac.length !== 6 || (mac[0] & 1) !== 0) {
+    throw invalidArgument(
+      'a MAC address has 6 bytes and is not a group address (lowest bit of the first byte)',
+      'ERR_INVALID_MAC_ADDRESS',
+    )
+  }
+  return mac.slice()
+}
+
+/** `eth0`, `tun0`, ...: the first that nobody has. */
+export function freeName(netif: NetIf, taken: readonly { readonly name: string }[]): string {
+  const stem = netif.medium === 'ethernet' ? 'eth' : 'tun'
+  for (let i = 0; ; i++) if (!taken.some((a) => a.name === `${stem}${i}`)) return `${stem}${i}`
+}
+
+export function makeFilter(stack: Stack): Filter {
+  const { ip, ipv4, ipv6, timers, turn: clock, random, host, config } = stack
+  const uncaught = (error: unknown): void => host.uncaught(error)
+  return new Filter({ ip, ipv4, ipv6, timers, clock, random, config: config.filter, uncaught })
+}

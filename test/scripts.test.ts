@@ -19,6 +19,11 @@ function profileOf(name: string): ProfileName {
   return folder === 'rfc' || folder === 'freebsd' ? folder : 'linux'
 }
 
+/** The one family that a script is for, if it says so. */
+function versionOf(name: string): string | undefined {
+  return /^--ip_version=(\S+)/m.exec(textOf(name))?.[1]
+}
+
 const textOf = (name: string): string => readFileSync(new URL(name, ROOT), 'utf8')
 
 describe('scripts', () => {
@@ -26,8 +31,19 @@ describe('scripts', () => {
     expect(files.length).toBeGreaterThanOrEqual(450)
   })
 
-  it.each(files)('%s', (name) => {
+  it.each(files.filter((name) => versionOf(name) !== 'ipv6'))('%s', (name) => {
     expect(runScript(textOf(name), { file: name, profile: profileOf(name) })).toEqual({ result: 'passed' })
+  })
+
+  it.each(files.filter((name) => versionOf(name) !== 'ipv4'))('%s over IPv6', (name) => {
+    expect(runScript(textOf(name), { file: name, profile: profileOf(name), ipVersion: 'ipv6' })).toEqual({ result: 'passed' })
+  })
+
+  it('are for both families, but those of ICMP, whose names and numbers differ', () => {
+    const only4 = files.filter((name) => versionOf(name) === 'ipv4')
+    const differing = /\bicmp\b|mss|ip route/
+    expect(only4.filter((name) => !differing.test(textOf(name)))).toEqual([])
+    expect(only4.length).toBeLessThan(20)
   })
 
   it('say at their head what they prove, and by which document', () => {

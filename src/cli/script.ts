@@ -7,6 +7,7 @@ import { basename, dirname, join } from 'node:path'
 import type { Outcome } from '../sim/script/ast.ts'
 import { PROFILES, type ProfileName } from '../sim/script/profiles.ts'
 import { runScript } from '../sim/script/script.ts'
+import { IP_VERSIONS, type IpVersion } from '../sim/script/settings.ts'
 import { type Command, type Context, text, UsageError, type Values } from './command.ts'
 
 export const script: Command = {
@@ -24,6 +25,11 @@ export const script: Command = {
       short: 'p',
       value: 'NAME',
       text: "linux, freebsd or rfc: whose stack is expected (by the script's commands)",
+    },
+    'ip-version': {
+      type: 'string',
+      value: 'NAME',
+      text: 'ipv4, ipv6 or ipv4-mapped-ipv6, for scripts that do not say (ipv4); the MTU of ipv6 is 20 more',
     },
     define: {
       type: 'string',
@@ -45,6 +51,7 @@ export const script: Command = {
   words: Number.POSITIVE_INFINITY,
   examples: [
     ['script examples', 'all scripts below a directory'],
+    ['script --ip-version ipv6 examples', 'the same over IPv6, those that are not for IPv4 alone'],
     ['script -v -o tolerance_usecs=14000 examples/handshake.pkt', 'one, each event with its time, with more patience'],
   ],
   failure: 2,
@@ -57,7 +64,12 @@ function play(context: Context, values: Values, words: readonly string[]): numbe
   if (profile !== undefined && !Object.hasOwn(PROFILES, profile)) {
     throw new UsageError(`--profile ${profile}: one of ${Object.keys(PROFILES).join(', ')} is expected`)
   }
+  const ipVersion = text(values, 'ip-version')
+  if (ipVersion !== undefined && !IP_VERSIONS.some((v) => v === ipVersion)) {
+    throw new UsageError(`--ip-version ${ipVersion}: one of ${IP_VERSIONS.join(', ')} is expected`)
+  }
   const options = {
+    ipVersion: ipVersion as IpVersion | undefined,
     profile: profile as ProfileName | undefined,
     defines: pairs(values, 'define'),
     options: pairs(values, 'option'),

@@ -7,6 +7,7 @@
 import type { Expression, Platform, Syscall } from './ast.ts'
 import type { Answer, SocketPlace } from './posix-socket.ts'
 import { PosixSocket } from './posix-socket.ts'
+import type { Settings } from './settings.ts'
 import { fail, skip } from './stop.ts'
 import { boxed, int, isAny, names } from './values.ts'
 
@@ -18,6 +19,8 @@ export interface File {
 /** The open files of the script, by its own numbers, and who is told of sockets that come and go. */
 export interface Files {
   readonly platform: Platform
+  /** Of which family sockets are. */
+  readonly ipVersion: Settings['ipVersion']
   readonly place: SocketPlace
   readonly table: Map<number, File | PosixSocket>
   /** Files of zeros, bytes by path. */
@@ -143,8 +146,9 @@ function socket(args: readonly Expression[], files: Files, call: Syscall): Attem
   const protocol = args[2].kind === 'word' ? args[2].name : String(int(args[2], files.platform))
   if (!isAny(args[0])) {
     const domain = args[0].kind === 'word' ? args[0].name : ''
-    if (domain === 'AF_INET6' || domain === 'PF_INET6') skip('IPv6: this stack speaks IPv4 only')
-    if (domain !== 'AF_INET' && domain !== 'PF_INET') skip(`sockets of ${domain} are not played`)
+    const wanted = files.ipVersion === 'ipv4' ? 'INET' : 'INET6'
+    if (domain !== `AF_${wanted}` && domain !== `PF_${wanted}`)
+      skip(`sockets of ${domain} are not played with ${files.ipVersion}`)
   }
   if (!types.includes('SOCK_STREAM') || (protocol !== 'IPPROTO_TCP' && protocol !== '0'))
     skip(`sockets of ${types.join('|')} and ${protocol} are not played`)

@@ -1,5 +1,4 @@
 /** What Linux's calls know of Fast Open before they connect: whether data may go with the SYN, and how much. */
-import { Address } from '../../base/address.ts'
 import type { Stack } from '../../stack/stack.ts'
 import { FastOpenMode } from '../../tcp/fast-open.ts'
 import type { Settings } from './settings.ts'
@@ -17,11 +16,11 @@ export function fastOpenRoom(stack: Stack, s: Settings, noCookie: boolean, maxSe
   const { tcp } = stack
   const { config } = tcp
   if (!isFastOpenAllowed(stack)) return 0
-  const entry = tcp.fastOpenCache.find(tcp.paths.get(Address.v4(s.localAddress), Address.v4(s.remoteAddress)))
+  const entry = tcp.fastOpenCache.find(tcp.paths.get(s.localAddress, s.remoteAddress))
   if (entry?.isSuspended(tcp.clock.nowMs, config.fastOpenPauseMs)) return 0
   const free = noCookie || (config.fastOpen & FastOpenMode.CLIENT_NO_COOKIE) !== 0
   if (!free && (entry === null || entry.cookieLength <= 0)) return 0
-  const most = stack.interfaces[0].mtu - 40
+  const most = stack.interfaces[0].mtu - (s.ipVersion === 'ipv6' ? 60 : 40)
   const own = maxSegmentBytes > 0 ? Math.min(most, maxSegmentBytes) : most
   const mss = entry !== null && entry.mss > 0 ? Math.min(own, entry.mss) : own
   return Math.max(0, mss - OPTION_SPACE)

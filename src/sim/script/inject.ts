@@ -1,19 +1,23 @@
 /** Packets of the peer: from the tree to bytes on the wire, numbers mapped to those of the connection. */
+import type { Address } from '../../base/address.ts'
 import { put16, put32 } from '../../base/bytes.ts'
 import { sumBytes } from '../../base/checksum.ts'
 import { ACK, AE, type Ecn, type IcmpSpec, type IpSpec, type PacketSpec, type SeqSpec, SYN, type TcpSpec } from './ast.ts'
 import type { Endpoint } from './endpoint.ts'
+import { icmpNumbers } from './icmp-names.ts'
 import type { Settings } from './settings.ts'
 import { fail, skip } from './stop.ts'
 import { optionBytes, rawOptions, SACK, TIMESTAMPS, u32, word } from './tcp-options.ts'
 
-const IP_HEADER = 20
+const IP4_HEADER = 20
+const IP6_HEADER = 40
 const TCP_HEADER = 20
 const ICMP_HEADER = 8
 /** RFC 792: what is quoted behind the IP header. */
 const QUOTED = 8
 const PROTO_ICMP = 1
 const PROTO_TCP = 6
+const PROTO_ICMPV6 = 58
 const TTL = 255
 
 export const ECN_BITS: { readonly [E in Ecn]: number } = { noecn: 0, ect1: 1, ect0: 2, ce: 3 }
@@ -36,8 +40,8 @@ function tcpPacket(spec: PacketSpec, tcp: TcpSpec, e: Endpoint, s: Settings): Ui
   const options = optionBytes(mappedOptions(tcp, e, ours, s))
   const header = TCP_HEADER + options.length
   if (header > 60) fail('the TCP options of the script do not fit into a header')
-  const buf = new Uint8Array(IP_HEADER + header + tcp.seq.length)
-  const at = IP_HEADER
+  const at = ipBytes(s)
+  const buf = new Uint8Array(at + header + tcp.seq.length)
   put16(buf, at, spec.ports?.source ?? e.remotePort)
   put16(buf, at + 2, spec.ports?.destination ?? e.localPort)
   put32(buf, at + 4, sequence(tcp.seq, e.remoteOffset(isSyn)))
@@ -48,8 +52,7 @@ function tcpPacket(spec: PacketSpec, tcp: TcpSpec, e: Endpoint, s: Settings): Ui
   put16(buf, at + 18, tcp.urgent)
   buf.set(options, at + TCP_HEADER)
   ipHeader(buf, 0, spec.ip, PROTO_TCP, s.remoteAddress, s.localAddress)
-  const size = buf.length - at
-  put16(buf, at + 16, ~sumBytes(buf, at, size, sumBytes(buf, 12, 8, PROTO_TCP + size)))
+  seal(buf, at, at + 16, PROTO_TCP)
   return buf
 }
 
@@ -79,93 +82,75 @@ function tosOf(ip: IpSpec): number {
   return ((ip.dscp ?? 0) << 2) | ecn
 }
 
-/** Writes an IPv4 header at `at` for what follows it to the end of `buf`. */
-function ipHeader(buf: Uint8Array, at: number, ip: IpSpec, protocol: number, source: number, destination: number): void {
+function ipBytes(s: Settings): number {
+  return s.ipVersion === 'ipv6' ? IP6_HEADER : IP4_HEADER
+}
+
+/** Fills in the checksum at `sumAt` of what begins at `at`, over the addresses too, whose header is at 0. */
+function seal(buf: Uint8Array, at: number, sumAt: number, protocol: number): void {
+  const size = buf.length - at
+  const addresses = at === IP6_HEADER ? sumBytes(buf, 8, 32, 0) : sumBytes(buf, 12, 8, 0)
+  put16(buf, sumAt, 0)
+  put16(buf, sumAt, ~sumBytes(buf, at, size, addresses + protocol + size))
+}
+
+/** Writes an IP header at `at` for what follows it to the end of `buf`, or for `length` bytes. */
+function ipHeader(
+  buf: Uint8Array,
+  at: number,
+  ip: IpSpec,
+  protocol: number,
+  source: Address,
+  destination: Address,
+  length = buf.length - at - (source.isV4 ? IP4_HEADER : IP6_HEADER),
+): void {
+  const tos = tosOf(ip)
+  if (!source.isV4) {
+    put32(buf, at, 0x60000000 | (tos << 20) | (ip.flowLabel ?? 0))
+    put16(buf, at + 4, length)
+    buf[at + 6] = protocol
+    buf[at + 7] = ip.ttl ?? TTL
+    source.write(buf, at + 8)
+    destination.write(buf, at + 24)
+    return
+  }
   buf[at] = 0x45
-  buf[at + 1] = tosOf(ip)
-  put16(buf, at + 2, buf.length - at)
+  buf[at + 1] = tos
+  put16(buf, at + 2, IP4_HEADER + length)
   buf[at + 8] = ip.ttl ?? TTL
   buf[at + 9] = protocol
-  put32(buf, at + 12, source)
-  put32(buf, at + 16, destination)
-  put16(buf, at + 10, ~sumBytes(buf, at, IP_HEADER, 0))
-}
-
-const UNREACHABLE_CODES: { readonly [name: string]: number } = {
-  net_unreachable: 0,
-  host_unreachable: 1,
-  protocol_unreachable: 2,
-  port_unreachable: 3,
-  frag_needed: 4,
-  source_route_failed: 5,
-  net_unknown: 6,
-  host_unknown: 7,
-  source_host_isolated: 8,
-  net_prohibited: 9,
-  host_prohibited: 10,
-  net_unreachable_for_tos: 11,
-  host_unreachable_for_tos: 12,
-  packet_filtered: 13,
-  precedence_violation: 14,
-  precedence_cutoff: 15,
-}
-
-const ICMP_TYPES: { readonly [name: string]: { type: number; codes?: { readonly [name: string]: number } } } = {
-  echo_reply: { type: 0 },
-  unreachable: { type: 3, codes: UNREACHABLE_CODES },
-  source_quench: { type: 4 },
-  redirect: { type: 5 },
-  echo_request: { type: 8 },
-  time_exceeded: { type: 11, codes: { ttl_exceeded_in_transit: 0, frag_reass_exceeded: 1 } },
-  parameter_problem: { type: 12 },
-  timestamp_request: { type: 13 },
-  timestamp_reply: { type: 14 },
-  information_request: { type: 15 },
-  information_reply: { type: 16 },
-  address_mask_request: { type: 17 },
-  address_mask_reply: { type: 18 },
-}
-
-/** Type and code as numbers. A name that is unknown skips the script. */
-export function icmpNumbers(spec: IcmpSpec): { type: number; code: number } {
-  const known = ICMP_TYPES[spec.type]
-  const type = known?.type ?? numbered(spec.type)
-  if (type === null) return skip(`ICMP type ${spec.type} is not known`)
-  const code = spec.code === null ? 0 : (known?.codes?.[spec.code] ?? numbered(spec.code))
-  if (code === null) return skip(`ICMP code ${spec.code} is not known`)
-  return { type, code }
-}
-
-/** `3`, `type_3`, `code_3`. */
-function numbered(text: string): number | null {
-  const m = /^(?:type_|code_)?(\d+)$/.exec(text)
-  return m === null || Number(m[1]) > 255 ? null : Number(m[1])
+  put32(buf, at + 12, source.w3)
+  put32(buf, at + 16, destination.w3)
+  put16(buf, at + 10, ~sumBytes(buf, at, IP4_HEADER, 0))
 }
 
 function icmpPacket(ip: IpSpec, spec: IcmpSpec, e: Endpoint, s: Settings): Uint8Array {
-  const { type, code } = icmpNumbers(spec)
+  const v6 = s.ipVersion === 'ipv6'
+  const header = ipBytes(s)
+  const { type, code } = icmpNumbers(spec, v6)
   const { quoted } = spec
-  const isEcho = type === 0 || type === 8
-  const buf = new Uint8Array(IP_HEADER + ICMP_HEADER + (isEcho ? 0 : IP_HEADER + QUOTED))
-  buf[IP_HEADER] = type
-  buf[IP_HEADER + 1] = code
-  if (spec.mtu !== null) put16(buf, IP_HEADER + 6, spec.mtu)
-  if (spec.id !== null) put16(buf, IP_HEADER + 4, spec.id)
-  if (!isEcho) {
-    const at = IP_HEADER + ICMP_HEADER
-    const length = quoted === null ? 0 : quoted.kind === 'tcp' ? quoted.seq.length : quoted.length
-    ipHeader(buf, at, NO_IP, PROTO_TCP, s.localAddress, s.remoteAddress)
-    put16(buf, at + 2, IP_HEADER + TCP_HEADER + length)
-    put16(buf, at + 10, 0)
-    put16(buf, at + 10, ~sumBytes(buf, at, IP_HEADER, 0))
-    put16(buf, at + IP_HEADER, e.localPort)
-    put16(buf, at + IP_HEADER + 2, e.remotePort)
-    if (quoted?.kind === 'tcp') put32(buf, at + IP_HEADER + 4, sequence(quoted.seq, e.localOffset(false)))
-    else if (quoted?.kind === 'udp') skip('UDP is not played')
-    else put32(buf, at + IP_HEADER + 4, e.liveIss)
+  const isEcho = v6 ? type >= 128 : type === 0 || type === 8
+  const buf = new Uint8Array(header + ICMP_HEADER + (isEcho ? 0 : header + QUOTED))
+  buf[header] = type
+  buf[header + 1] = code
+  if (spec.mtu !== null) {
+    if (v6) put32(buf, header + 4, spec.mtu)
+    else put16(buf, header + 6, spec.mtu)
   }
-  put16(buf, IP_HEADER + 2, ~sumBytes(buf, IP_HEADER, buf.length - IP_HEADER, 0))
-  ipHeader(buf, 0, ip, PROTO_ICMP, s.remoteAddress, s.localAddress)
+  if (spec.id !== null) put16(buf, header + 4, spec.id)
+  if (!isEcho) {
+    const at = header + ICMP_HEADER
+    const length = quoted === null ? 0 : quoted.kind === 'tcp' ? quoted.seq.length : quoted.length
+    ipHeader(buf, at, NO_IP, PROTO_TCP, s.localAddress, s.remoteAddress, TCP_HEADER + length)
+    put16(buf, at + header, e.localPort)
+    put16(buf, at + header + 2, e.remotePort)
+    if (quoted?.kind === 'tcp') put32(buf, at + header + 4, sequence(quoted.seq, e.localOffset(false)))
+    else if (quoted?.kind === 'udp') skip('UDP is not played')
+    else put32(buf, at + header + 4, e.liveIss)
+  }
+  ipHeader(buf, 0, ip, v6 ? PROTO_ICMPV6 : PROTO_ICMP, s.remoteAddress, s.localAddress)
+  if (v6) seal(buf, header, header + 2, PROTO_ICMPV6)
+  else put16(buf, header + 2, ~sumBytes(buf, header, buf.length - header, 0))
   return buf
 }
 

@@ -4,7 +4,7 @@
  * comparison puts them together.
  */
 import type { NetIf, NetIfSink } from '../../netif/netif.ts'
-import { CSUM_VALID, frameMeta, GSO_TCP4, HEADROOM } from '../../netif/netif.ts'
+import { CSUM_VALID, frameMeta, GSO_TCP4, GSO_TCP6, HEADROOM } from '../../netif/netif.ts'
 import type { VirtualHost } from '../virtual-host.ts'
 
 /** A packet that the stack has sent, as it was. */
@@ -14,7 +14,8 @@ export interface Sent {
   atUs: number
 }
 
-const IP_HEADER = 20
+const IP4_HEADER = 20
+const IP6_HEADER = 40
 
 export class ScriptLink implements NetIf {
   readonly name = 'tun0'
@@ -39,8 +40,10 @@ export class ScriptLink implements NetIf {
 
   /** Hands a packet to the stack in its next turn; `mss`: as a super-segment if its payload is longer. */
   inject(packet: Uint8Array, mss = 0): void {
-    const isLong = mss > 0 && packet.length - IP_HEADER - ((packet[IP_HEADER + 12] >> 4) << 2) > mss
-    this.waiting.push({ packet, meta: isLong ? frameMeta(CSUM_VALID, GSO_TCP4, mss) : 0 })
+    const isV6 = packet[0] >> 4 === 6
+    const at = isV6 ? IP6_HEADER : IP4_HEADER
+    const isLong = mss > 0 && packet.length - at - ((packet[at + 12] >> 4) << 2) > mss
+    this.waiting.push({ packet, meta: isLong ? frameMeta(CSUM_VALID, isV6 ? GSO_TCP6 : GSO_TCP4, mss) : 0 })
     this.sink!.readable()
   }
 

@@ -6,7 +6,6 @@
  * comes. Packets of other connections are passed over, as packetdrill does. A call that blocks is tried again whenever something happened;
  * the events after it go on meanwhile. Packets that nobody expects before the script ends are not looked at.
  */
-import { formatIPv4 } from '../../base/address.ts'
 import type { Stack } from '../../stack/stack.ts'
 import type { VirtualHost } from '../virtual-host.ts'
 import { ACK, type Code, type PacketEvent, type ScriptEvent, SYN, type TcpSpec } from './ast.ts'
@@ -16,7 +15,8 @@ import { continues, ipFault, joined, tcpFault } from './compare.ts'
 import type { Surroundings } from './effects.ts'
 import { Endpoint } from './endpoint.ts'
 import { fastOpenRoom, isFastOpenAllowed } from './fast-open.ts'
-import { icmpNumbers, injected } from './inject.ts'
+import { icmpNumbers } from './icmp-names.ts'
+import { injected } from './inject.ts'
 import type { ScriptLink } from './link.ts'
 import { type LivePacket, readPacket } from './live-packet.ts'
 import { errnoNumber } from './numbers.ts'
@@ -61,6 +61,7 @@ export class Player {
     this.time = new Timeline(host)
     this.files = {
       platform: profile.platform,
+      ipVersion: settings.ipVersion,
       place: this.place(),
       table: new Map(),
       disk: this.disk,
@@ -91,13 +92,13 @@ export class Player {
       tcp: stack.tcp,
       manners: { ...profile.sockets },
       config: stack.config.tcp,
-      localAddress: formatIPv4(settings.localAddress),
+      localAddress: settings.localAddress.toString(),
       bindPort: settings.bindPort,
       get nowUs() {
         return time.nowUs
       },
       toleranceUs: settings.toleranceUs,
-      remoteAddress: formatIPv4(settings.remoteAddress),
+      remoteAddress: settings.remoteAddress.toString(),
       connectPort: settings.connectPort,
       get sendBuffer() {
         return stack.config.tcp.sendBufferInitialBytes
@@ -299,7 +300,7 @@ export class Player {
     const live = packet.body
     if (body.kind === 'tcp' && live.kind === 'tcp') return tcpFault(body, live, e, this.settings, this.profile)
     if (body.kind === 'icmp' && live.kind === 'icmp') {
-      const { type, code } = icmpNumbers(body)
+      const { type, code } = icmpNumbers(body, this.settings.ipVersion === 'ipv6')
       if (type !== live.type) return `icmp type: expected ${type}, got ${live.type}`
       return code === live.code ? null : `icmp code: expected ${code}, got ${live.code}`
     }

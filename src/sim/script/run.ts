@@ -3,7 +3,6 @@
  *
  *   run(parse(text), { profile: 'linux' })   // { result: 'passed' }
  */
-import { formatIPv4 } from '../../base/address.ts'
 import type { ConfigOverrides } from '../../base/config.ts'
 import { NetError } from '../../base/errors.ts'
 import { SeededRandom } from '../../base/random.ts'
@@ -60,8 +59,9 @@ function play(script: Script, options: RunOptions): void {
     stack.attach(link, {
       name: 'tun0',
       mtu: settings.mtu,
-      addresses: [`${formatIPv4(settings.localAddress)}/16`],
-      gateway: formatIPv4(settings.gatewayAddress),
+      addresses: [`${settings.localAddress}/${settings.prefixLength}`],
+      gateway: settings.gatewayAddress.toString(),
+      probe: false,
     }),
   )
   host.run(0)

@@ -1,12 +1,13 @@
 /** From the text of a script to what became of it: read (`parse.ts`), played (`run.ts`), told in one form. */
 import type { ConfigOverrides } from '../../base/config.ts'
 import { invalidArgument } from '../../base/errors.ts'
-import type { Outcome } from './ast.ts'
+import type { Outcome, ScriptOption } from './ast.ts'
 import type { Includes } from './commands.ts'
 import { parse } from './parse.ts'
 import { ScriptError, Unsupported } from './problem.ts'
 import { PROFILES, type ProfileName } from './profiles.ts'
 import { run } from './run.ts'
+import { IP_VERSIONS, type IpVersion } from './settings.ts'
 
 export interface ScriptRunOptions {
   /** Whose stack the script expects. Left out: FreeBSD's for a script that sets FreeBSD's variables or expects its order of options, else Linux's. */
@@ -17,6 +18,12 @@ export interface ScriptRunOptions {
   defines?: { readonly [name: string]: string }
   /** `--name=value` of packetdrill, over the script's own: `{ tolerance_usecs: '14000' }`. */
   options?: { readonly [name: string]: string }
+  /**
+   * Plays the script in this family, as packetdrill's `run_all.py` does: over IPv6 with an MTU 20 bytes larger, so that segments are as long as over
+   * IPv4. `ipv4-mapped-ipv6`: sockets of IPv6 over IPv4. A script that names a version itself is played in no other (skipped). Left out: as
+   * the script says, IPv4 if it says nothing.
+   */
+  ipVersion?: IpVersion
   /** The text of a file that a command of the script runs (`./defaults.sh`), or null. Linux's `defaults.sh` is known without. */
   includes?: Includes
   /** Values of the stack's config over the profile's; the script's own commands are over both. */
@@ -39,10 +46,18 @@ export function runScript(text: string, options: ScriptRunOptions = {}): Outcome
   if (typeof text !== 'string') throw invalidArgument('the text of a script must be a string', 'ERR_INVALID_ARG_TYPE')
   if (options.profile !== undefined && !Object.hasOwn(PROFILES, options.profile))
     throw invalidArgument(`unknown profile ${options.profile}, known: ${Object.keys(PROFILES).join(', ')}`)
+  if (options.ipVersion !== undefined && !IP_VERSIONS.includes(options.ipVersion))
+    throw invalidArgument(`unknown IP version ${options.ipVersion}, known: ${IP_VERSIONS.join(', ')}`)
   const file = options.file ?? 'script'
   try {
-    const { profile = profileOf(text), defines, includes, config, seed, watch } = options
+    const { profile = profileOf(text), includes, config, seed, watch, ipVersion } = options
+    const defines = ipVersion === 'ipv6' ? { ...DEFINES6, ...options.defines } : options.defines
     const script = parse(text, { file, defines, options: options.options, includes, platform: PROFILES[profile].platform })
+    if (ipVersion !== undefined) {
+      const own = script.options.find((o) => isNamed(o, 'ip_version'))?.value
+      if (own !== undefined && own !== ipVersion) return { result: 'skipped', reason: `${file}: is for ${own}` }
+      if (own === undefined) script.options.unshift(...versionOptions(ipVersion, script.options))
+    }
     // packetdrill only reads such a script.
     if (script.options.some((o) => o.name === 'dry_run')) return { result: 'passed' }
     // Empty, or everything in it is for another system: nothing was shown.
@@ -61,6 +76,31 @@ export function runScript(text: string, options: ScriptRunOptions = {}): Outcome
     return { result: 'failed', reason: `${file}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}` }
   }
 }
+
+function isNamed(option: ScriptOption, name: string): boolean {
+  return option.name.replaceAll('-', '_') === name
+}
+
+/** What `run_all.py` adds to a script's own options. The addresses are its own, for the cookies of Fast Open follow from them. */
+function versionOptions(ipVersion: IpVersion, own: ScriptOption[]): ScriptOption[] {
+  const made = (name: string, value: string): ScriptOption => ({ name, value, position: { line: 0, column: 0 } })
+  const out = [made('ip_version', ipVersion)]
+  if (ipVersion !== 'ipv6') return out
+  for (const [name, value] of Object.entries(PLACES6)) out.push(made(name, value))
+  const mtu = own.filter((o) => isNamed(o, 'mtu')).at(-1)
+  if (mtu === undefined) out.push(made('mtu', '1520'))
+  else mtu.value = String(Number(mtu.value) + 20)
+  return out
+}
+
+const PLACES6 = {
+  local_ip: 'fd3d:a0b:17d6::1',
+  gateway_ip: 'fd3d:a0b:17d6:8888::1',
+  remote_ip: 'fd3d:fa7b:d17d::1',
+}
+
+/** The cookie that Linux makes for these addresses with the keys of `defaults.sh`. */
+const DEFINES6 = { TFO_COOKIE: 'c1d1e9742a47a9bc' }
 
 /** FreeBSD's variables and modules. */
 const FREEBSD_COMMANDS = /\bnet\.inet\.|\bkern\.ipc\.|\bkldload\b/

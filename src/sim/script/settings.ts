@@ -1,8 +1,11 @@
 /** The `--name=value` lines of a script, with packetdrill's defaults. */
-import { parseIPv4 } from '../../base/address.ts'
+import { type Address, address as parse, parseAddress } from '../../base/address.ts'
 import type { ScriptOption } from './ast.ts'
 import type { Profile } from './profiles.ts'
 import { skip } from './stop.ts'
+
+export const IP_VERSIONS = ['ipv4', 'ipv6', 'ipv4-mapped-ipv6'] as const
+export type IpVersion = (typeof IP_VERSIONS)[number]
 
 export interface Settings {
   /** How far from its time a thing may happen. */
@@ -20,16 +23,31 @@ export interface Settings {
   mss: number
   bindPort: number
   connectPort: number
-  /** IPv4 words. */
-  localAddress: number
-  remoteAddress: number
-  gatewayAddress: number
+  /** What packets are on the wire, and of which family sockets are: `ipv4-mapped-ipv6` has sockets of IPv6 over IPv4. */
+  ipVersion: IpVersion
+  localAddress: Address
+  remoteAddress: Address
+  gatewayAddress: Address
+  /** Of the network that the local address is on. */
+  prefixLength: number
   /** Packets that do not match are told, and do not end the script. */
   packetsMayDiffer: boolean
   syscallsMayDiffer: boolean
 }
 
-const WORD = (text: string): number => parseIPv4(text) as number
+/** packetdrill's addresses: private ones for us, those of documentation for the peer (RFC 1918, 4193, 5737, 3849). */
+const PLACES4 = {
+  localAddress: parse('192.168.0.1'),
+  remoteAddress: parse('192.0.2.1'),
+  gatewayAddress: parse('192.168.0.2'),
+  prefixLength: 16,
+}
+const PLACES6 = {
+  localAddress: parse('fd3d:fa7b:d17d::1'),
+  remoteAddress: parse('2001:db8::1'),
+  gatewayAddress: parse('fd3d:fa7b:d17d::2'),
+  prefixLength: 48,
+}
 
 /** `what`: the option, and where it stands unless the caller gave it. */
 type Read = (s: Settings, value: string, what: string) => void
@@ -37,9 +55,9 @@ type Read = (s: Settings, value: string, what: string) => void
 const address =
   (name: 'localAddress' | 'remoteAddress' | 'gatewayAddress'): Read =>
   (s, value) => {
-    const word = parseIPv4(value.split('/')[0])
-    if (word === null) skip(`--${name}=${value} is no IPv4 address`)
-    s[name] = word
+    const a = parseAddress(value.split('/')[0])
+    if (a === null || a.isV4 !== (s.ipVersion !== 'ipv6')) skip(`--${name}=${value} is no address of ${s.ipVersion}`)
+    s[name] = a
   }
 
 const count =
@@ -53,9 +71,8 @@ const count =
 const ignored: Read = () => {}
 
 const OPTIONS: { readonly [name: string]: Read } = {
-  ip_version: (_, value) => {
-    if (value === 'ipv6') skip('IPv6: this stack speaks IPv4 only')
-    if (value !== 'ipv4' && value !== 'ipv4-mapped-ipv6') skip(`--ip_version=${value} is unknown`)
+  ip_version: (s, value) => {
+    s.ipVersion = IP_VERSIONS.find((v) => v === value) ?? skip(`--ip_version=${value} is unknown`)
   },
   tolerance_usecs: count('toleranceUs', 1e9),
   tolerance_percent: count('tolerancePercent', 1000),
@@ -106,13 +123,16 @@ export function readSettings(options: readonly ScriptOption[], profile: Profile)
     mss: 0,
     bindPort: 8080,
     connectPort: 8080,
-    localAddress: WORD('192.168.0.1'),
-    remoteAddress: WORD('192.0.2.1'),
-    gatewayAddress: WORD('192.168.0.2'),
+    ipVersion: 'ipv4',
+    ...PLACES4,
     packetsMayDiffer: false,
     syscallsMayDiffer: false,
     ...profile.settings,
   }
+  const isVersion = (o: ScriptOption): boolean => o.name.replaceAll('-', '_') === 'ip_version'
+  // What addresses must be follows from the version, wherever that stands.
+  for (const { value } of options.filter(isVersion)) OPTIONS.ip_version(s, value, '')
+  if (s.ipVersion === 'ipv6') Object.assign(s, PLACES6)
   for (const { name, value, position } of options) {
     const known = name.replaceAll('-', '_')
     const what = `${position.line === 0 ? '' : `line ${position.line}: `}option --${name}`

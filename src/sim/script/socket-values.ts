@@ -219,12 +219,24 @@ const IP: { readonly [name: string]: Entry } = {
   IP_TRANSPARENT: remembered('IP_TRANSPARENT'),
 }
 
+const IPV6: { readonly [name: string]: Entry } = {
+  IPV6_TCLASS: IP.IP_TOS,
+  IPV6_UNICAST_HOPS: IP.IP_TTL,
+  IPV6_RECVERR: remembered('IPV6_RECVERR'),
+  IPV6_MTU_DISCOVER: remembered('IPV6_MTU_DISCOVER', 1),
+  IPV6_MTU: IP.IP_MTU,
+  IPV6_V6ONLY: remembered('IPV6_V6ONLY'),
+  IPV6_AUTOFLOWLABEL: remembered('IPV6_AUTOFLOWLABEL', 1),
+}
+
 const LEVELS: { readonly [level: string]: { readonly [name: string]: Entry } } = {
   SOL_SOCKET: SOCKET,
   SOL_TCP: TCP,
   IPPROTO_TCP: TCP,
   SOL_IP: IP,
   IPPROTO_IP: IP,
+  SOL_IPV6: IPV6,
+  IPPROTO_IPV6: IPV6,
 }
 
 /** The number of an error, as the system of the script counts. */

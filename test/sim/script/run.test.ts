@@ -237,7 +237,9 @@ describe('scripts that are wrong fail, and say why', () => {
 
 describe('scripts that cannot be played are skipped, never passed', () => {
   const skipped: [text: string, reason: string][] = [
-    ['--ip_version=ipv6\n0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3', 'IPv6'],
+    ['--ip_version=ipv5\n0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3', 'ipv5'],
+    ['0 socket(AF_INET6, SOCK_STREAM, IPPROTO_TCP) = 3', 'sockets of AF_INET6 are not played with ipv4'],
+    ['--ip_version=ipv6\n--local_ip=10.0.0.1\n0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3', 'no address of ipv6'],
     ['--no_such_option=1\n0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3', 'no_such_option'],
     ['0 socket(..., SOCK_DGRAM, IPPROTO_UDP) = 3', 'SOCK_DGRAM'],
     ['0 splice(3, 4) = 0', 'splice'],

@@ -73,7 +73,7 @@ export function startServices(stack: ServiceStack, options: ServicesOptions = {}
       const listener = stack.tcp.listen({ port, noDelay: true }, tcpSide(name, stack, watcher))
       listeners.push(listener)
       const responder = new UdpResponder(udpSide(name, stack), watcher)
-      const socket = stack.udp.open(responder)
+      const socket = stack.udp.open(responder, { family: 6 }) // both families
       sockets.push(socket)
       socket.bind(socket.any, listener.localPort)
       responders[name] = responder

@@ -15,7 +15,7 @@ export class AskedLately {
   /** @param sets a power of two  @param intervalMs between two questions for one address  @param now so that none was asked yet */
   constructor(
     sets: number,
-    private readonly intervalMs: number,
+    public intervalMs: number,
     now: number,
   ) {
     this.sets = sets

@@ -273,6 +273,7 @@ export class NeighborCache implements NeighborTable {
 
   /** Asks everybody for it and returns 0, or returns how many ms it must wait. */
   solicit(n: Neighbor, now: number): number {
+    this.asked.intervalMs = this.config.retransTimerMs // which routers may change (RFC 4861 section 6.3.4)
     const wait = this.asked.ask(this.hashOf(n.address), n.address.digest, now)
     if (wait > 0) {
       this.counters.values[C.solicitsDelayed]++

@@ -49,8 +49,9 @@ export class Redirects extends Timed {
       return false
     if (this.ip.isLocal(destination) || this.ip.isLocal(gateway)) return false
     const current = this.ip.routes.lookup(destination, null)
-    if (current === null || current.gateway === null || current.iface !== iface) return false
-    if (!current.gateway.equals(packet.source) || current.gateway.equals(gateway)) return false
+    if (current === null || gateway.equals(packet.source)) return false
+    const hops = current.hops ?? [current]
+    if (!hops.some((hop) => hop.iface === iface && hop.gateway?.equals(packet.source) === true)) return false
     const itself = !destination.isV4 && gateway.equals(destination)
     if (destination.isV4 ? !isConnected(iface, gateway) : !itself && !gateway.isLinkLocal) return false
     this.forget((e) => e.prefix.address.equals(destination))

@@ -1,9 +1,10 @@
 /** What is no message: each thing that sections 7.1 and 8.1 of RFC 4861 and RFC 6980 refuse has a counter, and changes nothing. */
 import { describe, expect, it, test } from 'vitest'
 import { Prefix } from '../../src/base/address.ts'
+import { randomBelow, SeededRandom } from '../../src/base/random.ts'
 import { NdOptions } from '../../src/nd/options.ts'
 import { OUR_MAC, PEER_MAC } from '../support/arp-world.ts'
-import { groupOf, type Heard, NA, NdWorld, O, REDIRECT, S } from '../support/nd-world.ts'
+import { groupOf, HEADERS, type Heard, NA, NdWorld, ndFrame, O, REDIRECT, S, sealed } from '../support/nd-world.ts'
 
 const sll = [`sll ${PEER_MAC}`]
 const advertisement: Heard = { type: NA, from: 'fd00::1', to: 'fd00::2', target: 'fd00::1', options: [`tll ${PEER_MAC}`] }
@@ -168,4 +169,22 @@ describe('redirects (8.3)', () => {
     for (let i = 0; i < 300; i++) w.hearNd({ ...redirect, destination: `fd99::${i.toString(16)}` })
     expect(w.discovery.redirects.size).toBeLessThanOrEqual(64)
   })
+})
+
+test('whatever is changed in a message, nothing is thrown and little is remembered', () => {
+  const w = new NdWorld({ advertisementsPerSecond: 50 })
+  const random = new SeededRandom(5)
+  const options = [`sll ${PEER_MAC}`, 'nonce 010203040506', `tll ${PEER_MAC}`]
+  const frames = [{ options }, { ...advertisement, options }, { ...redirect, options }].map((words) => ndFrame(words))
+  for (let i = 0; i < 3_000; i++) {
+    const frame = frames[i % 3].slice()
+    for (let changes = randomBelow(random, 4); changes >= 0; changes--) {
+      frame[HEADERS + randomBelow(random, frame.length - HEADERS)] = random.int32()
+    }
+    w.hear(sealed(frame.subarray(0, frame.length - (i % 7 === 0 ? 8 * randomBelow(random, 4) : 0))))
+  }
+  w.advance(10_000)
+  expect(w.nd.neighbors.size).toBeLessThanOrEqual(w.nd.config.maxEntries)
+  expect(w.icmp6.counters.snapshot(true).icmp6InCsumErrors).toBeUndefined()
+  expect(Object.keys(w.counters())).toEqual(expect.arrayContaining(['dropOptions', 'dropCode', 'dropLinkAddress']))
 })

@@ -24,7 +24,7 @@ import { ndLinkAddress, ndNeighbor, ndRedirect } from '../../src/nd/wire.ts'
 import { Frame } from '../../src/netif/frame.ts'
 import { OUR_MAC, PEER_MAC, RecordingLink, type SentFrame } from './arp-world.ts'
 
-const HEADERS = ETH_HEADER + ipv6Header.span
+export const HEADERS = ETH_HEADER + ipv6Header.span
 
 export const NS = 135
 export const NA = 136
@@ -221,9 +221,6 @@ export function ndFrame(words: Heard): Uint8Array {
   const options = words.raw ?? (words.options ?? (type === NS ? [`sll ${PEER_MAC}`] : [])).flatMap((o) => [...optionOf(o)])
   let message: Uint8Array = Buffer.concat([head, Buffer.from(options)])
   if (words.cut !== undefined) message = message.slice(0, message.length - words.cut)
-  const sum = checksum(message, 0, message.length, pseudoSum(from, to, PROTO_ICMPV6, message.length))
-  message[2] = sum >> 8
-  message[3] = sum & 255
   const packet = Buffer.alloc(ipv6Header.span)
   ipv6Header.encode(
     {
@@ -238,7 +235,7 @@ export function ndFrame(words: Heard): Uint8Array {
   )
   const multicast = Uint8Array.of(0x33, 0x33, to.w3 >>> 24, to.w3 >>> 16, to.w3 >>> 8, to.w3)
   const frameTo = words.frameTo ?? (to.isMulticast ? formatMac(multicast) : OUR_MAC)
-  return new Uint8Array(
+  return sealed(
     Buffer.concat([
       parseMac(frameTo),
       parseMac(words.frameFrom ?? PEER_MAC),
@@ -247,6 +244,19 @@ export function ndFrame(words: Heard): Uint8Array {
       message,
     ]),
   )
+}
+
+/** The frame with the length and the checksum of its message made right. */
+export function sealed(bytes: Uint8Array): Uint8Array {
+  const frame = new Uint8Array(bytes)
+  const length = frame.length - HEADERS
+  const from = address('::').read(frame, ETH_HEADER + 8)
+  const to = address('::').read(frame, ETH_HEADER + 24)
+  frame.set([length >> 8, length & 255], ETH_HEADER + 4)
+  frame.set([0, 0], HEADERS + 2)
+  const sum = checksum(frame, HEADERS, length, pseudoSum(from, to, PROTO_ICMPV6, length))
+  frame.set([sum >> 8, sum & 255], HEADERS + 2)
+  return frame
 }
 
 function optionOf(text: string): Uint8Array {

@@ -57,7 +57,14 @@ export type { ServiceStack, ServiceWatcher } from './services/service.ts'
 export { AttachedInterface, type AttachOptions } from './stack/attached.ts'
 export { type CreateStackOptions, createStack } from './stack/create.ts'
 export type { ForwardingSwitch } from './stack/forwarding.ts'
-export type { NextHopOptions, RouteFilter, RouteOptions, RouteSummary, RuleOptions, RuleSummary } from './stack/routing.ts'
+export type {
+  NextHopOptions,
+  RouteFilter,
+  RouteOptions,
+  RouteSummary,
+  RoutingRuleOptions,
+  RoutingRuleSummary,
+} from './stack/routing.ts'
 export { Stack, type StackPlatform } from './stack/stack.ts'
 // Sockets in the raw shape
 export type {

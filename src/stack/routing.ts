@@ -66,7 +66,7 @@ export interface RouteFilter {
 }
 
 /** See ip-rule(8). What is left out matches everything; the family is that of `from` or `to`, else IPv4. */
-export interface RuleOptions {
+export interface RoutingRuleOptions {
   family?: 4 | 6
   from?: Prefix | string
   to?: Prefix | string
@@ -83,7 +83,7 @@ export interface RuleOptions {
 }
 
 /** A line of `stack.rules`. */
-export interface RuleSummary {
+export interface RoutingRuleSummary {
   priority: number
   family: 4 | 6
   from: string | null
@@ -172,7 +172,7 @@ export function removeRoute(stack: Stack, to: Prefix | string, filter: RouteFilt
   stack.ip.changed()
 }
 
-export function addRule(stack: Stack, options: RuleOptions): void {
+export function addRule(stack: Stack, options: RoutingRuleOptions): void {
   const { ip } = stack
   const rules = ip.rules ?? new RoutingRules(ip.tables)
   const rule = ruleOf(rules, options)
@@ -183,7 +183,7 @@ export function addRule(stack: Stack, options: RuleOptions): void {
 }
 
 /** Throws ENOENT when there is none that has all that is given. */
-export function removeRule(stack: Stack, options: RuleOptions): void {
+export function removeRule(stack: Stack, options: RoutingRuleOptions): void {
   const { ip } = stack
   const rules = ip.rules ?? new RoutingRules(ip.tables)
   const given = ruleOf(rules, options)
@@ -206,7 +206,7 @@ export function removeRule(stack: Stack, options: RuleOptions): void {
   ip.changed()
 }
 
-export function listRules(stack: Stack): RuleSummary[] {
+export function listRules(stack: Stack): RoutingRuleSummary[] {
   const rules = stack.ip.rules ?? new RoutingRules(stack.ip.tables)
   return rules.list.map((r) => ({
     priority: r.priority,
@@ -322,7 +322,7 @@ function sameAddress(a: Address | null, b: Address | null): boolean {
   return a.equals(b) || (a.zone === 0 && b.isLinkLocal && a.toString() === b.toString().replace(/%.*$/, ''))
 }
 
-function ruleOf(rules: RoutingRules, options: RuleOptions): Rule {
+function ruleOf(rules: RoutingRules, options: RoutingRuleOptions): Rule {
   const parse = (p: Prefix | string | undefined): Prefix | null =>
     p === undefined ? null : (typeof p === 'string' ? parsePrefix(p) : p).network
   const from = parse(options.from)

@@ -50,8 +50,8 @@ import {
   type RouteFilter,
   type RouteOptions,
   type RouteSummary,
-  type RuleOptions,
-  type RuleSummary,
+  type RoutingRuleOptions,
+  type RoutingRuleSummary,
   removeRoute,
   removeRule,
 } from './routing.ts'
@@ -298,7 +298,7 @@ export class Stack implements NeighborListener, ClaimListener {
   }
 
   /** Rules of policy routing, as `ip rule` lists them; those that every system begins with when none were added. */
-  get rules(): RuleSummary[] {
+  get rules(): RoutingRuleSummary[] {
     return listRules(this)
   }
 
@@ -333,12 +333,12 @@ export class Stack implements NeighborListener, ClaimListener {
   }
 
   /** `stack.addRule({ from: '10.0.0.0/24', table: 100 })`. Throws NetError EEXIST, ERR_INVALID_IP_ADDRESS, ERR_INVALID_ARG_VALUE. */
-  addRule(rule: RuleOptions): void {
+  addRule(rule: RoutingRuleOptions): void {
     addRule(this, rule)
   }
 
   /** Throws NetError ENOENT when there is none that has all that is given. */
-  removeRule(rule: RuleOptions): void {
+  removeRule(rule: RoutingRuleOptions): void {
     removeRule(this, rule)
   }
 

@@ -1,30 +1,21 @@
-/**
- * A stack: where the layers are put together (the composition root), and what its user holds.
- *
- * Many live in one process and share nothing. Everything a stack does happens in its turn (turn.ts); everything it needs from the world comes
- * by its `Host` and `Random`. Interfaces are attached and detached at run time; a loopback interface with 127.0.0.1/8 is always there.
- */
-import { Arp } from '../arp/arp.ts'
-import { Address, LOOPBACK_V6, Prefix } from '../base/address.ts'
+import type { Address, Prefix } from '../base/address.ts'
 import type { Host } from '../base/clock.ts'
 import { type Config, type ConfigOverrides, configure } from '../base/config.ts'
-import { invalidArgument, NetError, stackClosed } from '../base/errors.ts'
+import { stackClosed } from '../base/errors.ts'
 import { BufferPool } from '../base/pool.ts'
 import type { Random } from '../base/random.ts'
 import { TellList } from '../base/tell.ts'
 import { Timers } from '../base/timers.ts'
-import { EthernetPort } from '../ethernet/ethernet.ts'
 import type { Filter } from '../filter/filter.ts'
 import { Icmp } from '../icmp/icmp.ts'
 import { type PingOptions, type PingResult, ping } from '../icmp/ping-iterator.ts'
 import { Icmp6 } from '../icmp6/icmp6.ts'
-import { addAddress, type ClaimListener } from '../ip/addresses.ts'
-import { Interface, type InterfaceAddress } from '../ip/interface.ts'
+import type { ClaimListener } from '../ip/addresses.ts'
+import type { Interface, InterfaceAddress } from '../ip/interface.ts'
 import { Ip } from '../ip/ip.ts'
 import type { Neighbor, NeighborListener } from '../ip/neighbor.ts'
 import { Packet, PROTO_TCP } from '../ip/packet.ts'
 import { TABLE_MAIN } from '../ip/rules.ts'
-import { removeInterfaceRoutes } from '../ip/tables.ts'
 import { parseScoped } from '../ip/zone.ts'
 import { Ipv4 } from '../ipv4/ipv4.ts'
 import { Ipv6 } from '../ipv6/ipv6.ts'
@@ -37,10 +28,11 @@ import type { TracepathOptions, TracepathStep } from '../probe/tracepath.ts'
 import type { TracerouteHop, TracerouteOptions } from '../probe/traceroute.ts'
 import { Tcp } from '../tcp/tcp.ts'
 import { Udp } from '../udp/udp.ts'
-import { AttachedInterface, type AttachOptions } from './attached.ts'
+import type { AttachedInterface, AttachOptions } from './attached.ts'
 import { Forwarding, type ForwardingSwitch } from './forwarding.ts'
+import { Interfaces } from './interfaces.ts'
 import { type ConnectionSummary, listConnections, listCounters, listNeighbors, type NeighborSummary } from './listing.ts'
-import { freeName, macFor, makeFilter } from './making.ts'
+import { makeFilter } from './making.ts'
 import { Probing } from './probing.ts'
 import {
   addRoute,
@@ -55,14 +47,9 @@ import {
   removeRoute,
   removeRule,
 } from './routing.ts'
-import { InterfaceSink } from './sink.ts'
-import { type Port, Turn } from './turn.ts'
+import { Turn } from './turn.ts'
 import { LocalUnreachable } from './unreachable.ts'
 import { attachVlan, type VlanOptions } from './vlan.ts'
-
-/** Every host is a member (RFC 1112 section 4, RFC 4291 section 2.7.1). */
-const ALL_HOSTS = Address.v4(0xe0000001)
-const ALL_NODES = new Address(0xff020000 | 0, 0, 0, 1)
 
 /** What a stack runs on. */
 export interface StackPlatform {
@@ -100,10 +87,9 @@ export class Stack implements NeighborListener, ClaimListener {
   /** What `filter` gives, once it was asked for. */
   madeFilter: Filter | null = null
   private readonly probing: Probing
-  private readonly attached: AttachedInterface[] = []
+  private readonly wiring = new Interfaces(this)
   private readonly unreachable: LocalUnreachable
   readonly forwarders: Forwarding
-  private nextIndex = 1
   private isClosed = false
   private closing = Promise.resolve()
 
@@ -130,7 +116,7 @@ export class Stack implements NeighborListener, ClaimListener {
     const hold = (): void => host.hold()
     const release = (): void => host.release()
     this.udp = new Udp({ ip, frame, random, config: config.udp, pool, tells: this.tellList, wake, hold, release })
-    const loopback = this.addInterface(createLoopback(), { name: 'lo' }, true)
+    const loopback = this.wiring.add(createLoopback(), { name: 'lo' }, true)
     this.tcp = new Tcp(
       {
         ip,
@@ -160,64 +146,7 @@ export class Stack implements NeighborListener, ClaimListener {
    */
   attach(netif: NetIf, options: AttachOptions = {}): AttachedInterface {
     if (this.isClosed) throw stackClosed()
-    if (options.dhcp || options.slaac) {
-      throw new NetError('EOPNOTSUPP', { message: 'dhcp and slaac are not part of this version: give addresses and gateway' })
-    }
-    // Caught here, for a turn that meets one is no place to throw: most often the `await` before openLink() is missing.
-    if (typeof netif?.receive !== 'function' || typeof netif.attach !== 'function' || typeof netif.send !== 'function') {
-      throw invalidArgument('attach: a link is expected, as `await openLink(url)` gives it', 'ERR_INVALID_ARG_TYPE')
-    }
-    if (this.attached.some((a) => a.link === netif)) {
-      throw new NetError('EBUSY', { message: `${netif.name} is an interface of this stack already` })
-    }
-    const name = options.name ?? freeName(netif, this.attached)
-    if (this.attached.some((a) => a.name === name)) throw new NetError('EEXIST', { message: `interface ${name} exists already` })
-    if (options.mtu !== undefined && !(options.mtu >= 68 && options.mtu <= netif.mtu)) {
-      throw invalidArgument(`mtu ${options.mtu} is not between 68 and the link's ${netif.mtu}`)
-    }
-    const iface = this.addInterface(netif, { ...options, name }, false)
-    this.turn.rearm()
-    return this.attached.find((a) => a.iface === iface)!
-  }
-
-  private addInterface(netif: NetIf, options: AttachOptions & { name: string }, isLoopback: boolean): Interface {
-    const { ip, turn } = this
-    const ethernet = netif.medium === 'ethernet' ? new EthernetPort(netif, macFor(netif, options.mac, this.random)) : null
-    const iface = new Interface(this.nextIndex++, options.name, netif, ethernet, isLoopback)
-    if (options.mtu !== undefined) iface.mtu = options.mtu
-    turn.readClock()
-    const ipv4 = this.ipv4.port(iface)
-    const ipv6 = this.ipv6.port(iface)
-    iface.groups.join(ALL_HOSTS)
-    iface.groups.join(ALL_NODES)
-    this.multicast.add(iface)
-    let arp: Arp | null = null
-    if (ethernet !== null) {
-      const { timers, random, frame, pool } = this
-      arp = new Arp(iface, { timers, clock: turn, random, config: this.config.arp, frame, pool, listener: this })
-      ethernet.arp = arp
-      ethernet.ipv4 = ipv4
-      ethernet.ipv6 = ipv6
-      iface.neighbors = arp.neighbors
-    }
-    const port = turn.addPort(netif)
-    netif.attach(new InterfaceSink(this, iface, port, ipv4, ipv6))
-    ip.interfaces.push(iface)
-    this.forwarders.added(iface)
-    if (isLoopback) {
-      ip.loopback = iface
-      addAddress(ip, iface, new Prefix(Address.v4(0x7f000001), 8))
-      addAddress(ip, iface, new Prefix(LOOPBACK_V6, 128))
-    } else {
-      try {
-        this.attached.push(new AttachedInterface(this, iface, port, arp, options))
-      } catch (error) {
-        this.dropInterface(iface, port, arp)
-        throw error
-      }
-    }
-    ip.changed()
-    return iface
+    return this.wiring.attach(netif, options)
   }
 
   /** A packet that waited for its neighbour in vain (NeighborListener). */
@@ -229,12 +158,12 @@ export class Stack implements NeighborListener, ClaimListener {
   /** An address may be used (ClaimListener). */
   onReady(iface: Interface, own: InterfaceAddress): void {
     iface.groups.addressReady(own.address)
-    this.attached.find((a) => a.iface === iface)?.addressReady(own)
+    this.wiring.of(iface)?.addressReady(own)
   }
 
   /** An address belongs to another host too (ClaimListener). */
   onConflict(iface: Interface, own: InterfaceAddress, mac: Uint8Array): void {
-    this.attached.find((a) => a.iface === iface)?.addressConflict(own, mac)
+    this.wiring.of(iface)?.addressConflict(own, mac)
   }
 
   /**
@@ -247,33 +176,8 @@ export class Stack implements NeighborListener, ClaimListener {
   }
 
   /** Takes an interface away and closes its link. Connections over it live until they time out. */
-  async detach(attached: AttachedInterface): Promise<void> {
-    for (const vlan of [...attached.vlans]) await this.detach(vlan)
-    const i = this.attached.indexOf(attached)
-    if (i < 0) return
-    this.attached.splice(i, 1)
-    attached.orphan()
-    attached.released()
-    this.dropInterface(attached.iface, attached.port, attached.arp)
-    await attached.link.close()
-  }
-
-  private dropInterface(iface: Interface, port: Port, arp: Arp | null): void {
-    const { ip } = this
-    iface.up = false
-    for (const own of iface.addresses) arp?.acd.remove(own)
-    this.nd.detach(iface)
-    this.turn.removePort(port)
-    this.udp.dropInterface(iface)
-    this.multicast.drop(iface)
-    removeInterfaceRoutes(ip, iface)
-    const i = ip.interfaces.indexOf(iface)
-    if (i >= 0) ip.interfaces.splice(i, 1)
-    this.ipv4.dropInterface(iface)
-    this.ipv6.dropInterface(iface)
-    iface.neighbors?.clear()
-    iface.neighbors6?.clear()
-    ip.changed()
+  detach(attached: AttachedInterface): Promise<void> {
+    return this.wiring.detach(attached)
   }
 
   /** Packet filter, connection tracking, address translation: made when first asked for, and nothing to packets until it has a rule. */
@@ -284,7 +188,7 @@ export class Stack implements NeighborListener, ClaimListener {
 
   /** The attached interfaces, the loopback not among them. */
   get interfaces(): readonly AttachedInterface[] {
-    return this.attached
+    return this.wiring.attached
   }
 
   /** Routes of the main table as plain objects, best match first. */
@@ -371,7 +275,7 @@ export class Stack implements NeighborListener, ClaimListener {
   linkClosed(iface: Interface, error: Error | undefined): void {
     iface.up = false
     this.ip.changed()
-    const attached = this.attached.find((a) => a.iface === iface)
+    const attached = this.wiring.of(iface)
     if (attached === undefined) return
     attached.released()
     for (const vlan of attached.vlans) this.linkClosed(vlan.iface, error)
@@ -430,7 +334,7 @@ export class Stack implements NeighborListener, ClaimListener {
     this.probing.close()
     this.turn.run() // resets leave, applications hear
     this.turn.close()
-    for (const a of [...this.attached]) await this.detach(a)
+    for (const a of [...this.interfaces]) await this.detach(a)
     for (const i of [...this.ip.interfaces]) await i.netif.close()
     this.pool.clear()
   }

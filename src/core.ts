@@ -10,6 +10,8 @@ export { type Config, type ConfigOverrides, defaults } from './base/config.ts'
 export { type ErrorPlace, NetError } from './base/errors.ts'
 export { type Random, SeededRandom } from './base/random.ts'
 export { formatMac, parseMac } from './ethernet/mac.ts'
+// Groups and VLANs
+export { VlanLink, type VlanProtocol, type VlanTagOptions } from './ethernet/vlan.ts'
 // Packet filter
 export type { Filter, RuleOptions } from './filter/filter.ts'
 export type { TrackedConnection, TrackedDirection } from './filter/listing.ts'
@@ -27,6 +29,7 @@ export { FrameQueue } from './link/frame-queue.ts'
 export type { Direction, FaultOptions, FrameFilter, Impairments } from './link/impairments.ts'
 export { createLoopback, type LoopbackOptions } from './link/loopback.ts'
 export { createPipe, type PipeOptions } from './link/pipe.ts'
+export type { GroupSummary } from './multicast/multicast.ts'
 // What a link of one's own is made of
 export {
   CSUM_MASK,
@@ -66,6 +69,7 @@ export type {
   RoutingRuleSummary,
 } from './stack/routing.ts'
 export { Stack, type StackPlatform } from './stack/stack.ts'
+export type { VlanOptions } from './stack/vlan.ts'
 // Sockets in the raw shape
 export type {
   ConnectionHandler,

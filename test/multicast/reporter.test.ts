@@ -1,5 +1,6 @@
 /** What a host tells multicast routers: RFC 3376 sections 5 and 7.2, RFC 3810 sections 6 and 8.2; older versions RFC 2236, RFC 2710, RFC 1112. */
 import { describe, expect, it } from 'vitest'
+import { AddressState } from '../../src/ip/interface.ts'
 import { type Family, GroupWorld, V4, V6 } from '../support/group-world.ts'
 
 describe.each<[string, Family]>([
@@ -339,6 +340,21 @@ describe('IGMPv1 (RFC 1112 appendix I)', () => {
 })
 
 describe('MLD without a name', () => {
+  it('speaks from nobody while its address is being probed, and again with its name', () => {
+    const w = new GroupWorld(V6)
+    const [G] = V6.groups
+    const [own] = w.iface.iface.addresses
+    own.state = AddressState.TENTATIVE
+    w.socket().joinGroup(G, w.iface.iface)
+    const froms = (): string[] => w.take(5000).map((s) => s.from)
+    expect(froms()).toEqual(['::', '::'])
+    own.state = AddressState.PREFERRED
+    w.iface.iface.groups.addressReady(own.address)
+    expect(froms()).toEqual(['fe80::2', 'fe80::2'])
+    w.iface.iface.groups.addressReady(own.address)
+    expect(froms()).toEqual([])
+  })
+
   it('says nothing on an interface that has IPv4 only, and everything when IPv6 comes', async () => {
     const w = new GroupWorld(V6, {}, ['10.0.0.2/24'])
     const [G] = V6.groups

@@ -350,6 +350,7 @@ describe('MLD without a name', () => {
     expect(froms()).toEqual(['::', '::'])
     own.state = AddressState.PREFERRED
     w.iface.iface.groups.addressReady(own.address)
+    w.stack.turn.rearm()
     expect(froms()).toEqual(['fe80::2', 'fe80::2'])
     w.iface.iface.groups.addressReady(own.address)
     expect(froms()).toEqual([])

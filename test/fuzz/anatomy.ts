@@ -6,6 +6,8 @@ import { checksum, fold, sumBytes } from '../../src/base/checksum.ts'
 export class Anatomy {
   /** IPv4 header. */
   ip = -1
+  /** IPv6 header. */
+  ip6 = -1
   /** ARP packet. */
   arp = -1
   /** Transport header; -1 in fragments after the first. */
@@ -17,6 +19,7 @@ export class Anatomy {
   /** Looks at `buf[start, end)`: an Ethernet frame. */
   look(buf: Uint8Array, start: number, end: number): this {
     this.ip = -1
+    this.ip6 = -1
     this.arp = -1
     this.transport = -1
     this.protocol = -1
@@ -32,6 +35,7 @@ export class Anatomy {
       type = get16(buf, at - 2)
     }
     if (type === 0x806 && at + 28 <= end) this.arp = at
+    if (type === 0x86dd && at + 40 <= end) return this.look6(buf, at, end)
     if (type !== 0x800 || at + 20 > end) return this
     this.ip = at
     this.protocol = buf[at + 9]
@@ -39,6 +43,25 @@ export class Anatomy {
     if (total >= 20 && at + total < end) this.end = at + total
     const header = Math.max(20, (buf[at] & 15) << 2)
     if ((get16(buf, at + 6) & 0x1fff) === 0 && at + header <= this.end) this.transport = at + header
+    return this
+  }
+
+  private look6(buf: Uint8Array, ip6: number, end: number): this {
+    this.ip6 = ip6
+    const total = 40 + get16(buf, ip6 + 4)
+    if (ip6 + total < end) this.end = ip6 + total
+    let next = buf[ip6 + 6]
+    let at = ip6 + 40
+    for (let i = 0; i < 10 && at + 8 <= this.end; i++) {
+      if (next !== 0 && next !== 43 && next !== 44 && next !== 60) break
+      // Only a fragment that is all there is has its transport here.
+      if (next === 44 && (get16(buf, at + 2) & 0xfff9) !== 0) return this
+      const length = next === 44 ? 8 : 8 + 8 * buf[at + 1]
+      next = buf[at]
+      at += length
+    }
+    this.protocol = next
+    if (at <= this.end) this.transport = at
     return this
   }
 }
@@ -55,6 +78,7 @@ export function repair(buf: Uint8Array, start: number, end: number, level: numbe
   if (level === Repair.NOTHING) return
   const a = anatomy.look(buf, start, end)
   const { ip } = a
+  if (a.ip6 >= 0) repair6(buf, start, end, level, partial)
   if (ip < 0) return
   if (level === Repair.LENGTHS_TOO) {
     put16(buf, ip + 2, Math.min(end - ip, 0xffff))
@@ -75,6 +99,24 @@ export function repair(buf: Uint8Array, start: number, end: number, level: numbe
   if (a.protocol === 6 && length >= 20) seal(buf, at, length, 16, pseudo, partial)
   else if (a.protocol === 17 && length >= 8) seal(buf, at, length, 6, pseudo, partial)
   else if (a.protocol === 1 && length >= 4) seal(buf, at, length, 2, 0, false)
+}
+
+function repair6(buf: Uint8Array, start: number, end: number, level: number, partial: boolean): void {
+  const a = anatomy
+  const { ip6 } = a
+  if (level === Repair.IP) return
+  if (level === Repair.LENGTHS_TOO) {
+    put16(buf, ip6 + 4, Math.min(end - ip6 - 40, 0xffff))
+    a.look(buf, start, end)
+    if (a.protocol === 17 && a.transport >= 0 && a.transport + 8 <= a.end) put16(buf, a.transport + 4, a.end - a.transport)
+  }
+  if (a.transport < 0) return
+  const at = a.transport
+  const length = a.end - at
+  const pseudo = fold(sumBytes(buf, ip6 + 8, 32, 0) + a.protocol + length)
+  if (a.protocol === 6 && length >= 20) seal(buf, at, length, 16, pseudo, partial)
+  else if (a.protocol === 17 && length >= 8) seal(buf, at, length, 6, pseudo, partial)
+  else if (a.protocol === 58 && length >= 4) seal(buf, at, length, 2, pseudo, false)
 }
 
 function seal(buf: Uint8Array, at: number, length: number, field: number, pseudo: number, partial: boolean): void {

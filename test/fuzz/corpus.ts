@@ -10,6 +10,7 @@ import { VirtualHost } from '../../src/sim/virtual-host.ts'
 import { Stack } from '../../src/stack/stack.ts'
 import type { RawConnection } from '../../src/tcp/api.ts'
 import { Anatomy, Repair, repair } from './anatomy.ts'
+import { corpus6 } from './corpus6.ts'
 import { Injector } from './injector.ts'
 import { PEER_IP, PEER_MAC, TARGET_IP, TARGET_MAC, World } from './world.ts'
 
@@ -50,7 +51,7 @@ export function buildCorpus(seed: number): Seed[] {
     }
     badLink(seed, offload, keep)
   }
-  return [...[...byName.values()].flat(), ...byHand()]
+  return [...[...byName.values()].flat(), ...byHand(), ...corpus6()]
 }
 
 /** Losses bring out SACK, D-SACK, retransmissions. */
@@ -97,17 +98,19 @@ const FLAGS = ['FIN', 'SYN', 'RST', 'PSH', 'ACK', 'URG', 'ECE', 'CWR']
 function nameOf(buf: Uint8Array, start: number, end: number, meta: number): string {
   const a = anatomy.look(buf, start, end)
   if (a.arp >= 0) return `arp ${buf[a.arp + 7]}`
-  if (a.ip < 0) return 'other'
+  if (a.ip < 0 && a.ip6 < 0) return 'other'
   const { transport } = a
-  if (transport < 0) return 'ip fragment'
-  const more = (buf[a.ip + 6] & 0x20) !== 0 ? ' first fragment' : ''
+  const six = a.ip < 0 ? 'v6 ' : ''
+  if (transport < 0) return `${six}ip fragment`
+  const more = a.ip >= 0 && (buf[a.ip + 6] & 0x20) !== 0 ? ' first fragment' : ''
+  if (a.protocol === 58) return `v6 icmp ${buf[transport]}/${buf[transport + 1]}`
   if (a.protocol === 1) return `icmp ${buf[transport]}/${buf[transport + 1]}${more}`
-  if (a.protocol === 17) return `udp${more}`
+  if (a.protocol === 17) return `${six}udp${more}`
   if (a.protocol !== 6) return `protocol ${a.protocol}`
   const header = (buf[transport + 12] >> 4) << 2
   const flags = FLAGS.filter((_, i) => (buf[transport + 13] >> i) & 1).join('+')
   const size = a.end - transport - header
-  return `tcp ${flags} options ${header - 20} ${size === 0 ? 'empty' : size < 100 ? 'small' : 'data'}${(meta & GSO_MASK) !== 0 ? ' super' : ''}`
+  return `${six}tcp ${flags} options ${header - 20} ${size === 0 ? 'empty' : size < 100 ? 'small' : 'data'}${(meta & GSO_MASK) !== 0 ? ' super' : ''}`
 }
 
 function ethernet(type: number, body: number[], to = OUR_MAC): Uint8Array {

@@ -45,6 +45,7 @@ export class Fuzzer {
       seed,
       offload: (seed & 1) === 1,
       medium: seed % 5 === 0 ? 'ip' : 'ethernet',
+      ipv6: true,
       // Both asks for ECN of each kind and answers it, over the seeds; the option of RFC 9768 is one more that comes mutilated.
       config: {
         tcp: { sendBufferMaxBytes: 256 << 10, receiveBufferMaxBytes: 512 << 10, ecn: (seed & 2) === 0 ? 'accurate' : 'on' },
@@ -131,11 +132,17 @@ export class Fuzzer {
 
   bounds(): Bound[] {
     const { target } = this.world
-    const { tcp, ip, timers, pool, config, icmp, ipv4 } = target
+    const { tcp, ip, timers, pool, config, icmp, ipv4, ipv6 } = target
     const inside = ipv4 as unknown as {
       reassembly: { bytes: number; count: number; spare: unknown[] }
       fragmenter: { pending: number }
     }
+    const six = ipv6 as unknown as {
+      fragments: { reassembly: { bytes: number; count: number; spare: unknown[] } | null }
+      fragmenter: { pending: number }
+    }
+    const whole = six.fragments.reassembly
+    const near = target.interfaces[0].iface.neighbors6 as unknown as { size: number; memory: { bytes: number } } | null
     const waits = tcp.timeWaits as unknown as { queue?: unknown[] }
     const neighbors = target.interfaces[0].arp?.neighbors
     const handshakes = tcp.allListeners().reduce((n, l) => n + l.handshakes, 0)
@@ -151,14 +158,20 @@ export class Fuzzer {
       { name: 'reassembly bytes', value: inside.reassembly.bytes, most: config.ipv4.reassemblyBytes },
       { name: 'reassembly datagrams', value: inside.reassembly.count, most: config.ipv4.reassemblyDatagrams },
       { name: 'reassembly spares', value: inside.reassembly.spare.length, most: config.ipv4.reassemblyDatagrams },
-      { name: 'fragment trains', value: inside.fragmenter.pending, most: 8 },
+      { name: 'fragment trains', value: inside.fragmenter.pending + six.fragmenter.pending, most: 16 },
+      { name: 'v6 neighbors', value: near?.size ?? 0, most: config.nd.maxEntries + 3 },
+      { name: 'v6 neighbor queues', value: near?.memory.bytes ?? 0, most: 20 * config.nd.maxQueuedBytes },
+      { name: 'v6 reassembly bytes', value: whole?.bytes ?? 0, most: config.ipv6.reassemblyBytes },
+      { name: 'v6 reassembly datagrams', value: whole?.count ?? 0, most: config.ipv6.reassemblyDatagrams },
+      { name: 'v6 reassembly spares', value: whole?.spare.length ?? 0, most: config.ipv6.reassemblyDatagrams },
+      { name: 'v6 addresses', value: target.interfaces[0].iface.addresses.length, most: 3 },
       { name: 'path mtu', value: ipv4.pathMtu.size, most: config.ipv4.pathMtuEntries },
       { name: 'redirects', value: icmp.redirects.size, most: 64 },
       { name: 'routes', value: ip.routes.entries.length, most: 64 + 4 },
       {
         name: 'timers',
         value: timers.size,
-        most: tcp.flowTable.size + (neighbors?.size ?? 0) + config.ipv4.reassemblyDatagrams + 16,
+        most: tcp.flowTable.size + (neighbors?.size ?? 0) + (near?.size ?? 0) + 2 * config.ipv4.reassemblyDatagrams + 32,
       },
       { name: 'pool bytes in use', value: pool.inUse, most: 512 << 20 },
     ]
@@ -199,9 +212,15 @@ const ALLOWED_AT_THE_END: Record<string, number> = {
   'reassembly datagrams': 0,
   'reassembly spares': 1024,
   'fragment trains': 0,
+  'v6 neighbors': 1,
+  'v6 neighbor queues': 0,
+  'v6 reassembly bytes': 0,
+  'v6 reassembly datagrams': 0,
+  'v6 reassembly spares': 1024,
+  'v6 addresses': 3,
   'path mtu': 0,
   redirects: 0,
-  routes: 3,
+  routes: 8,
   timers: 4,
   'pool bytes in use': 0,
 }

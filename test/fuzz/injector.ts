@@ -96,7 +96,7 @@ export class Injector implements NetIf, NetIfSink {
       return
     }
     const framed = new Uint8Array(ETHERNET + end - start)
-    framed.set([2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0])
+    framed.set([2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, ...(buf[start] >> 4 === 6 ? [0x86, 0xdd] : [8, 0])])
     framed.set(buf.subarray(start, end), ETHERNET)
     watcher(framed, 0, framed.length, meta)
   }

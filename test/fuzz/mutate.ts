@@ -7,6 +7,7 @@ import type { SeededRandom } from '../../src/base/random.ts'
 import { frameMeta } from '../../src/netif/netif.ts'
 import type { Connection } from '../../src/tcp/connection.ts'
 import { Anatomy, Repair, repair } from './anatomy.ts'
+import { aim6, type Dice, mutateHeader6, mutateIcmp6 } from './mutate6.ts'
 
 /** The frame under the knife: `buf[start, end)`. */
 export class Specimen {
@@ -76,7 +77,7 @@ const IP_OPTIONS = [
   [0],
 ]
 
-export class Mutator {
+export class Mutator implements Dice {
   private readonly anatomy = new Anatomy()
   /** Which repair the last frame got, for messages. */
   level = 0
@@ -85,6 +86,10 @@ export class Mutator {
 
   below(n: number): number {
     return (this.random.int32() >>> 1) % n
+  }
+
+  edge(): number {
+    return this.of(WORDS)
   }
 
   private of(list: readonly number[]): number {
@@ -124,8 +129,11 @@ export class Mutator {
       return
     }
     const t = a.transport
-    put32(buf, a.ip + 12, c.remoteAddress.w3)
-    put32(buf, a.ip + 16, c.localAddress.w3)
+    if (a.ip6 >= 0) aim6(buf, a.ip6, c)
+    else {
+      put32(buf, a.ip + 12, c.remoteAddress.w3)
+      put32(buf, a.ip + 16, c.localAddress.w3)
+    }
     put16(buf, t, c.remotePort)
     put16(buf, t + 2, c.localPort)
     const { rcv, snd } = c
@@ -160,7 +168,7 @@ export class Mutator {
 
   /** Makes what an ICMP error quotes a segment of a living connection. */
   private quoteAim(s: Specimen, a: Anatomy, c: Connection): void {
-    if (a.protocol !== 1 || a.transport < 0 || a.transport + 8 + 28 > s.end) return
+    if (a.ip < 0 || a.protocol !== 1 || a.transport < 0 || a.transport + 8 + 28 > s.end) return
     const type = s.buf[a.transport]
     if (type !== 3 && type !== 11 && type !== 12 && type !== 5) return
     const q = a.transport + 8
@@ -254,11 +262,15 @@ export class Mutator {
   private knowing(s: Specimen): void {
     const a = this.anatomy.look(s.buf, s.start, s.end)
     if (a.arp >= 0) this.arp(s.buf, a.arp)
-    else if (a.ip < 0 || this.below(20) === 0) this.ethernet(s)
+    else if ((a.ip < 0 && a.ip6 < 0) || this.below(20) === 0) this.ethernet(s)
+    else if (a.ip6 >= 0 && (a.transport < 0 || this.below(4) === 0)) mutateHeader6(s, a, this)
     else if (a.transport < 0 || this.below(4) === 0) this.ip(s, a)
     else if (a.protocol === 6 && a.transport + 20 <= s.end) this.tcp(s, a)
     else if (a.protocol === 17 && a.transport + 8 <= s.end) this.udp(s.buf, a.transport)
-    else if (a.protocol === 1 && a.transport + 8 <= s.end) this.icmp(s, a)
+    else if (a.ip6 >= 0) {
+      if (a.protocol === 58 && a.transport + 8 <= s.end) mutateIcmp6(s, a, this)
+      else mutateHeader6(s, a, this)
+    } else if (a.protocol === 1 && a.transport + 8 <= s.end) this.icmp(s, a)
     else this.ip(s, a)
   }
 

@@ -21,6 +21,8 @@ import { Injector } from './injector.ts'
 
 export const TARGET_IP = '10.0.0.2'
 export const PEER_IP = '10.0.0.1'
+export const TARGET_IP6 = 'fd00::2'
+export const PEER_IP6 = 'fd00::1'
 export const TARGET_MAC = '02:00:00:00:00:02'
 export const PEER_MAC = '02:00:00:00:00:01'
 export const ECHO = 7
@@ -168,6 +170,8 @@ export interface WorldOptions {
   config?: ConfigOverrides
   /** Bits of the network that both are on. */
   prefix?: number
+  /** Both have addresses of IPv6 too, and half of the talk is over it. */
+  ipv6?: boolean
 }
 
 export class World {
@@ -176,6 +180,7 @@ export class World {
   readonly target: Stack
   readonly peer: Stack
   readonly link: Injector
+  readonly ipv6: boolean
   /** The talkers begin nothing new. */
   quiet = false
   private readonly talkers: Talker[] = []
@@ -186,7 +191,7 @@ export class World {
   private readonly targetAddress: Address = address(TARGET_IP)
 
   constructor(options: WorldOptions) {
-    const { seed, offload = true, medium = 'ethernet', config = {}, prefix = 24 } = options
+    const { seed, offload = true, medium = 'ethernet', config = {}, prefix = 24, ipv6 = false } = options
     this.host = new VirtualHost({ seed })
     this.random = new SeededRandom(seed + 1000)
     const [a, b] = createPipe({ offload, medium, queueFrames: 4096, queueBytes: 8 << 20 })
@@ -201,13 +206,15 @@ export class World {
     }
     this.peer = new Stack({ host: this.host, random: new SeededRandom(seed * 2 + 2) }, { name: 'peer', tcp })
     this.link = new Injector(a)
-    this.target.attach(this.link, { mac: TARGET_MAC, addresses: [`${TARGET_IP}/${prefix}`], gateway: PEER_IP })
-    this.peer.attach(b, { mac: PEER_MAC, addresses: [`${PEER_IP}/${prefix}`] })
+    this.ipv6 = ipv6
+    const of = (v4: string, v6: string): string[] => (ipv6 ? [`${v4}/${prefix}`, `${v6}/64`] : [`${v4}/${prefix}`])
+    this.target.attach(this.link, { mac: TARGET_MAC, addresses: of(TARGET_IP, TARGET_IP6), gateway: PEER_IP })
+    this.peer.attach(b, { mac: PEER_MAC, addresses: of(PEER_IP, PEER_IP6) })
     this.target.tcp.onStateChange = checkTransition
     // Whoever forges ARP well enough makes a host give its address up (RFC 5227 section 2.4 b): what an operator does then.
     this.target.onAddressConflict = (iface, text) => {
       iface.removeAddress(text)
-      void iface.addAddress(`${text}/${prefix}`)
+      void iface.addAddress(`${text}/${text.includes(':') ? 64 : prefix}`)
     }
     for (const stack of [this.target, this.peer]) {
       stack.tcp.listen({ port: ECHO, fastOpen: 8, fastOpenNoCookie: true }, new Echo())
@@ -217,10 +224,17 @@ export class World {
     }
     this.udp = this.peer.udp.open()
     for (let i = 0; i < 4; i++) {
-      this.talkers.push(new Talker(this, this.peer, TARGET_IP))
-      this.talkers.push(new Talker(this, this.target, PEER_IP))
+      const six = ipv6 && i % 2 === 1
+      this.talkers.push(new Talker(this, this.peer, six ? TARGET_IP6 : TARGET_IP))
+      this.talkers.push(new Talker(this, this.target, six ? PEER_IP6 : PEER_IP))
     }
-    this.pings = [this.pinger(this.peer, this.targetAddress, 56), this.pinger(this.target, this.peerAddress, 2000)]
+    const [target, peer] = ipv6 ? [address(TARGET_IP6), address(PEER_IP6)] : [this.targetAddress, this.peerAddress]
+    this.pings = [
+      this.pinger(this.peer, this.targetAddress, 56),
+      this.pinger(this.target, this.peerAddress, 2000),
+      this.pinger(this.peer, target, 3000),
+      this.pinger(this.target, peer, 56),
+    ]
   }
 
   private serveUdp(stack: Stack): void {
@@ -241,7 +255,8 @@ export class World {
   }
 
   private pinger(stack: Stack, to: Address, size: number): Ping {
-    const { icmp, tellList, turn, random } = stack
+    const { tellList, turn, random } = stack
+    const icmp = to.isV4 ? stack.icmp : stack.icmp6
     return new Ping({ icmp, host: this.host, random, tells: tellList, wake: turn.wake }, to, {}, { size })
   }
 
@@ -249,7 +264,7 @@ export class World {
   tick(): void {
     for (const t of this.talkers) t.tick()
     const dice = (this.random.int32() >>> 1) % 64
-    if (this.quiet || dice >= 4) return
+    if (this.quiet || dice >= (this.ipv6 ? 6 : 4)) return
     try {
       if (dice < 2) this.udp.send(piece, 0, dice === 0 ? 100 : 5000, this.targetAddress, ECHO)
       else this.pings[dice - 2].send(this.pingSeq++)
@@ -285,6 +300,12 @@ export class World {
     this.provePing(this.peer, this.targetAddress)
     this.provePing(this.target, this.peerAddress)
     const clients = [new Proof(bytes), new Proof(bytes)]
+    if (this.ipv6) {
+      this.provePing(this.peer, address(TARGET_IP6))
+      this.provePing(this.target, address(PEER_IP6))
+      clients.push(new Proof(bytes))
+      this.peer.tcp.open({ remoteAddress: TARGET_IP6, remotePort: ECHO }, clients[2])
+    }
     this.peer.tcp.open({ remoteAddress: TARGET_IP, remotePort: ECHO }, clients[0])
     this.target.tcp.open({ remoteAddress: PEER_IP, remotePort: ECHO }, clients[1])
     this.host.advance(60_000)
@@ -292,7 +313,8 @@ export class World {
   }
 
   private provePing(stack: Stack, to: Address): void {
-    const { icmp, tellList, turn, random } = stack
+    const { tellList, turn, random } = stack
+    const icmp = to.isV4 ? stack.icmp : stack.icmp6
     const deps = { icmp, host: this.host, random, tells: tellList, wake: turn.wake }
     let replies = 0
     const handler = {

@@ -158,7 +158,7 @@ function ownLookup(deps: NodeDeps): LookupFunction {
     const options = typeof given === 'number' ? { family: given } : given
     deps.lookup(hostname, (options.family ?? 0) as LookupFamily).then(
       (list) => {
-        const found = list.map((a) => ({ address: a.toString(), family: a.family as number }))
+        const found = list.map((a) => ({ address: deps.addressText(a), family: a.family as number }))
         // Not inside the promise: what a listener throws is an exception, not a rejection.
         if (options.all) process.nextTick(callback, null, found)
         else process.nextTick(callback, null, found[0].address, found[0].family)
@@ -214,19 +214,22 @@ function attempt(found: Found, way: Way, failed: (error: NetError) => void): Net
   const { port, localAddress, localPort } = way
   const bound = localAddress !== undefined || localPort !== 0
   driver.attemptFailed = (error) => failed(connectError(error.code, found, way))
+  // libuv reads addresses of the socket's own family only.
+  if (localAddress !== undefined && isIP(localAddress) !== family) return hostPortError('EINVAL', 'bind', localAddress, localPort)
   let code = ''
   try {
     const connection = driver.context.deps.tcp.open(
       {
         ...way.tapstack,
-        remoteAddress: literal(address),
+        remoteAddress: literal(driver.context.deps, address),
         remotePort: port,
-        localAddress: localAddress === undefined ? undefined : literal(localAddress),
+        localAddress: localAddress === undefined ? undefined : literal(driver.context.deps, localAddress),
         localPort,
         ref: false,
       },
       driver,
     )
+    driver.mapped = family === 6 && connection.remoteAddress.isV4
     driver.drive(connection)
   } catch (thrown) {
     code = codeOf(thrown)

@@ -135,7 +135,7 @@ export class DgramDriver extends AsyncResource implements UdpHandler, Owned {
       const message = Buffer.allocUnsafe(this.raw.nextLength)
       d.buf = message
       this.raw.receive(d)
-      const { address, family, port } = place(d.address, d.port, this.mapped)
+      const { address, family, port } = place(this.deps, d.address, d.port, this.mapped)
       this.socket.emit('message', message, { address, family, port, size: message.length })
     }
   }

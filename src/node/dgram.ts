@@ -114,7 +114,7 @@ export class DgramSocket extends EventEmitter {
         }
       }
       state.bindState = Bind.UNBOUND
-      this.emit('error', error)
+      this.emit('error', worded(error, 'bind', name, port))
     })
     return this
   }
@@ -137,7 +137,7 @@ export class DgramSocket extends EventEmitter {
     if (callback) this.once('connect', callback)
     this.lookup(name || this.localhost(), (error, to) => {
       if (state.raw === null) return
-      let failure = error
+      let failure = error === null ? null : worded(error, 'connect', name, port)
       if (failure === null) {
         try {
           state.raw.connect(to!, port)
@@ -186,8 +186,8 @@ export class DgramSocket extends EventEmitter {
     this.lookup(name || this.localhost(), (error, to) => {
       if (state.raw === null) return
       if (error === null) state.send({ message, to, port, name, callback })
-      else if (callback !== undefined) process.nextTick(callback, error)
-      else process.nextTick(() => this.emit('error', error))
+      else if (callback !== undefined) process.nextTick(callback, worded(error, 'send', name ?? '', port))
+      else if (codeOf(error) !== 'EINVAL') process.nextTick(() => this.emit('error', error))
     })
   }
 
@@ -228,15 +228,28 @@ export class DgramSocket extends EventEmitter {
     if (own !== undefined) {
       own(name, family, (error, found?: string | Found[]) => {
         if (error) done(error, null, name)
-        else done(null, literal(found as string), found as string)
+        else done(null, literal(state.deps, found as string), found as string)
       })
-    } else if (isIP(name) !== 0) process.nextTick(done, null, literal(name), name)
+    } else if (isIP(name) !== 0) this.literalNow(name, done)
     else {
       state.deps.lookup(name, family).then(
-        (found) => process.nextTick(done, null, found[0], found[0].toString()),
+        (found) => process.nextTick(done, null, found[0], state.deps.addressText(found[0])),
         (error) => process.nextTick(done, error, null, name),
       )
     }
+  }
+
+  private literalNow(name: string, done: (error: Error | null, found: Address | null, name: string) => void): void {
+    let found: Address | null = null
+    let error: Error | null = null
+    try {
+      // libuv reads addresses of the socket's own family only.
+      if (isIP(name) !== (this.type === 'udp4' ? 4 : 6)) throw new NetError('EINVAL')
+      found = literal(this[inside].deps, name)
+    } catch (thrown) {
+      error = thrown as Error
+    }
+    process.nextTick(done, error, found, name)
   }
 
   close(callback?: () => void): this {
@@ -258,13 +271,13 @@ export class DgramSocket extends EventEmitter {
 
   address(): Place {
     const raw = bound(this, 'getsockname')
-    return place(raw.localAddress, raw.localPort, this.type === 'udp6')
+    return place(this[inside].deps, raw.localAddress, raw.localPort, this.type === 'udp6')
   }
 
   remoteAddress(): Place {
     const state = running(this)
     if (state.linkState !== Link.CONNECTED) throw badState('ERR_SOCKET_DGRAM_NOT_CONNECTED')
-    return place(state.raw!.remoteAddress, state.raw!.remotePort, this.type === 'udp6')
+    return place(state.deps, state.raw!.remoteAddress, state.raw!.remotePort, this.type === 'udp6')
   }
 
   setBroadcast(on: boolean): void {
@@ -373,6 +386,11 @@ export class DgramSocket extends EventEmitter {
     this[inside].update()
     return this
   }
+}
+
+/** An address that could not be read, as the call that wanted it words it. */
+function worded(error: Error, syscall: string, name: string, port: number): Error {
+  return codeOf(error) === 'EINVAL' ? hostPortError('EINVAL', syscall, name, port) : error
 }
 
 function running(socket: DgramSocket): DgramDriver {

@@ -59,6 +59,8 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
   timer: NodeJS.Timeout | null = null
   /** As `ref` and `unref` say. */
   wanted = true
+  /** Connected to an IPv4 address that was written as one of IPv6 (`::ffff:10.0.0.1`). */
+  mapped = false
   noDelay = false
   keepAlive = false
   keepAliveDelay = 0

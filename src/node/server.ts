@@ -79,7 +79,7 @@ class Listening extends AsyncResource implements ListenerHandler, Owned {
 
   address(): Place {
     const { localAddress, localPort } = this.listener!
-    return place(localAddress, localPort, this.mapped)
+    return place(this.deps, localAddress, localPort, this.mapped)
   }
 
   open(listener: RawListener): void {
@@ -186,9 +186,11 @@ export class Server extends EventEmitter {
   private _listenOn(address: Address, port: number, backlog: number | undefined, v6only: boolean): void {
     const listening = new Listening(this, this._deps, address.equals(ANY) && !v6only)
     try {
-      listening.open(this._deps.tcp.listen({ ...this._tapstack, port, address, backlog, ref: false }, listening))
+      listening.open(
+        this._deps.tcp.listen({ ...this._tapstack, port, address, ipv6Only: v6only, backlog, ref: false }, listening),
+      )
     } catch (error) {
-      process.nextTick(emitError, this, listenError(codeOf(error), address.toString(), port))
+      process.nextTick(emitError, this, listenError(codeOf(error), this._deps.addressText(address), port))
       return
     }
     this._listening = listening
@@ -200,8 +202,8 @@ export class Server extends EventEmitter {
   _onConnection(connection: RawConnection): void {
     const mapped = this._listening?.mapped === true
     if (this.maxConnections && this._connections >= this.maxConnections) {
-      const local = place(connection.localAddress, connection.localPort, mapped)
-      const remote = place(connection.remoteAddress, connection.remotePort, mapped)
+      const local = place(this._deps, connection.localAddress, connection.localPort, mapped)
+      const remote = place(this._deps, connection.remoteAddress, connection.remotePort, mapped)
       connection.close()
       this.emit('drop', {
         localAddress: local.address,

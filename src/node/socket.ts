@@ -350,18 +350,23 @@ function written(socket: Socket, state: Inside): number {
   return (connection === null ? 0 : connection.bytesWritten) + socket.writableLength - state.driver.taken
 }
 
+/** Both families in one socket: an IPv4 address shows as IPv6. */
+function isMapped(state: Inside): boolean {
+  return state.accepted === null ? state.driver.mapped : state.accepted.mapped
+}
+
 function sockname(socket: Socket, state: Inside): Partial<Place> {
   const c = state.driver.open
   if (c === null) return {}
-  if (socket.connecting) return place(c.localAddress, c.localPort, false)
-  state.local ??= place(c.localAddress, c.localPort, state.accepted?.mapped === true)
+  if (socket.connecting) return place(state.driver.context.deps, c.localAddress, c.localPort, false)
+  state.local ??= place(state.driver.context.deps, c.localAddress, c.localPort, isMapped(state))
   return state.local
 }
 
 function peername(socket: Socket, state: Inside): Partial<Place> {
   const c = state.driver.open
   if (c === null || socket.connecting) return state.peer ?? {}
-  state.peer ??= place(c.remoteAddress, c.remotePort, state.accepted?.mapped === true)
+  state.peer ??= place(state.driver.context.deps, c.remoteAddress, c.remotePort, isMapped(state))
   return state.peer
 }
 

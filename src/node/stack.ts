@@ -4,7 +4,9 @@
 import type { Address } from '../base/address.ts'
 import type { Host } from '../base/clock.ts'
 import type { ConfigOverrides } from '../base/config.ts'
+import { NetError } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
+import { parseScoped, scopedText } from '../ip/zone.ts'
 import { Stack } from '../stack/stack.ts'
 import { type LookupFamily, lookupLiteral, type NodeDeps, type Owned } from './deps.ts'
 import { createDgram, type DgramModule } from './dgram.ts'
@@ -48,13 +50,25 @@ export class NodeStack extends Stack implements NodeDeps {
     return this.madeHttp
   }
 
+  literal(text: string): Address {
+    try {
+      return parseScoped(this.ip, text)
+    } catch (error) {
+      throw new NetError('EINVAL', { address: text, cause: error })
+    }
+  }
+
+  addressText(a: Address): string {
+    return scopedText(this.ip, a)
+  }
+
   get hasIpv6(): boolean {
     return this.ip.v6 !== null
   }
 
   /** Addresses of a name. Rejects with ENOTFOUND as `dns.lookup` does. */
   lookup(hostname: string, family: LookupFamily = 0): Promise<Address[]> {
-    return lookupLiteral(hostname, family, this.hasIpv6)
+    return lookupLiteral(this, hostname, family)
   }
 
   override close(): Promise<void> {

@@ -273,6 +273,8 @@ export interface ListenOptions extends ListenerOptions {
   port: number
   /** Absent or unspecified: every address of the stack. */
   address?: Address | string
+  /** At the unspecified address of IPv6: not for IPv4 as well (IPV6_V6ONLY). */
+  ipv6Only?: boolean
   /** Connections waiting to be accepted. */
   backlog?: number
   /** False: neither the listener nor its connections keep the process alive. True when left out. */

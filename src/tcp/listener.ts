@@ -29,6 +29,8 @@ export class Listener implements RawListener, Tellable {
   closed = false
   /** Holds the process while it listens, and so do the connections that it accepts. */
   ref = true
+  /** At `::`: not for IPv4 as well. */
+  ipv6Only = false
   /** Its own, and those of every connection that is accepted. */
   options: ListenerOptions
   /** Expiries of the SYN-ACK's timer for which an ACK without data completes nothing (TCP_DEFER_ACCEPT); 0: it does at once. */

@@ -29,8 +29,7 @@ export class Listeners {
     for (let i = 0; i < list.length; i++) {
       const l = list[i]
       if (l.localAddress.equals(local)) return l
-      // 0.0.0.0 is IPv4 only; :: takes both families (RFC 3493 section 5.3).
-      if (l.localAddress.isUnspecified && (!l.localAddress.isV4 || local.isV4)) any = l
+      if (l.localAddress.isUnspecified && isCovered(l.localAddress, l.ipv6Only, local)) any = l
     }
     return any
   }
@@ -40,14 +39,25 @@ export class Listeners {
     return this.byPort.has(port)
   }
 
-  /** Nobody else can listen at this address and port. */
-  isTaken(local: Address, port: number): boolean {
+  /** Somebody listens at this port who would hear what is for `local`, or the other way round. */
+  isTaken(local: Address, ipv6Only: boolean, port: number): boolean {
     const list = this.byPort.get(port)
     if (list === undefined) return false
-    return list.some((l) => l.localAddress.isUnspecified || local.isUnspecified || l.localAddress.equals(local))
+    return list.some((l) => overlap(l.localAddress, l.ipv6Only, local, ipv6Only))
   }
 
   all(): Listener[] {
     return [...this.byPort.values()].flat()
   }
+}
+
+/** `any` stands for `a` as well: 0.0.0.0 for IPv4, `::` for both families unless it is for IPv6 alone (RFC 3493 section 5.3). */
+function isCovered(any: Address, ipv6Only: boolean, a: Address): boolean {
+  return any.isV4 ? a.isV4 : !(a.isV4 && ipv6Only)
+}
+
+function overlap(a: Address, aOnly: boolean, b: Address, bOnly: boolean): boolean {
+  if (a.isUnspecified && b.isUnspecified) return a.isV4 === b.isV4 || !(a.isV4 ? bOnly : aOnly)
+  if (a.isUnspecified) return isCovered(a, aOnly, b)
+  return b.isUnspecified ? isCovered(b, bOnly, a) : a.equals(b)
 }

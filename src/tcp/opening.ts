@@ -16,7 +16,7 @@ import { TimeWait } from './time-wait.ts'
 
 /** Options of the calls themselves; the rest are socket options. */
 const OPEN_OPTIONS = ['remoteAddress', 'remotePort', 'localAddress', 'localPort', 'ref']
-const LISTEN_OPTIONS = ['port', 'address', 'backlog', 'ref']
+const LISTEN_OPTIONS = ['port', 'address', 'backlog', 'ref', 'ipv6Only']
 
 export function openConnection(tcp: Tcp, options: OpenOptions, handler: ConnectionHandler): RawConnection {
   const hasSocketOptions = checkOptions(options, OPEN_OPTIONS)
@@ -116,20 +116,29 @@ export function openListener(tcp: Tcp, options: ListenOptions, handler: Listener
   if (!local.isUnspecified && !tcp.ip.isLocal(local)) {
     throw listenError('EADDRNOTAVAIL', local, options.port)
   }
-  const port = options.port !== 0 ? options.port : freeListenPort(tcp, local)
-  if (tcp.listeners.isTaken(local, port)) {
+  const ipv6Only = options.ipv6Only === true
+  const port = options.port !== 0 ? options.port : freeListenPort(tcp, local, ipv6Only)
+  if (tcp.listeners.isTaken(local, ipv6Only, port)) {
     throw listenError('EADDRINUSE', local, port)
   }
   const listener = new Listener(tcp, local, port, handler, options.backlog ?? tcp.config.backlog, options)
   listener.ref = options.ref !== false
+  listener.ipv6Only = ipv6Only
   if (listener.ref) tcp.hold()
   tcp.listeners.add(listener)
   return listener
 }
 
-function freeListenPort(tcp: Tcp, local: Address): number {
+function freeListenPort(tcp: Tcp, local: Address, ipv6Only: boolean): number {
   const { ephemeralFirst, ephemeralLast } = tcp.config
-  const port = tcp.secrets.pickPort(local, ANY, 0, ephemeralFirst, ephemeralLast, (p) => !tcp.listeners.isTaken(local, p))
+  const port = tcp.secrets.pickPort(
+    local,
+    ANY,
+    0,
+    ephemeralFirst,
+    ephemeralLast,
+    (p) => !tcp.listeners.isTaken(local, ipv6Only, p),
+  )
   if (port === 0) throw listenError('EADDRINUSE', local, 0)
   return port
 }

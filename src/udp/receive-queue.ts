@@ -34,14 +34,16 @@ export class Datagram {
   }
 }
 
-/** length 4, source 16, destination 16, port 2, ttl 1, tos 1, interface index 4. */
-const RECORD = 44
+/** length 4, source 16, destination 16, port 2, ttl 1, tos 1, interface index 4, zones of source and destination 2 + 2. */
+const RECORD = 48
 const SOURCE = 4
 const DESTINATION = 20
 const PORT = 36
 const TTL = 38
 const TOS = 39
 const INTERFACE = 40
+const SOURCE_ZONE = 44
+const DESTINATION_ZONE = 46
 
 export class ReceiveQueue {
   /** Datagrams waiting. */
@@ -76,6 +78,8 @@ export class ReceiveQueue {
     r[TTL] = packet.ttl
     r[TOS] = packet.tos
     put32(r, INTERFACE, packet.iface.index)
+    put16(r, SOURCE_ZONE, packet.source.zone)
+    put16(r, DESTINATION_ZONE, packet.destination.zone)
     this.ring.write(r, 0, RECORD)
     this.ring.write(packet.buf, off, length)
     this.count++
@@ -90,6 +94,8 @@ export class ReceiveQueue {
     into.len = Math.min(into.size, Math.max(0, into.buf.length - into.off))
     getAddress(r, SOURCE, into.address)
     getAddress(r, DESTINATION, into.localAddress)
+    into.address.zone = get16(r, SOURCE_ZONE)
+    into.localAddress.zone = get16(r, DESTINATION_ZONE)
     into.port = get16(r, PORT)
     into.ttl = r[TTL]
     into.tos = r[TOS]

@@ -67,7 +67,7 @@ export class UdpSocket implements Tellable {
   tos = 0
   /** Never fragment: what does not fit the path is EMSGSIZE. */
   dontFragment = false
-  /** Bytes of waiting datagrams, 44 more for each of them. */
+  /** Bytes of waiting datagrams, 48 more for each of them. */
   receiveBufferBytes: number
   /** What bind asked for; `localAddress` is more precise once connected. */
   readonly boundAddress = new Address()

@@ -363,7 +363,8 @@ export class Udp implements Protocol {
   /** Makes the socket's route lead to `to`; throws what stands against it. */
   private findRoute(socket: UdpSocket, to: Address, port: number, syscall: string, source: Address | null = null): void {
     const { route, localAddress: local } = socket
-    if (to.isV4 ? socket.ipv6Only : socket.family === 4) throw refusal('EAFNOSUPPORT', syscall, to, port)
+    if (to.isV4 ? socket.ipv6Only : socket.family === 4)
+      throw refusal(to.isV4 ? 'ENETUNREACH' : 'EAFNOSUPPORT', syscall, to, port)
     if (!local.isUnspecified && local.isV4 !== to.isV4) throw refusal('EAFNOSUPPORT', syscall, to, port)
     // Groups and broadcast addresses can be heard at, not sent from.
     const usual = local.isMulticast || this.isBroadcast(local) ? socket.any : local

@@ -6,6 +6,7 @@
  */
 import nodeNet from 'node:net'
 import { expect, it } from 'vitest'
+import { address as parseAddressOf } from '../../src/base/address.ts'
 import { createPipe } from '../../src/link/pipe.ts'
 import { lookupLiteral, type NodeDeps } from '../../src/node/deps.ts'
 import { NodeHost } from '../../src/node/host.ts'
@@ -45,7 +46,9 @@ export function fakeStack(buffer = 65_536): FakeStack {
     udp,
     hasIpv6: false,
     owned: new Set(),
-    lookup: (name, family) => lookupLiteral(name, family, false),
+    literal: parseAddressOf,
+    addressText: String,
+    lookup: (name, family) => lookupLiteral(deps, name, family),
   }
   return { host, tcp, deps, net: createNet(deps) }
 }

@@ -28,7 +28,7 @@ export class PortLink implements NetIf {
     this.sink = sink
     this.port.onmessage = ({ data }) => {
       // Not handed over here: the stack takes it in its own turn.
-      if (data.length > this.mtu + 18 || !this.waiting.push(data, 0, data.length, 0)) this.lost++
+      if (data.length > this.mtu + 22 || !this.waiting.push(data, 0, data.length, 0)) this.lost++
       else if (!this.told) {
         this.told = true
         sink.readable()

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { address } from '../../src/base/address.ts'
 import { Cast } from '../../src/ethernet/ethernet.ts'
 import type { Packet } from '../../src/ip/packet.ts'
-import { extension, type Fields6, packet6, THEM, World6 } from '../support/ip6-world.ts'
+import { extension, type Fields6, packet6, THEM, udp6, World6 } from '../support/ip6-world.ts'
 
 const TEST = 253
 const BODY = Buffer.from('0123456789abcdef')
@@ -290,5 +290,16 @@ describe('a group that is joined', () => {
     w.arrive6(plain({ to: 'ff05::42' }), 0, Cast.MULTICAST)
     expect(seen.length).toBe(1)
     expect(w.counters6()).toMatchObject({ ip6InMcastPkts: 1 })
+  })
+})
+
+describe('UDP', () => {
+  it('without a checksum is refused: IPv6 has none that would make up for it (RFC 8200 section 8.1)', () => {
+    const w = new World6()
+    const datagram = udp6(1000, 2000, BODY)
+    w.arrive6(packet6({ next: 17 }, datagram))
+    datagram.writeUInt16BE(0, 6)
+    w.arrive6(packet6({ next: 17 }, datagram))
+    expect(w.udp.counters.snapshot(true)).toMatchObject({ udpNoPorts: 1, udpInErrors: 1 })
   })
 })

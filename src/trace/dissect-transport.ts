@@ -1,4 +1,4 @@
-/** What IP carries, for dissect.ts: TCP with its options, UDP, ICMP and ICMPv6 with the packet that an error quotes. */
+/** What IP carries, for dissect.ts: TCP with its options, UDP, ICMP with the packet that an error quotes. */
 import { formatIPv4 } from '../base/address.ts'
 import { get16, get32 } from '../base/bytes.ts'
 import { sumBytes } from '../base/checksum.ts'
@@ -42,7 +42,8 @@ import {
   URG,
 } from '../tcp/wire.ts'
 import { UDP, UDP_HEADER } from '../udp/wire.ts'
-import { ipv6At, network, type View } from './dissect.ts'
+import { network, type View } from './dissect.ts'
+import { icmp6 } from './dissect-icmp6.ts'
 
 /** Where the addresses of the pseudo-header are, and whether a checksum is to be verified. */
 export interface Sums {
@@ -226,54 +227,6 @@ function icmp(buf: Uint8Array, at: number, end: number, length: number, view: Vi
 }
 
 /** The packet that an error is about. One level: an error in an error quotes nothing more. */
-function quote(buf: Uint8Array, at: number, end: number, view: View): string {
+export function quote(buf: Uint8Array, at: number, end: number, view: View): string {
   return view.quoted || at >= end ? '' : `, about ${network(buf, at, end, { quoted: true, meta: 0 })}`
-}
-
-const UNREACHABLE6 = [
-  'no route',
-  'admin prohibited',
-  'beyond scope',
-  'address unreachable',
-  'port unreachable',
-  'source policy',
-  'route rejected',
-]
-
-function icmp6(buf: Uint8Array, at: number, end: number, length: number, view: View): string {
-  if (end - at < ICMP_HEADER) return `ICMP6 malformed: ${Math.max(0, end - at)} bytes`
-  const type = buf[at]
-  const code = buf[at + 1]
-  const word = get32(buf, at + 4) >>> 0
-  const ids = `id ${word >>> 16}, seq ${word & 0xffff}, length ${length}`
-  const about = (what: string): string => `ICMP6 ${what}, length ${length}${quote(buf, at + ICMP_HEADER, end, view)}`
-  const target = (): string => (end - at < ICMP_HEADER + 16 ? 'malformed target' : ipv6At(buf, at + ICMP_HEADER))
-  switch (type) {
-    case 1:
-      return about(UNREACHABLE6[code] ?? `unreachable code ${code}`)
-    case 2:
-      return about(`packet too big (mtu ${word})`)
-    case 3:
-      return about(code === 0 ? 'time exceeded in-transit' : 'reassembly time exceeded')
-    case 4:
-      return about(`parameter problem at octet ${word}`)
-    case 128:
-      return `ICMP6 echo request, ${ids}`
-    case 129:
-      return `ICMP6 echo reply, ${ids}`
-    case 133:
-      return `ICMP6 router solicitation, length ${length}`
-    case 134:
-      return `ICMP6 router advertisement, length ${length}`
-    case 135:
-      return `ICMP6 neighbor solicitation, who has ${target()}, length ${length}`
-    case 136:
-      return `ICMP6 neighbor advertisement, tgt is ${target()}, length ${length}`
-    case 137:
-      return `ICMP6 redirect, tgt is ${target()}, length ${length}`
-    case 143:
-      return `ICMP6 multicast listener report v2, length ${length}`
-    default:
-      return `ICMP6 type ${type} code ${code}, length ${length}`
-  }
 }

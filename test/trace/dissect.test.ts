@@ -165,6 +165,57 @@ describe('dissect', () => {
     )
   })
 
+  it('tells options of neighbour discovery, routers and their prefixes', () => {
+    const way = 'IP6 fd00::1 > fd00::2: ICMP6'
+    const be32 = (n: number): number[] => [(n >>> 24) & 255, (n >>> 16) & 255, (n >>> 8) & 255, n & 255]
+    const mac = [2, 0, 0, 0, 0, 9]
+    const prefix = [3, 4, 64, 0xc0, ...be32(-1), ...be32(600), 0, 0, 0, 0, ...LINK_LOCAL]
+    const dns = [25, 3, 0, 0, ...be32(60), ...LINK_LOCAL, 31, 1, 0, 0, ...be32(60)]
+    const route = [24, 1, 48, 0, ...be32(9)]
+    expect(
+      line(icmp([134, 0, 0, 0, 64, 0xc0, 7, 8, ...be32(0), ...be32(0), 1, 1, ...mac, 5, 1, 0, 0, ...be32(1400), ...prefix], 6)),
+    ).toBe(
+      `${way} router advertisement, lifetime 1800s [managed other], hop limit 64, source 02:00:00:00:00:09, mtu 1400, prefix fe80::7/64 [onlink auto] valid forever preferred 600s, length 64`,
+    )
+    expect(line(icmp([134, 0, 0, 0, 0, 0, 0, 0, ...be32(0), ...be32(0), ...dns, ...route, 99, 1, ...mac, 7, 0, ...mac], 6))).toBe(
+      `${way} router advertisement, lifetime 0s, rdnss fe80::7 60s, dnssl 60s, route of 48 bits, 9s, option 99, malformed option 7, length 72`,
+    )
+    expect(line(icmp([133, 0, 0, 0, 0, 0, 0, 0, 1, 1, ...mac], 6))).toBe(
+      `${way} router solicitation, source 02:00:00:00:00:09, length 16`,
+    )
+    expect(line(icmp([136, 0, 0, 0, 0xe0, 0, 0, 0, ...LINK_LOCAL, 2, 1, ...mac], 6))).toBe(
+      `${way} neighbor advertisement, tgt is fe80::7 [router solicited override], target 02:00:00:00:00:09, length 32`,
+    )
+    expect(line(icmp([137, 0, 0, 0, 0, 0, 0, 0, ...LINK_LOCAL, ...LINK_LOCAL], 6))).toBe(
+      `${way} redirect, fe80::7 to fe80::7, length 40`,
+    )
+    expect(line(icmp([4, 1, 0, 0, 0, 0, 0, 6], 6))).toBe(`${way} parameter problem (next header) at octet 6, length 8`)
+    expect(line(icmp([134, 0, 0, 0, 0, 0, 0, 0], 6))).toBe(`${way} router advertisement cut short, length 8`)
+  })
+
+  it('tells who listens to which groups (MLD)', () => {
+    const way = 'IP6 fd00::1 > fd00::2: ICMP6 multicast listener'
+    const group = [0xff, 5, ...new Array<number>(13).fill(0), 9]
+    const none = new Array<number>(16).fill(0)
+    expect(line(icmp([130, 0, 0, 0, 3, 232, 0, 0, ...none, 2, 125, 0, 0], 6))).toBe(
+      `${way} query v2, max response 1000 ms, length 28`,
+    )
+    expect(line(icmp([130, 0, 0, 0, 3, 232, 0, 0, ...group, 2, 125, 0, 1, ...LINK_LOCAL], 6))).toBe(
+      `${way} query v2 of ff05::9, 1 sources, max response 1000 ms, length 44`,
+    )
+    expect(line(icmp([130, 0, 0, 0, 3, 232, 0, 0, ...group], 6))).toBe(
+      `${way} query v1 of ff05::9, max response 1000 ms, length 24`,
+    )
+    expect(line(icmp([131, 0, 0, 0, 0, 0, 0, 0, ...group], 6))).toBe(`${way} report, ff05::9, length 24`)
+    expect(line(icmp([132, 0, 0, 0, 0, 0, 0, 0, ...group], 6))).toBe(`${way} done, ff05::9, length 24`)
+    expect(line(icmp([143, 0, 0, 0, 0, 0, 0, 2, 4, 0, 0, 0, ...group, 3, 0, 0, 1, ...group, ...LINK_LOCAL], 6))).toBe(
+      `${way} report v2, ff05::9 to exclude {}, ff05::9 to include {fe80::7}, length 64`,
+    )
+    expect(line(icmp([143, 0, 0, 0, 0, 0, 0, 9, 4, 0, 0, 0, ...group], 6))).toBe(
+      `${way} report v2, ff05::9 to exclude {}, malformed, length 28`,
+    )
+  })
+
   it('looks past IPv6 extension headers', () => {
     expect(line(udpFrame({ family: 6, ipOptions: [17, 0, 1, 4, 0, 0, 0, 0], payload: [1] }))).toBe(
       'IP6 fd00::1.40000 > fd00::2.7: UDP, length 1',

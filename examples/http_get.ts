@@ -16,8 +16,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     link: { type: 'string', default: 'tap://tap0?host=10.0.0.1/24' },
-    address: { type: 'string', default: '10.0.0.2/24' },
-    gateway: { type: 'string' },
+    address: { type: 'string', multiple: true, default: ['10.0.0.2/24'] },
+    gateway: { type: 'string', multiple: true },
   },
 })
 const [url = 'http://10.0.0.1:8000/'] = positionals
@@ -25,7 +25,7 @@ const [url = 'http://10.0.0.1:8000/'] = positionals
 const stack = createStack({ name: 'http_get' })
 try {
   const link = await openLink(values.link)
-  await stack.attach(link, { addresses: [values.address], gateway: values.gateway }).ready
+  await stack.attach(link, { addresses: values.address, gateway: values.gateway }).ready
 
   const request = stack.http.get(url, { agent: new stack.http.Agent() })
   const [response] = await once(request, 'response')

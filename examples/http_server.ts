@@ -15,14 +15,14 @@ process.once('uncaughtException', (error) => {
 const { values } = parseArgs({
   options: {
     link: { type: 'string', default: 'tap://tap0?host=10.0.0.1/24' },
-    address: { type: 'string', default: '10.0.0.2/24' },
+    address: { type: 'string', multiple: true, default: ['10.0.0.2/24'] },
     port: { type: 'string', default: '80' },
   },
 })
 
 const link = await openLink(values.link)
 const stack = createStack({ name: 'http_server' })
-await stack.attach(link, { addresses: [values.address] }).ready
+await stack.attach(link, { addresses: values.address }).ready
 
 /** `length` bytes 0, 1, 2, ... 250, 0, 1, ... */
 function* counting(length: number): Generator<Buffer> {
@@ -46,6 +46,7 @@ const server = stack.http.createServer((request, response) => {
 })
 server.listen(Number(values.port))
 await once(server, 'listening')
-console.log(`ready: http://${values.address.split('/')[0]}:${values.port}/ on ${link.name}`)
+const hosts = values.address.map((a) => a.split('/')[0]).map((a) => (a.includes(':') ? `[${a}]` : a))
+console.log(`ready: ${hosts.map((host) => `http://${host}:${values.port}/`).join(' ')} on ${link.name}`)
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stack.close())

@@ -13,13 +13,13 @@ process.once('uncaughtException', (error) => {
 const { values } = parseArgs({
   options: {
     link: { type: 'string', default: 'tap://tap0?host=10.0.0.1/24' },
-    address: { type: 'string', default: '10.0.0.2/24' },
+    address: { type: 'string', multiple: true, default: ['10.0.0.2/24'] },
   },
 })
 
 const link = await openLink(values.link)
 const stack = createStack({ name: 'inetd' })
-await stack.attach(link, { addresses: [values.address] }).ready
+await stack.attach(link, { addresses: values.address }).ready
 
 const piece = new Uint8Array(65536)
 const echo: ConnectionHandler = {
@@ -74,6 +74,6 @@ function begin(c: RawConnection, handler: ConnectionHandler, start?: (c: RawConn
   if (c.writable > 0) start?.(c) // it may have been reset while it waited
 }
 
-console.log(`ready: ${values.address} on ${link.name}, TCP 7 9 13 19`)
+console.log(`ready: ${values.address.join(' ')} on ${link.name}, TCP 7 9 13 19`)
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stack.close())

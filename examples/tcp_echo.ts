@@ -1,6 +1,6 @@
 // TCP echo for this machine's own ping, nc and telnet.
 //   npx tsx examples/tcp_echo.ts [--link tap://tap0?host=10.0.0.1/24] [--address 10.0.0.2/24] [--port 7]
-// Then: ping 10.0.0.2; nc 10.0.0.2 7
+// Then: ping 10.0.0.2; nc 10.0.0.2 7. In both families: --link tap://tap0?host=10.0.0.1/24,fd00::1/64 --address 10.0.0.2/24 --address fd00::2/64
 import { once } from 'node:events'
 import { parseArgs } from 'node:util'
 import { createStack, openLink } from 'tapstack'
@@ -14,14 +14,14 @@ process.once('uncaughtException', (error) => {
 const { values } = parseArgs({
   options: {
     link: { type: 'string', default: 'tap://tap0?host=10.0.0.1/24' },
-    address: { type: 'string', default: '10.0.0.2/24' },
+    address: { type: 'string', multiple: true, default: ['10.0.0.2/24'] },
     port: { type: 'string', default: '7' },
   },
 })
 
 const link = await openLink(values.link)
 const stack = createStack({ name: 'tcp_echo' })
-const eth0 = stack.attach(link, { addresses: [values.address] })
+const eth0 = stack.attach(link, { addresses: values.address })
 await eth0.ready
 
 const server = stack.net.createServer({ allowHalfOpen: true }, (socket) => {

@@ -35,8 +35,8 @@ export interface Network {
   close(): Promise<void>
 }
 
-/** What the library takes and a person on the command line hardly means. */
-function checkAddresses(addresses: readonly string[], url: string): void {
+/** What the library takes and a person on the command line hardly means. Throws UsageError. */
+export function checkAddresses(addresses: readonly string[], url: string): void {
   const hosts = new URLSearchParams(url.split('?')[1]).getAll('host').join().split(',')
   for (const given of addresses) {
     const [address, length] = given.split('/')

@@ -3,12 +3,13 @@ import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { type Command, type Context, UsageError, type Values } from './command.ts'
 import { commandHelp, overview } from './help.ts'
 import { ping } from './ping.ts'
+import { route } from './route.ts'
 import { script } from './script.ts'
 import { echo, inetd } from './serve.ts'
 import { tracepath } from './tracepath.ts'
 import { traceroute } from './traceroute.ts'
 
-export const COMMANDS: readonly Command[] = [echo, inetd, ping, traceroute, tracepath, script]
+export const COMMANDS: readonly Command[] = [echo, inetd, ping, traceroute, tracepath, route, script]
 
 /** Commands that are to come: to be told apart from what is only mistyped. */
 const PLANNED: readonly string[] = [
@@ -20,7 +21,6 @@ const PLANNED: readonly string[] = [
   'resolve',
   'mux',
   'switch',
-  'route',
   'tunnel',
   'gateway',
   'dump',

@@ -27,7 +27,7 @@ function lab(openLink?: () => Promise<NetIf>) {
       openLink ??
       (async (url: string) => {
         urls.push(url)
-        return near
+        return urls.length === 1 ? near : createPipe()[0]
       }),
     platform: { host: world.host, random: world.host.random },
     stop: stop.signal,
@@ -56,7 +56,7 @@ describe('help', () => {
     expect(await exec('--help')).toBe(0)
     const listed = out.filter((l) => /^ {2}[a-z]/.test(l)).map((l) => l.trim().split(' ')[0])
     expect(listed).toEqual(COMMANDS.map((c) => c.name))
-    expect(listed).toEqual(['echo', 'inetd', 'ping', 'traceroute', 'tracepath', 'script'])
+    expect(listed).toEqual(['echo', 'inetd', 'ping', 'traceroute', 'tracepath', 'route', 'script'])
   })
 
   for (const command of COMMANDS) {
@@ -94,7 +94,7 @@ describe('wrong command lines', () => {
   const cases: readonly (readonly [string, RegExp])[] = [
     ['nonsense', /^tapstack: unknown command "nonsense": tapstack --help/],
     ['--nonsense', /^tapstack: unknown option "--nonsense"/],
-    ['dhcp', /^tapstack: dhcp is not built yet: this version has echo, inetd, ping, traceroute, tracepath, script$/],
+    ['dhcp', /^tapstack: dhcp is not built yet: this version has echo, inetd, ping, traceroute, tracepath, route, script$/],
     ['help bench', /^tapstack: bench is not built yet/],
     ['echo --nonsense', /^tapstack echo: Unknown option '--nonsense' \(tapstack echo --help\)$/],
     ['echo --port', /^tapstack echo: Option '-p, --port <value>' argument missing/],
@@ -119,6 +119,15 @@ describe('wrong command lines', () => {
     ['ping -I eth7 10.0.0.1', /^tapstack ping: --source eth7: one of our addresses or interfaces/],
     ['echo --address fd00::2', /^tapstack echo: --address fd00::2: a prefix length is missing, as in fd00::2\/64/],
     ['echo -a fd00:0::1/64 -l tap://tap0?host=fd00::1/64', /^tapstack echo: .*is the host's own address/],
+    ['route tap://tap0', /^tapstack route: two links are expected/],
+    [
+      'route tap://tap0 tap://tap1 -a 10.0.0.2/24',
+      /^tapstack route: --address is expected once for each link: there are 2, and 1 of it/,
+    ],
+    [
+      'route tap://tap0 tap://tap1 -a 10.0.0.2/24 -a 10.1.0.2',
+      /^tapstack route: --address 10\.1\.0\.2: a prefix length is missing/,
+    ],
     ['traceroute', /^tapstack traceroute: an address is missing/],
     ['traceroute -I -T 10.0.0.1', /^tapstack traceroute: -I, -T and -U: one of them/],
     ['traceroute -q 11 10.0.0.1', /^tapstack traceroute: --queries 11: a whole number from 1 to 10/],

@@ -1,0 +1,81 @@
+import { describe, expect, it } from 'vitest'
+import { run } from '../../src/cli/run.ts'
+import { createPipe } from '../../src/link/pipe.ts'
+import type { NetIf } from '../../src/netif/netif.ts'
+import type { TracerouteHop } from '../../src/probe/traceroute.ts'
+import { createWorld } from '../../src/sim/world.ts'
+
+/** Two hosts, each on a link of its own, and the command between them. */
+function lab() {
+  const world = createWorld({ seed: 11 })
+  const hosts = [world.stack({ name: 'one' }), world.stack({ name: 'two' })]
+  const ends = hosts.map((host, i) => {
+    const [near, far] = createPipe({ names: [`tap${i}`, `far${i}`] })
+    host.attach(far, {
+      addresses: [`10.${i + 1}.0.2/24`, `fd0${i + 1}::2/64`],
+      gateway: [`10.${i + 1}.0.1`, `fd0${i + 1}::1`],
+      probe: false,
+    })
+    return near
+  })
+  const out: string[] = []
+  const err: string[] = []
+  const stop = new AbortController()
+  let next = 0
+  const context = {
+    out: (line: string) => void out.push(line),
+    err: (line: string) => void err.push(line),
+    openLink: async (): Promise<NetIf> => ends[next++],
+    platform: { host: world.host, random: world.host.random },
+    stop: stop.signal,
+  }
+  const start = (line: string): Promise<number> => run(line.split(' '), context, '1')
+  return { world, hosts, ends, out, err, stop, start }
+}
+
+const LINE = 'route tap://tap0 tap://tap1 -a 10.1.0.1/24,fd01::1/64 -a 10.2.0.1/24,fd02::1/64'
+
+describe('tapstack route', () => {
+  it('routes both families between its links, says what, and leaves nothing', async () => {
+    const { world, hosts, out, err, stop, start } = lab()
+    const done = start(LINE)
+    const ready = (async () => {
+      while (!out.some((l) => l.startsWith('ready')))
+        await world.settle(new Promise<void>((r) => world.host.after(100, { run: r })))
+    })()
+    await ready
+    expect(out).toEqual([
+      '10.1.0.0/24 dev eth0',
+      '10.2.0.0/24 dev eth1',
+      'fd01::/64 dev eth0',
+      'fd02::/64 dev eth1',
+      'ready: eth0 on tap0, eth1 on tap1',
+    ])
+    for (const [to, hop] of [
+      ['10.2.0.2', '10.1.0.1'],
+      ['fd02::2', 'fd01::1'],
+    ]) {
+      const hops: TracerouteHop[] = []
+      const all = async (): Promise<void> => {
+        for await (const h of hosts[0].traceroute(to, { queries: 1 })) hops.push(h)
+      }
+      await world.settle(all())
+      expect(hops.map((h) => h.answers[0].from)).toEqual([hop, to])
+    }
+    stop.abort()
+    expect(await world.settle(done)).toBe(0)
+    expect(err).toEqual([])
+    expect(world.host.holds).toBe(0)
+  })
+
+  it('has default routes, and refuses a gateway that is nowhere', async () => {
+    const good = lab()
+    const done = good.start(`${LINE} -q -g 10.2.0.9 -g fd01::9`)
+    good.stop.abort()
+    expect(await good.world.settle(done)).toBe(0)
+    expect(good.out).toEqual(['ready: eth0 on tap0, eth1 on tap1'])
+    const bad = lab()
+    expect(await bad.world.settle(bad.start(`${LINE} -g 10.9.0.1`))).toBe(2)
+    expect(bad.err[0]).toMatch(/^tapstack route: --gateway 10\.9\.0\.1 is on no network of ours: 10\.1\.0\.1\/24/)
+  })
+})

@@ -4,7 +4,7 @@
  */
 import type { Address, Prefix } from '../base/address.ts'
 import { invalidArgument, NetError } from '../base/errors.ts'
-import { AddressState, type Interface, type InterfaceAddress } from './interface.ts'
+import { type AddressNotes, AddressState, type Interface, type InterfaceAddress } from './interface.ts'
 import type { Ip } from './ip.ts'
 import { removeRoutes } from './tables.ts'
 
@@ -28,10 +28,16 @@ export interface ClaimListener {
 
 /**
  * Gives `iface` the address of `prefix` (with its length) and the connected route of its network.
- * `state`: AddressState, PREFERRED unless it has to be probed first. Throws NetError: EEXIST when the interface has it already,
+ * `state`: AddressState, PREFERRED unless it has to be probed first. `notes`: what ip-address(8) may say besides. Throws NetError: EEXIST when the interface has it already,
  * ERR_INVALID_ARG_VALUE for what cannot be a host's address.
  */
-export function addAddress(ip: Ip, iface: Interface, prefix: Prefix, state: number = AddressState.PREFERRED): InterfaceAddress {
+export function addAddress(
+  ip: Ip,
+  iface: Interface,
+  prefix: Prefix,
+  state: number = AddressState.PREFERRED,
+  notes: AddressNotes | null = null,
+): InterfaceAddress {
   const address = prefix.address.clone()
   checkHostAddress(prefix)
   if (address.isLinkLocal) address.zone = iface.index
@@ -40,11 +46,20 @@ export function addAddress(ip: Ip, iface: Interface, prefix: Prefix, state: numb
       throw new NetError('EEXIST', { message: `${iface.name} already has the address ${address}`, address: address.toString() })
     }
   }
-  const own: InterfaceAddress = { address, prefix, broadcast: prefix.broadcast, state }
+  const peer = notes?.peer ?? null
+  const network = peer ?? prefix
+  const own: InterfaceAddress = {
+    address,
+    prefix: network,
+    broadcast: notes?.broadcast ?? network.broadcast,
+    state,
+    notes,
+    lifetime: null,
+  }
   iface.addresses.push(own)
   // A host prefix reaches nobody but ourselves, and that way is the loopback's: no route.
-  if (prefix.length < (address.isV4 ? 32 : 128)) {
-    ip.routes.add({ prefix: prefix.network, gateway: null, iface, metric: 0, source: address, origin: 'connected' })
+  if (notes?.noPrefixRoute !== true && (peer !== null || prefix.length < (address.isV4 ? 32 : 128))) {
+    ip.routes.add({ prefix: network.network, gateway: null, iface, metric: 0, source: address, origin: 'connected' })
   }
   ip.changed()
   return own
@@ -56,6 +71,7 @@ export function addAddress(ip: Ip, iface: Interface, prefix: Prefix, state: numb
 export function removeAddress(ip: Ip, iface: Interface, address: Address): boolean {
   const at = iface.addresses.findIndex((own) => own.address.equals(address))
   if (at < 0) return false
+  iface.addresses[at].lifetime?.end()
   iface.addresses.splice(at, 1)
   removeRoutes(ip, (e) => e.iface === iface && e.source !== null && e.source.equals(address))
   ip.changed()

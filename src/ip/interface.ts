@@ -10,6 +10,7 @@ import type { Frame } from '../netif/frame.ts'
 import type { NetIf } from '../netif/netif.ts'
 import { Offload } from '../netif/netif.ts'
 import { Groups } from './groups.ts'
+import type { AddressLifetime } from './lifetime.ts'
 import type { Neighbor, NeighborTable } from './neighbor.ts'
 
 export const AddressState = {
@@ -22,6 +23,25 @@ export const AddressState = {
   DUPLICATE: 3,
 } as const
 
+/** Scopes as ip-address(8) names them. */
+export type AddressScope = 'global' | 'site' | 'link' | 'host'
+
+/** How an address was given, beyond the address itself (ip-address(8)). */
+export interface AddressNotes {
+  /** The interface's name, and more, in the days of aliases. Null: the interface's name. */
+  readonly label: string | null
+  /** Null: what the address itself says. */
+  readonly scope: AddressScope | null
+  /** What is shown; packets to the broadcast address of the network are broadcasts with or without it. */
+  readonly broadcast: Address | null
+  /** The other end, and the network of which there is a route in place of the address's own. */
+  readonly peer: Prefix | null
+  /** It makes no route. */
+  readonly noPrefixRoute: boolean
+  /** It was not asked for before its use. */
+  readonly noDad: boolean
+}
+
 export interface InterfaceAddress {
   readonly address: Address
   readonly prefix: Prefix
@@ -30,6 +50,10 @@ export interface InterfaceAddress {
   state: number
   /** Made to be changed soon (RFC 8981): preferred as source. Left out: no. */
   readonly temporary?: boolean
+  /** Null or left out: given without more words. */
+  notes?: AddressNotes | null
+  /** When it is deprecated, and when it ends. Null or left out: never. */
+  lifetime?: AddressLifetime | null
 }
 
 const NAMES = ['inDropDown', 'inDropVersion', 'outDropDown', 'outDropNoNeighbor'] as const
@@ -60,7 +84,8 @@ export class Interface {
   constructor(
     /** 1, 2, ... as in if_nametoindex(3). */
     readonly index: number,
-    readonly name: string,
+    /** Changed by `ip link set ... name` only. */
+    public name: string,
     readonly netif: NetIf,
     /** Null on IP media (tun, loopback). */
     readonly ethernet: EthernetPort | null,

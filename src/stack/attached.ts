@@ -5,7 +5,8 @@ import { type Address, type Prefix, address as parseAddress, prefix as parsePref
 import { invalidArgument, NetError } from '../base/errors.ts'
 import { formatMac } from '../ethernet/mac.ts'
 import { type AddressClaims, addAddress, removeAddress } from '../ip/addresses.ts'
-import { AddressState, type Interface, type InterfaceAddress } from '../ip/interface.ts'
+import { type AddressNotes, AddressState, type Interface, type InterfaceAddress } from '../ip/interface.ts'
+import { AddressLifetime, type LifetimeListener } from '../ip/lifetime.ts'
 import { hasLinkLocal } from '../nd/link-local.ts'
 import type { NdInterface } from '../nd/nd-interface.ts'
 import type { NetIf } from '../netif/netif.ts'
@@ -37,7 +38,39 @@ export interface AttachOptions {
   slaac?: boolean
 }
 
-export class AttachedInterface {
+/** How an address is given. */
+export interface AddressOptions {
+  /** See `AttachOptions.probe`. */
+  probe?: boolean
+  /** Seconds until the address is taken away; for ever when left out. */
+  validSeconds?: number
+  /** Seconds until it is deprecated: no longer chosen for what is new. For ever when left out. */
+  preferredSeconds?: number
+}
+
+/** An interface as plain data: what JSON.stringify makes of it. */
+export interface InterfaceSummary {
+  name: string
+  index: number
+  mac: string | null
+  mtu: number
+  up: boolean
+  addresses: string[]
+  link: string
+  /** Name of the interface that this one is a VLAN of. */
+  parent: string | null
+}
+
+const FOREVER = Number.POSITIVE_INFINITY
+/** RFC 8200 section 5. */
+const IPV6_MIN_MTU = 1280
+/** RFC 791: what every link must carry. */
+const IPV4_MIN_MTU = 68
+
+/** Linux: dev_valid_name. */
+const NAME = /^(?!\.{1,2}$)[^\s/:]{1,15}$/
+
+export class AttachedInterface implements LifetimeListener {
   /**
    * Resolves when the addresses given to `attach` are usable, and the link-local one that comes with those of IPv6; rejects with EADDRINUSE when
    * another host has one of them (RFC 5227, RFC 4862).
@@ -60,7 +93,7 @@ export class AttachedInterface {
     options: AttachOptions,
   ) {
     try {
-      const all = (options.addresses ?? []).map((text) => this.add(parsePrefix(text), options.probe))
+      const all = (options.addresses ?? []).map((text) => this.add(parsePrefix(text), options))
       if (options.ipv6 === true || iface.addresses.some((a) => !a.address.isV4)) all.push(this.startIpv6(options.probe))
       this.ready = Promise.all(all).then(() => undefined)
       this.ready.catch(() => undefined) // whoever does not await it is not punished with an unhandled rejection
@@ -150,13 +183,34 @@ export class AttachedInterface {
   }
 
   /** Adds an address; resolves when it is usable. Throws NetError EEXIST, ERR_INVALID_IP_ADDRESS. */
-  addAddress(text: string, options: { probe?: boolean } = {}): Promise<void> {
+  addAddress(text: string, options: AddressOptions = {}): Promise<void> {
+    return this.giveAddress(parsePrefix(text), options, null)
+  }
+
+  /** The same with all that ip-address(8) may say. */
+  giveAddress(prefix: Prefix, options: AddressOptions, notes: AddressNotes | null): Promise<void> {
     this.stack.turn.readClock()
-    const prefix = parsePrefix(text)
-    const done = this.add(prefix, options.probe)
+    const done = this.add(prefix, options, notes)
     if (!prefix.address.isV4) this.startIpv6(options.probe)
     this.stack.turn.rearm()
     return done
+  }
+
+  /** Changes when an address ends; seconds, Infinity for ever. */
+  setLifetime(own: InterfaceAddress, validSeconds: number, preferredSeconds: number): void {
+    const { timers, turn } = this.stack
+    turn.readClock()
+    own.lifetime ??= new AddressLifetime(own, timers, turn, this)
+    own.lifetime.set(validSeconds, preferredSeconds)
+    turn.rearm()
+  }
+
+  lifetimeChanged(): void {
+    this.stack.ip.changed()
+  }
+
+  lifetimeOver(own: InterfaceAddress): void {
+    this.drop(own, 'its lifetime is over')
   }
 
   /**
@@ -165,7 +219,7 @@ export class AttachedInterface {
   startIpv6(probe?: boolean): Promise<void> {
     if (hasLinkLocal(this.iface)) return Promise.resolve()
     this.attempts = 0
-    const done = this.add(this.stack.nd.linkLocal(this.iface, 0), probe)
+    const done = this.add(this.stack.nd.linkLocal(this.iface, 0), { probe })
     this.linkLocal = this.iface.addresses[this.iface.addresses.length - 1]
     return done
   }
@@ -183,23 +237,80 @@ export class AttachedInterface {
     this.stack.turn.rearm()
   }
 
+  /**
+   * Changes the largest IP packet in bytes: from 68 to what the link takes. Below 1280 there is no IPv6: its addresses go (RFC 8200 section 5).
+   * VLANs are never wider than what is below them. Throws NetError EINVAL.
+   */
+  setMtu(mtu: number): void {
+    const { iface, stack } = this
+    const most = Math.min(iface.netif.mtu, this.parent?.mtu ?? iface.netif.mtu)
+    if (!(Number.isInteger(mtu) && mtu >= IPV4_MIN_MTU && mtu <= most)) {
+      throw new NetError('EINVAL', { message: `mtu ${mtu} is not between ${IPV4_MIN_MTU} and the ${most} of ${this.name}` })
+    }
+    iface.mtu = mtu
+    if (mtu < IPV6_MIN_MTU) {
+      for (const own of iface.addresses.filter((a) => !a.address.isV4)) this.drop(own, `the MTU is below ${IPV6_MIN_MTU}`)
+    }
+    for (const vlan of this.vlans) if (vlan.mtu > mtu) vlan.setMtu(mtu)
+    stack.ip.changed()
+  }
+
+  /** Gives it another name. Throws NetError EEXIST, and EINVAL for what is no name: 1 to 15 characters, no space, `/` or `:`. */
+  rename(name: string): void {
+    if (name === this.name) return
+    if (!NAME.test(name)) throw new NetError('EINVAL', { message: `${name} is no name of an interface` })
+    if (this.stack.ip.interfaces.some((i) => i.name === name)) {
+      throw new NetError('EEXIST', { message: `interface ${name} exists already` })
+    }
+    this.iface.name = name
+  }
+
+  /** Whether frames for other stations are heard too. */
+  get promiscuous(): boolean {
+    return this.iface.ethernet?.promiscuous ?? false
+  }
+
+  /** Throws NetError EOPNOTSUPP without Ethernet. */
+  setPromiscuous(on: boolean): void {
+    const { ethernet } = this.iface
+    if (ethernet === null) throw new NetError('EOPNOTSUPP', { message: `${this.name} has no stations to listen to` })
+    ethernet.promiscuous = on
+  }
+
+  /** As plain data. */
+  toJSON(): InterfaceSummary {
+    const { name, index, mac, mtu, up, addresses, link, parent } = this
+    return { name, index, mac, mtu, up, addresses, link: link.name, parent: parent?.name ?? null }
+  }
+
   /** Takes an address away; false when it was not there. */
   removeAddress(text: string): boolean {
     const a = parsePrefix(text).address
     if (a.isLinkLocal) a.zone = this.index
     const own = this.iface.addresses.find((o) => o.address.equals(a))
-    if (own === undefined) return false
-    this.claimsOf(a)?.remove(own)
-    this.settle(own, new NetError('ECANCELED', { message: `${a} was removed` }))
-    return removeAddress(this.stack.ip, this.iface, a)
+    return own !== undefined && this.drop(own, 'it was removed')
   }
 
-  private add(prefix: Prefix, probe: boolean | undefined): Promise<void> {
+  private drop(own: InterfaceAddress, why: string): boolean {
+    const { address } = own
+    this.claimsOf(address)?.remove(own)
+    this.settle(own, new NetError('ECANCELED', { message: `${address} is no address of ${this.name} any more: ${why}` }))
+    return removeAddress(this.stack.ip, this.iface, address)
+  }
+
+  private add(prefix: Prefix, options: AddressOptions, notes: AddressNotes | null = null): Promise<void> {
+    if (!prefix.address.isV4 && this.mtu < IPV6_MIN_MTU) {
+      throw new NetError('EACCES', {
+        message: `${this.name} has an MTU of ${this.mtu}: IPv6 needs ${IPV6_MIN_MTU} (RFC 8200 section 5)`,
+      })
+    }
     const claims = this.claimsOf(prefix.address)
     const { arp, nd } = this.stack.config
     const byDefault = prefix.address.isV4 ? arp.probe : nd.dadTransmits > 0
-    const probing = (probe ?? byDefault) && claims !== null
-    const own = addAddress(this.stack.ip, this.iface, prefix, probing ? AddressState.TENTATIVE : AddressState.PREFERRED)
+    const probing = (options.probe ?? byDefault) && claims !== null
+    const own = addAddress(this.stack.ip, this.iface, prefix, probing ? AddressState.TENTATIVE : AddressState.PREFERRED, notes)
+    const { validSeconds = FOREVER, preferredSeconds = FOREVER } = options
+    if (validSeconds !== FOREVER || preferredSeconds !== FOREVER) this.setLifetime(own, validSeconds, preferredSeconds)
     if (claims === null) return Promise.resolve()
     const done = probing ? this.settled(own) : Promise.resolve()
     done.catch(() => undefined)
@@ -221,6 +332,7 @@ export class AttachedInterface {
 
   /** An address passed its probes; its state is PREFERRED already. Called by conflict detection. */
   addressReady(own: InterfaceAddress): void {
+    own.lifetime?.judge()
     this.stack.ip.changed()
     this.settle(own, null)
   }

@@ -189,6 +189,11 @@ export class AttachedInterface implements LifetimeListener {
 
   /** The same with all that ip-address(8) may say. */
   giveAddress(prefix: Prefix, options: AddressOptions, notes: AddressNotes | null): Promise<void> {
+    if (!prefix.address.isV4 && this.mtu < IPV6_MIN_MTU) {
+      throw new NetError('EACCES', {
+        message: `${this.name} has an MTU of ${this.mtu}: IPv6 needs ${IPV6_MIN_MTU} (RFC 8200 section 5)`,
+      })
+    }
     this.stack.turn.readClock()
     const done = this.add(prefix, options, notes)
     if (!prefix.address.isV4) this.startIpv6(options.probe)
@@ -299,11 +304,6 @@ export class AttachedInterface implements LifetimeListener {
   }
 
   private add(prefix: Prefix, options: AddressOptions, notes: AddressNotes | null = null): Promise<void> {
-    if (!prefix.address.isV4 && this.mtu < IPV6_MIN_MTU) {
-      throw new NetError('EACCES', {
-        message: `${this.name} has an MTU of ${this.mtu}: IPv6 needs ${IPV6_MIN_MTU} (RFC 8200 section 5)`,
-      })
-    }
     const claims = this.claimsOf(prefix.address)
     const { arp, nd } = this.stack.config
     const byDefault = prefix.address.isV4 ? arp.probe : nd.dadTransmits > 0

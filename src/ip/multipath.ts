@@ -9,8 +9,7 @@ import type { Address } from '../base/address.ts'
 import type { Random } from '../base/random.ts'
 import { HalfSipHash } from '../base/siphash.ts'
 import type { Interface } from './interface.ts'
-import { NeighborState } from './neighbor.ts'
-import type { WeightedHop } from './route.ts'
+import { isSilent, type WeightedHop } from './route.ts'
 
 export class Multipath {
   private readonly hash: HalfSipHash
@@ -46,8 +45,5 @@ function pick(hops: readonly WeightedHop[], hash: number, iface: Interface | nul
 
 /** Its interface is up, and its gateway has not been found to be silent. */
 function isAlive(hop: WeightedHop, iface: Interface | null): boolean {
-  if (!hop.iface.up || (iface !== null && hop.iface !== iface)) return false
-  if (hop.gateway === null) return true
-  const table = hop.gateway.isV4 ? hop.iface.neighbors : hop.iface.neighbors6
-  return table?.find(hop.gateway)?.state !== NeighborState.FAILED
+  return hop.iface.up && (iface === null || hop.iface === iface) && !isSilent(hop)
 }

@@ -45,6 +45,8 @@ export class Redirects extends Timed {
    */
   learn(packet: Packet, destination: Address, gateway: Address): boolean {
     const iface = packet.iface
+    // A router finds its ways otherwise (RFC 1812 section 5.2.7.2; Linux: accept_redirects of a router is off).
+    if (destination.isV4 ? iface.forwarding4 : iface.forwarding6) return false
     if (destination.isUnspecified || destination.isMulticast || destination.isLoopback || destination.isLimitedBroadcast)
       return false
     if (this.ip.isLocal(destination) || this.ip.isLocal(gateway)) return false

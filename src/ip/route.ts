@@ -11,7 +11,7 @@
  */
 import { Address, type Prefix } from '../base/address.ts'
 import type { Interface } from './interface.ts'
-import type { Neighbor } from './neighbor.ts'
+import { type Neighbor, NeighborState } from './neighbor.ts'
 
 /** Why there is no way, as an error code. */
 export type NoRoute = 'ENETUNREACH' | 'EHOSTUNREACH' | 'EADDRNOTAVAIL' | 'EACCES' | 'EINVAL' | 'ENETDOWN'
@@ -163,14 +163,25 @@ export class RouteTable {
     )
   }
 
-  /** The best entry for a destination over interfaces that are up (over `iface` only, if given), or null. */
+  /**
+   * The best entry for a destination over interfaces that are up (over `iface` only, if given), or null. A gateway that was found to be
+   * silent stands behind others for the same prefix (RFC 1122 section 3.3.1.5, RFC 4861 section 6.3.6).
+   */
   lookup(destination: Address, iface: Interface | null): RouteEntry | null {
     const lengths = this.lengthsOf(destination)
     for (let i = 0; i < lengths.length; i++) {
       const slot = lengths[i].find(destination)
       if (slot === null) continue
       const { entries } = slot
-      for (let j = 0; j < entries.length; j++) if (isUsable(entries[j], iface)) return entries[j]
+      let best: RouteEntry | null = null
+      for (let j = 0; j < entries.length; j++) {
+        const entry = entries[j]
+        // What refuses is no better than a gateway that may answer again.
+        if (!isUsable(entry, iface) || (best !== null && !isUnicast(entry))) continue
+        if (entries.length === 1 || entry.hops !== undefined || !isSilent(entry)) return entry
+        best ??= entry
+      }
+      if (best !== null) return best
     }
     return null
   }
@@ -186,9 +197,23 @@ export class RouteTable {
     if (length.slots.size === 0) lengths.splice(at, 1)
   }
 
+  /** True when some prefix has more than one route. */
+  get hasAlternatives(): boolean {
+    for (const length of this.lengths4) for (const slot of length.slots.values()) if (slot.entries.length > 1) return true
+    for (const length of this.lengths6) for (const slot of length.slots.values()) if (slot.entries.length > 1) return true
+    return false
+  }
+
   private lengthsOf(a: Address): Length[] {
     return a.isV4 ? this.lengths4 : this.lengths6
   }
+}
+
+/** True when the gateway was asked for, and did not answer. */
+export function isSilent(hop: Hop): boolean {
+  if (hop.gateway === null) return false
+  const table = hop.gateway.isV4 ? hop.iface.neighbors : hop.iface.neighbors6
+  return table?.find(hop.gateway)?.state === NeighborState.FAILED
 }
 
 /** True for an entry by which packets leave, not one that refuses them. */

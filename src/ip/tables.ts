@@ -1,4 +1,5 @@
 /** All routing tables of a stack together: what comes and goes with interfaces and addresses concerns each of them. */
+import type { Address } from '../base/address.ts'
 import type { Interface } from './interface.ts'
 import type { Ip } from './ip.ts'
 import { type RouteEntry, RouteTable } from './route.ts'
@@ -32,4 +33,15 @@ export function removeInterfaceRoutes(ip: Ip, iface: Interface): void {
     })
     for (const entry of narrowed) table.add(entry)
   }
+}
+
+/** True when packets to a gateway that is silent might go another way: kept routes should be looked up again. */
+export function hasOtherWay(ip: Ip, gateway: Address): boolean {
+  for (const table of ip.tables.values()) {
+    if (ip.multipath === null && !table.hasAlternatives) continue
+    for (const e of table.entries) {
+      if (e.gateway?.equals(gateway) || e.hops?.some((hop) => hop.gateway?.equals(gateway))) return true
+    }
+  }
+  return false
 }

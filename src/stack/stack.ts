@@ -16,6 +16,7 @@ import { Ip } from '../ip/ip.ts'
 import type { Neighbor, NeighborListener } from '../ip/neighbor.ts'
 import { Packet, PROTO_TCP } from '../ip/packet.ts'
 import { TABLE_MAIN } from '../ip/rules.ts'
+import { hasOtherWay } from '../ip/tables.ts'
 import { parseScoped } from '../ip/zone.ts'
 import { Ipv4 } from '../ipv4/ipv4.ts'
 import { Ipv6 } from '../ipv6/ipv6.ts'
@@ -152,7 +153,7 @@ export class Stack implements NeighborListener, ClaimListener {
   /** A packet that waited for its neighbour in vain (NeighborListener). */
   onUnreachable(neighbor: Neighbor, buf: Uint8Array, start: number, end: number, etherType: number): void {
     this.unreachable.deliver(neighbor.iface, buf, start, end, etherType)
-    if (this.ip.multipath !== null) this.ip.changed() // a next hop that is silent is passed over
+    if (hasOtherWay(this.ip, neighbor.address)) this.ip.changed()
   }
 
   /** An address may be used (ClaimListener). */

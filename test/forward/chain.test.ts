@@ -220,5 +220,15 @@ describe.each(['IPv4', 'IPv6'] as const)('%s: a chain of routers', (family) => {
     }
     expect(in_(left)).toBeGreaterThan(before[0])
     expect(in_(right)).toBeGreaterThan(before[1])
+    // One of the two falls silent: its flows go by the other as soon as that is found out.
+    right.interfaces[0].setUp(false)
+    for (let round = 0; round < 4; round++) {
+      for (let i = 20; i < 28; i++) await pings(world, host, target, { source: parse(is6 ? `fd00::${i}` : `10.0.0.${i}`) })
+      world.run(round === 0 ? 60_000 : 10_000)
+    }
+    for (let i = 20; i < 28; i++) {
+      const source = parse(is6 ? `fd00::${i}` : `10.0.0.${i}`)
+      expect(await pings(world, host, target, { source }), `${source}`).toMatchObject([{ from: target }])
+    }
   })
 })

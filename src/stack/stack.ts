@@ -126,7 +126,7 @@ export class Stack implements NeighborListener, ClaimListener {
         clock,
         random,
         config: config.tcp,
-        ttl: config.ipv4.ttl,
+        ttl: 0,
         tell: this.tellList,
         pool,
         wake,

@@ -24,6 +24,7 @@ export interface TcpDeps {
   clock: TcpClock
   random: Random
   config: TcpConfig
+  /** Of packets whose socket does not say; 0: what the family has (`ipv4.ttl`, the hop limit of the link). */
   ttl: number
   tell: TellList
   pool?: BufferPool

@@ -16,6 +16,7 @@ const ERRNO: Record<string, readonly [number, string]> = {
   ENODEV: [-19, 'no such device'],
   EINVAL: [-22, 'invalid argument'],
   EPIPE: [-32, 'broken pipe'],
+  EPROTO: [-71, 'protocol error'],
   EDESTADDRREQ: [-89, 'destination address required'],
   EMSGSIZE: [-90, 'message too long'],
   EPROTONOSUPPORT: [-93, 'protocol not supported'],

@@ -72,7 +72,9 @@ export class ErrorReport {
       case ErrorKind.NET_UNREACHABLE:
         return 'ENETUNREACH'
       case ErrorKind.PROTOCOL_UNREACHABLE:
-        return 'ENOPROTOOPT'
+        return this.source.isV4 ? 'ENOPROTOOPT' : 'EPROTO'
+      case ErrorKind.PROHIBITED:
+        return this.source.isV4 ? 'EHOSTUNREACH' : 'EACCES' // as Linux tells the two families
       case ErrorKind.PORT_UNREACHABLE:
         return 'ECONNREFUSED'
       case ErrorKind.PACKET_TOO_BIG:

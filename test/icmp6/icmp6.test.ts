@@ -113,14 +113,14 @@ function segment(from = US, to = THEM): Buffer {
 describe('errors about packets of ours', () => {
   it.each([
     [1, 0, ErrorKind.NET_UNREACHABLE, 'ENETUNREACH'],
-    [1, 1, ErrorKind.PROHIBITED, 'EHOSTUNREACH'],
+    [1, 1, ErrorKind.PROHIBITED, 'EACCES'],
     [1, 2, ErrorKind.BEYOND_SCOPE, 'EHOSTUNREACH'],
     [1, 3, ErrorKind.HOST_UNREACHABLE, 'EHOSTUNREACH'],
     [1, 4, ErrorKind.PORT_UNREACHABLE, 'ECONNREFUSED'],
-    [1, 6, ErrorKind.PROHIBITED, 'EHOSTUNREACH'],
+    [1, 6, ErrorKind.PROHIBITED, 'EACCES'],
     [3, 0, ErrorKind.TIME_EXCEEDED, 'EHOSTUNREACH'],
     [4, 0, ErrorKind.PARAMETER_PROBLEM, 'EPROTO'],
-    [4, 1, ErrorKind.PROTOCOL_UNREACHABLE, 'ENOPROTOOPT'],
+    [4, 1, ErrorKind.PROTOCOL_UNREACHABLE, 'EPROTO'],
   ])('type %i code %i', (type, code, kind, name) => {
     expect(reported(type, code)).toEqual({
       kind,

@@ -113,7 +113,7 @@ describe.each(FAMILIES)('traceroute over $name', (f) => {
   it.each([
     ['net', '!N', 'ENETUNREACH'],
     ['host', '!H', 'EHOSTUNREACH'],
-    ['prohibited', '!X', 'EHOSTUNREACH'],
+    ['prohibited', '!X', f.name === 'IPv4' ? 'EHOSTUNREACH' : 'EACCES'],
   ] as const)('ends where a router says unreachable (%s)', async (what, mark, error) => {
     const routers = f.routers.map((address, i) => (i === 1 ? { address, refuses: f.unreachable[what] } : { address }))
     const { world, stack } = setUp(f, { routers })

@@ -215,12 +215,13 @@ export interface Command {
 /** What a command does to the stack or asks of it. The table (`commands.ts`) has only these; a command that is none of them skips the script. */
 export type Effect =
   /** Values of `base/config.ts`: of the stack from now on. */
-  | { kind: 'config'; section: 'tcp' | 'ipv4' | 'icmp' | 'udp'; values: ConfigValues }
+  | { kind: 'config'; section: 'tcp' | 'ipv4' | 'ipv6' | 'icmp' | 'udp'; values: ConfigValues }
   /** A bit of such a value. */
   | { kind: 'config-bit'; section: 'tcp'; name: string; bit: number; on: boolean }
-  /** Of the routes to the peer. Null: as before; `mtuLocked`: no path MTU discovery below it. */
+  /** Of the routes to the peer. Null: as before; `mtuLocked`: no path MTU discovery below it; `family`: of which its addresses are, if it names any. */
   | {
       kind: 'route'
+      family: 4 | 6 | null
       mtu: number | null
       mtuLocked: boolean
       advertisedMss: number | null

@@ -5,9 +5,10 @@
  * that is not in the table skips the script.
  */
 import type { Expression, Platform, Syscall } from './ast.ts'
-import type { Answer, SocketPlace } from './posix-socket.ts'
 import { PosixSocket } from './posix-socket.ts'
 import type { Settings } from './settings.ts'
+import { addressFault, socketAddress } from './socket-address.ts'
+import type { Answer, SocketPlace } from './socket-place.ts'
 import { fail, skip } from './stop.ts'
 import { boxed, int, isAny, names } from './values.ts'
 
@@ -171,6 +172,8 @@ function accept(args: readonly Expression[], files: Files, call: Syscall): Attem
   const s = socketOf(args[0], files)
   const flags = args.length > 3 ? names(args[3]) : []
   const fd = int(call.result, files.platform)
+  const wanted = socketAddress(args[1], files.platform)
+  let fault: string | null = null
   return {
     first: () => {
       const answer = s.accept()
@@ -178,6 +181,7 @@ function accept(args: readonly Expression[], files: Files, call: Syscall): Attem
       if (files.table.has(fd)) fail(`duplicate file descriptor ${fd} in the script`)
       answer.nonBlocking = flags.includes('SOCK_NONBLOCK')
       answer.inherit(s)
+      fault = addressFault(wanted, s.isV6, answer.connection!.remoteAddress, answer.connection!.remotePort)
       if (fd < 0) return 0
       files.table.set(fd, answer)
       files.accepted(answer)
@@ -185,6 +189,7 @@ function accept(args: readonly Expression[], files: Files, call: Syscall): Attem
     },
     nonBlocking: s.nonBlocking,
     isDescriptor: true,
+    check: () => fault,
   }
 }
 
@@ -196,14 +201,16 @@ function isUnspecified(e: Expression | undefined): boolean {
 function connect(args: readonly Expression[], files: Files): Attempt {
   const s = socketOf(args[0], files)
   const unspecified = isUnspecified(args[1])
+  const to = unspecified ? null : socketAddress(args[1], files.platform)
   return {
     first: () => {
       if (unspecified) {
         files.disconnected(s)
         return s.disconnect()
       }
+      if (to?.port != null) s.connectPort = to.port
       files.connecting(s)
-      return s.connect()
+      return s.connect(to)
     },
     again: () => s.connected(),
     nonBlocking: s.nonBlocking,
@@ -294,7 +301,10 @@ export const CALLS: { readonly [name: string]: Call } = {
   connect,
   fcntl,
   ioctl,
-  bind: (a, f) => at(() => socketOf(a[0], f).bind()),
+  bind: (a, f) => {
+    const to = socketAddress(a[1], f.platform)
+    return at(() => socketOf(a[0], f).bind(to))
+  },
   listen: (a, f) => {
     const s = socketOf(a[0], f)
     const backlog = int(a[1], f.platform)

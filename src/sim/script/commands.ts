@@ -236,6 +236,7 @@ function link(words: string[], line: string): Effect[] {
 function route(words: string[], line: string): Effect[] {
   const out: Effect & { kind: 'route' } = {
     kind: 'route',
+    family: null,
     mtu: null,
     mtuLocked: false,
     advertisedMss: null,
@@ -268,6 +269,8 @@ function route(words: string[], line: string): Effect[] {
         break
       // Where to, by whom: there is one way.
       case 'via':
+        out.family = familyOf(words[++i] ?? '') ?? out.family
+        break
       case 'dev':
       case 'src':
       case 'proto':
@@ -280,10 +283,16 @@ function route(words: string[], line: string): Effect[] {
       case 'onlink':
         break
       default:
+        out.family = familyOf(words[i]) ?? out.family
         if (i > 0 && !/^[\d.:/a-f]+$/i.test(words[i])) throw new Unsupported(`command: ${line}`)
     }
   }
   return [out]
+}
+
+/** Of an address or prefix; null: it is none (`default`). */
+function familyOf(word: string): 4 | 6 | null {
+  return /^[\da-f:.]*:[\da-f:.]*(?:\/\d+)?$/i.test(word) ? 6 : /^\d+\.[\d.]+(?:\/\d+)?$/.test(word) ? 4 : null
 }
 
 /** Times of `ip route`: `5ms`, `1s`, `20` (milliseconds). */

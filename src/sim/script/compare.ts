@@ -115,6 +115,14 @@ function optionsFault(
   return null
 }
 
+/** A flow has one label, and all packets of a connection are one flow (RFC 6437 section 3): whatever the script says. */
+export function flowFault(live: LivePacket, e: Endpoint): string | null {
+  if (live.flowLabel < 0) return null
+  const known = e.flowLabel
+  e.flowLabel = live.flowLabel
+  return known < 0 || known === live.flowLabel ? null : field('flowlabel', known, live.flowLabel)
+}
+
 /** The same for what stands in brackets behind the direction. */
 export function ipFault(ip: IpSpec, live: LivePacket): string | null {
   const ecn = live.tos & 3
@@ -124,5 +132,6 @@ export function ipFault(ip: IpSpec, live: LivePacket): string | null {
     if (ecn !== ECN_BITS.ect0 && ecn !== ECN_BITS.ect1) return `ecn: expected ect0 or ect1, got ${ecnText(ecn)}`
   } else if (ip.ecn !== null && ECN_BITS[ip.ecn] !== ecn) return `ecn: expected ${ip.ecn}, got ${ecnText(ecn)}`
   if (ip.ttl !== null && ip.ttl !== live.ttl) return field('ttl', ip.ttl, live.ttl)
+  if (ip.flowLabel !== null && ip.flowLabel !== live.flowLabel) return field('flowlabel', ip.flowLabel, live.flowLabel)
   return null
 }

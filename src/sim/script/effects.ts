@@ -41,6 +41,8 @@ export class Surroundings {
     private readonly iface: AttachedInterface,
     private readonly link: ScriptLink,
     private readonly disk: Map<string, number>,
+    /** Of packets on the wire. */
+    private readonly wireVersion: 4 | 6,
     /** Lets time pass. */
     private readonly sleep: (us: number) => void,
     private readonly limitConnects: (ms: number) => void,
@@ -69,8 +71,10 @@ export class Surroundings {
         return
       }
       case 'route':
+        if (e.family !== null && e.family !== this.wireVersion)
+          skip(`routes of IPv${e.family} where packets are of IPv${this.wireVersion} are not played`)
         // There is one way to the peer and nobody on it who would say that less fits: a lock changes nothing. The MSS follows from the MTU.
-        if (e.advertisedMss !== null && e.advertisedMss !== (e.mtu ?? iface.iface.mtu) - 40)
+        if (e.advertisedMss !== null && e.advertisedMss !== (e.mtu ?? iface.iface.mtu) - (this.wireVersion === 6 ? 60 : 40))
           skip('routes with an MSS that is not their MTU less headers are not played')
         if (e.mtu !== null) this.setMtu(e.mtu)
         if (e.initialWindowSegments !== null) stack.config.tcp.initialWindowSegments = e.initialWindowSegments

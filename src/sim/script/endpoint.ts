@@ -31,6 +31,8 @@ export class Endpoint {
   /** Ours, on the wire and in the script. */
   liveIss = 0
   scriptIss = 0
+  /** Of our packets (IPv6); -1: none came yet. */
+  flowLabel = -1
   /** The peer's: the same in both. */
   irs = 0
   /** Script value of our timestamps to that on the wire. */
@@ -96,5 +98,6 @@ export class Endpoint {
     this.localPort = 0
     this.remotePort = remotePort
     this.irs = 0
+    this.flowLabel = -1
   }
 }

@@ -48,7 +48,6 @@ const ICMP6_TYPES: Types = {
       admin_prohibited: 1,
       not_neighbour: 2,
       address_unreachable: 3,
-      host_unreachable: 3,
       port_unreachable: 4,
     },
   },

@@ -32,6 +32,8 @@ export interface LivePacket {
   atUs: number
   tos: number
   ttl: number
+  /** Of IPv6; -1: IPv4 has none. */
+  flowLabel: number
   body: LiveTcp | LiveIcmp | { kind: 'other'; protocol: number }
   /** What no packet may have: a wrong checksum, a wrong length. Null: sound. */
   fault: string | null
@@ -53,6 +55,7 @@ export function readPacket(sent: Sent): LivePacket {
     atUs: sent.atUs,
     tos: buf[1],
     ttl: buf[8],
+    flowLabel: -1,
     body: { kind: 'other', protocol: buf[9] },
     fault: null,
   }
@@ -71,6 +74,7 @@ function readPacket6({ bytes: buf, atUs }: Sent): LivePacket {
     atUs,
     tos: ((buf[0] & 15) << 4) | (buf[1] >> 4),
     ttl: buf[7],
+    flowLabel: get32(buf, 0) & 0xfffff,
     body: { kind: 'other', protocol },
     fault: null,
   }

@@ -1,6 +1,7 @@
 /** sendmsg and recvmsg: iovecs, control messages, the error queue. */
 import type { Expression } from './ast.ts'
 import { type Attempt, type Call, type Files, iovecBytes, reading, sendingTo, socketOf } from './calls.ts'
+import type { PosixSocket } from './posix-socket.ts'
 import { fail, skip } from './stop.ts'
 import type { SentStamp } from './timestamping.ts'
 import { field, int, isAny, names } from './values.ts'
@@ -16,12 +17,13 @@ interface Control {
 const LEVELS: { readonly [name: string]: string } = {
   SOL_IP: 'IP',
   IPPROTO_IP: 'IP',
-  CMSG_LEVEL_IP: 'IP',
+  SOL_IPV6: 'IPV6',
+  IPPROTO_IPV6: 'IPV6',
   SOL_TCP: 'TCP',
   IPPROTO_TCP: 'TCP',
   SOL_SOCKET: 'SOCKET',
 }
-const TYPES: { readonly [name: string]: string } = { CMSG_TYPE_RECVERR: 'IP_RECVERR', TCP_INQ: 'TCP_CM_INQ' }
+const TYPES: { readonly [name: string]: string } = { TCP_INQ: 'TCP_CM_INQ' }
 
 /** Linux MAX_SKB_FRAGS. */
 const MAX_FRAGMENTS = 17
@@ -58,15 +60,14 @@ function recvmsg(args: readonly Expression[], files: Files): Attempt {
         if (stamp !== null) {
           // With the packet, for which there is no room.
           outFlags = ['MSG_ERRQUEUE', 'MSG_TRUNC']
-          control.push(...stampControl(stamp))
+          control.push(...stampControl(s, stamp))
           return 0
         }
         const range = s.zerocopy.take(s.ackedBytes)
         if (range === null) return null
         outFlags = ['MSG_ERRQUEUE']
         control.push({
-          level: 'IP',
-          type: 'IP_RECVERR',
+          ...errorOf(s),
           data: {
             ee_errno: 0,
             ee_origin: 'SO_EE_ORIGIN_ZEROCOPY',
@@ -102,13 +103,17 @@ function recvmsg(args: readonly Expression[], files: Files): Attempt {
   return attempt
 }
 
-function stampControl({ event, key, us }: SentStamp): Control[] {
+/** Where the error queue tells of it: by the family of the socket, not of its packets. */
+function errorOf(s: PosixSocket): { level: string; type: string } {
+  return s.isV6 ? { level: 'IPV6', type: 'IPV6_RECVERR' } : { level: 'IP', type: 'IP_RECVERR' }
+}
+
+function stampControl(s: PosixSocket, { event, key, us }: SentStamp): Control[] {
   const at = { scm_sec: Math.floor(us / 1e6), scm_nsec: (us % 1e6) * 1000 }
   return [
     { level: 'SOCKET', type: 'SCM_TIMESTAMPING', data: at },
     {
-      level: 'IP',
-      type: 'IP_RECVERR',
+      ...errorOf(s),
       data: {
         ee_errno: 'ENOMSG',
         ee_origin: 'SO_EE_ORIGIN_TIMESTAMPING',

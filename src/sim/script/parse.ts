@@ -12,10 +12,12 @@ import type { Command, Platform, Script, ScriptEvent, ScriptOption, ScriptTime }
 import { parseCode } from './code.ts'
 import { effectsOf, type Includes } from './commands.ts'
 import { Cursor } from './cursor.ts'
+import { definitionsOf } from './definitions.ts'
 import { parseSyscall } from './parse-expression.ts'
 import { parsePacket } from './parse-packet.ts'
 import { preprocess } from './preprocess.ts'
 import { Unsupported } from './problem.ts'
+import type { IpVersion } from './settings.ts'
 
 export interface ParseOptions {
   /** For messages. */
@@ -26,25 +28,16 @@ export interface ParseOptions {
   platform?: Platform
   /** Options as of `--name=value` that win over the script's own. */
   options?: { readonly [name: string]: string }
+  /** In which family it is to be played, for what the runners of published scripts define; `ipv4` when left out. */
+  ipVersion?: IpVersion
   /** The text of a file that a command in backticks runs (`./defaults.sh`); null where there is none. */
   includes?: Includes
-}
-
-/** What the runners of published scripts define, with the addresses of IPv4 and the keys of `defaults.sh`. */
-const DEFAULT_DEFINES: { readonly [name: string]: string } = {
-  CMSG_LEVEL_IP: 'SOL_IP',
-  CMSG_TYPE_RECVERR: 'IP_RECVERR',
-  // google's icmp-before-accept expects EHOSTUNREACH of it.
-  CODE: 'host_unreachable',
-  // SipHash of 192.0.2.1 and 192.168.0.1 under the key of defaults.sh, and under zeros: what Linux makes of them.
-  TFO_COOKIE: '3021b9d889017eeb',
-  TFO_COOKIE_ZERO: 'b7c12350a90dc8f5',
 }
 
 /** Throws ScriptError and Unsupported. */
 export function parse(text: string, options: ParseOptions = {}): Script {
   const file = options.file ?? 'script'
-  const defines = new Map(Object.entries({ ...DEFAULT_DEFINES, ...options.defines }))
+  const defines = new Map(Object.entries({ ...definitionsOf(options.ipVersion ?? 'ipv4'), ...options.defines }))
   const source = preprocess(file, text, defines, options.platform ?? 'linux')
   for (const [name, value] of Object.entries(options.defines ?? {})) defines.set(name, value)
   const c = new Cursor(file, source, defines)

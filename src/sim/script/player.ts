@@ -11,7 +11,7 @@ import type { VirtualHost } from '../virtual-host.ts'
 import { ACK, type Code, type PacketEvent, type ScriptEvent, SYN, type TcpSpec } from './ast.ts'
 import type { Files } from './calls.ts'
 import { type CodeValue, runCode } from './code-run.ts'
-import { continues, ipFault, joined, tcpFault } from './compare.ts'
+import { continues, flowFault, ipFault, joined, tcpFault } from './compare.ts'
 import type { Surroundings } from './effects.ts'
 import { Endpoint } from './endpoint.ts'
 import { fastOpenRoom, isFastOpenAllowed } from './fast-open.ts'
@@ -22,9 +22,10 @@ import { type LivePacket, readPacket } from './live-packet.ts'
 import { errnoNumber } from './numbers.ts'
 import { packetText } from './packet-text.ts'
 import { CallPlayer } from './play-calls.ts'
-import { PosixSocket, type SocketPlace } from './posix-socket.ts'
+import { PosixSocket } from './posix-socket.ts'
 import type { Profile } from './profiles.ts'
 import type { Settings } from './settings.ts'
+import type { SocketPlace } from './socket-place.ts'
 import { fail, Stop, skip } from './stop.ts'
 import { infoValue, memoryValue } from './tcp-info.ts'
 import { Timeline } from './timeline.ts'
@@ -69,12 +70,14 @@ export class Player {
         this.enter(s)
       },
       listening: (s) => {
-        this.of(s).phase = 'listening'
+        const e = this.of(s)
+        e.phase = 'listening'
+        e.localPort = s.listener?.localPort ?? 0
       },
       connecting: (s) => {
         const e = this.of(s)
         if (e.phase !== 'new') return
-        e.connecting(settings.connectPort)
+        e.connecting(s.connectPort)
       },
       disconnected: (s) => this.of(s).forget(),
       accepted: (s) => this.accepted(s),
@@ -92,13 +95,18 @@ export class Player {
       tcp: stack.tcp,
       manners: { ...profile.sockets },
       config: stack.config.tcp,
-      localAddress: settings.localAddress.toString(),
+      isV6: settings.ipVersion !== 'ipv4',
+      wireVersion: settings.ipVersion === 'ipv6' ? 6 : 4,
+      get hopLimit() {
+        return settings.ipVersion === 'ipv6' ? stack.config.ipv6.hopLimit : stack.config.ipv4.ttl
+      },
+      localAddress: settings.localAddress,
       bindPort: settings.bindPort,
       get nowUs() {
         return time.nowUs
       },
       toleranceUs: settings.toleranceUs,
-      remoteAddress: settings.remoteAddress.toString(),
+      remoteAddress: settings.remoteAddress,
       connectPort: settings.connectPort,
       get sendBuffer() {
         return stack.config.tcp.sendBufferInitialBytes
@@ -123,6 +131,7 @@ export class Player {
         }
       },
       fastOpenRoom: (noCookie, maxSegment) => fastOpenRoom(stack, settings, noCookie, maxSegment),
+      isLocal: (address) => stack.ip.isLocal(address),
       errnoOf: (name) => errnoNumber(name, profile.platform),
     }
   }
@@ -209,9 +218,10 @@ export class Player {
 
   /** A connection that a packet of the peer begins. */
   private child(irs: number): Endpoint {
+    const port = this.endpoint?.localPort ?? 0
     const e = this.enter(null)
     e.phase = 'packet-received'
-    e.localPort = this.settings.bindPort
+    e.localPort = port === 0 ? this.settings.bindPort : port
     e.remotePort = this.nextPort++
     e.irs = irs
     return e
@@ -288,6 +298,7 @@ export class Player {
     const fault =
       packet.fault ??
       ipFault(event.packet.ip, packet) ??
+      (packet.body.kind === 'tcp' ? flowFault(packet, e) : null) ??
       this.bodyFault(event, packet, e) ??
       timingFault(due, beforeUs, atUs, 'outbound packet', this.settings)
     if (fault === null) return

@@ -4,7 +4,7 @@
  * A call gives what the system call would return: a number, the name of an error, or null when it would block; whether that waits or becomes
  * EAGAIN is the caller's to decide. Errors of a connection are kept until a call or SO_ERROR fetches them, once, as kernels do.
  */
-import type { TcpConfig } from '../../base/config.ts'
+import { type Address, ANY, ANY_V4 } from '../../base/address.ts'
 import { NetError } from '../../base/errors.ts'
 import type {
   ConnectionHandler,
@@ -13,45 +13,14 @@ import type {
   OpenOptions,
   RawConnection,
   RawListener,
-  RawTcp,
   SocketOptions,
 } from '../../tcp/api.ts'
 import { isSocketOption } from '../../tcp/socket-options.ts'
-import type { SocketManners } from './profiles.ts'
+import type { SocketAddress } from './socket-address.ts'
+import type { Answer, SocketPlace } from './socket-place.ts'
 import { skip } from './stop.ts'
 import type { SentStamps } from './timestamping.ts'
 import { ZerocopyQueue } from './zerocopy.ts'
-
-/** What a call returns, the name of its error, or null: it would block. */
-export type Answer = number | string | null
-
-export interface SocketPlace {
-  readonly tcp: RawTcp
-  readonly manners: SocketManners
-  /** Of the stack: what options are that nobody set. */
-  readonly config: TcpConfig
-  readonly localAddress: string
-  readonly bindPort: number
-  /** Of the script. */
-  readonly nowUs: number
-  /** How far from its time a thing may be. */
-  readonly toleranceUs: number
-  readonly remoteAddress: string
-  readonly connectPort: number
-  /** SO_SNDBUF and SO_RCVBUF of a socket that has no connection yet. */
-  readonly sendBuffer: number
-  readonly receiveBuffer: number
-  /** Bytes that a SYN would carry now: 0 without a cookie of the peer. `noCookie`: none is needed. */
-  fastOpenRoom(noCookie: boolean, maxSegmentBytes: number): number
-  /** What `open` gives when the ports of connects are these; 0: those of the stack. */
-  withPorts<T>(first: number, last: number, open: () => T): T
-  /** Something happened that a blocking call may wait for. What it then writes leaves in the same turn, as from a thread that is woken. */
-  woken(): void
-  /** May a client use Fast Open at all? */
-  readonly fastOpenAllowed: boolean
-  /** The number of an error, as the system of the script counts. */
-  errnoOf(name: string): number
-}
 
 /** The peer's FIN is in, though data before it may still be unread. */
 const PEER_ENDED: ReadonlySet<string> = new Set(['CLOSE-WAIT', 'LAST-ACK', 'CLOSING', 'TIME-WAIT'])
@@ -76,8 +45,11 @@ export class PosixSocket implements ConnectionHandler {
   linger: { on: boolean; seconds: number } = { on: false, seconds: 0 }
   /** MSG_MORE holds the last bytes back until a call without it. */
   private more = false
+  connectPort: number
   private readonly options: SocketOptions & Partial<ListenOptions> = {}
   private boundPort = 0
+  /** Null: not bound. */
+  private boundAddress: Address | null = null
   /** `deferred`: connected for the application, and the SYN waits for the first bytes (TCP_FASTOPEN_CONNECT). */
   private state: 'new' | 'deferred' | 'connecting' | 'connected' | 'failed' = 'new'
   private connectTold = false
@@ -88,6 +60,7 @@ export class PosixSocket implements ConnectionHandler {
 
   constructor(readonly place: SocketPlace) {
     this.connectLimitMs = place.manners.connectLimitMs
+    this.connectPort = place.connectPort
   }
 
   /** The socket of a connection that was accepted. */
@@ -166,7 +139,7 @@ export class PosixSocket implements ConnectionHandler {
 
   /** Options that are not a listener's own. */
   private ofConnections(): SocketOptions {
-    const { port, backlog, deferAcceptMs, fastOpenKeys, ...options } = this.options
+    const { port, address, ipv6Only, backlog, deferAcceptMs, fastOpenKeys, ...options } = this.options
     return options
   }
 
@@ -183,9 +156,34 @@ export class PosixSocket implements ConnectionHandler {
 
   // ------------------------------------------------------------------ calls
 
-  bind(): Answer {
-    if (this.boundPort !== 0 || this.connection !== null) return 'EINVAL'
-    this.boundPort = this.place.bindPort
+  get isV6(): boolean {
+    return this.place.isV6
+  }
+
+  get isBound(): boolean {
+    return this.boundAddress !== null || this.connection !== null || this.listener !== null
+  }
+
+  private get isV6Only(): boolean {
+    return this.remembered.get('IPV6_V6ONLY') === 1
+  }
+
+  /** The socket cannot have an address of that family: null if it can. */
+  private refused(to: SocketAddress | null): string | null {
+    if (to === null || to.isV6 === this.isV6) return null
+    return this.isV6 ? 'EINVAL' : 'EAFNOSUPPORT' // that of IPv4 is too short for the one, and foreign to the other (Linux)
+  }
+
+  /** Null: where the runner says. */
+  bind(to: SocketAddress | null): Answer {
+    const refused = this.isBound ? 'EINVAL' : this.refused(to)
+    if (refused !== null) return refused
+    const { place } = this
+    const address = to?.address ?? place.localAddress
+    if (this.isV6Only && address.isV4) return 'EINVAL'
+    if (!address.isUnspecified && !place.isLocal(address)) return 'EADDRNOTAVAIL'
+    this.boundAddress = address
+    this.boundPort = to?.port ?? place.bindPort
     return 0
   }
 
@@ -194,6 +192,8 @@ export class PosixSocket implements ConnectionHandler {
     if (this.listener !== null) return 0
     const options = this.options as ListenOptions
     options.port = this.boundPort
+    options.address = this.boundAddress ?? (this.isV6 ? ANY : ANY_V4)
+    options.ipv6Only = this.isV6Only
     options.backlog = Math.max(0, backlog) + this.place.manners.backlogExtra
     return this.guarded(() => {
       this.listener = this.place.tcp.listen(options, {})
@@ -208,14 +208,22 @@ export class PosixSocket implements ConnectionHandler {
     return connection === null ? null : PosixSocket.of(this.place, connection)
   }
 
-  /** Begins, or says how it stands. Null: under way. */
-  connect(options: SocketOptions = {}): Answer {
+  /** Begins, or says how it stands. Null: under way. `to`: null where the runner says. */
+  connect(to: SocketAddress | null = null): Answer {
     if (this.listener !== null) return 'EISCONN'
+    const refused = this.refused(to)
+    if (refused !== null) return refused
+    const { remoteAddress } = this.place
+    if (to !== null && to.address !== null && !to.address.equals(remoteAddress))
+      skip('connects to others than the peer are not played')
+    // Mapped addresses are IPv4 (Linux tcp_v6_connect).
+    if (this.isV6Only && remoteAddress.isV4) return 'ENETUNREACH'
+    this.connectPort = to?.port ?? this.place.connectPort
     if (this.state === 'connecting') return 'EALREADY'
     if (this.state === 'deferred') return 'EISCONN'
     if (this.state !== 'new') return this.connected()
-    if (this.remembered.get('TCP_FASTOPEN_CONNECT') !== 1) return this.open(options)
-    if (this.fastOpenRoom === 0) return this.open({ ...options, fastOpen: true })
+    if (this.remembered.get('TCP_FASTOPEN_CONNECT') !== 1) return this.open({})
+    if (this.fastOpenRoom === 0) return this.open({ fastOpen: true })
     this.state = 'deferred'
     this.connectTold = true
     return 0
@@ -243,7 +251,7 @@ export class PosixSocket implements ConnectionHandler {
   }
 
   private open(options: SocketOptions): Answer {
-    const { tcp, remoteAddress, connectPort } = this.place
+    const { tcp, remoteAddress } = this.place
     const range = Number(this.remembered.get('IP_LOCAL_PORT_RANGE') ?? 0)
     const all: OpenOptions = {
       ...this.ofConnections(),
@@ -251,7 +259,8 @@ export class PosixSocket implements ConnectionHandler {
       // The time for the handshake: as a user timeout, until there is a connection.
       ...(this.connectLimitMs === 0 ? {} : { userTimeoutMs: this.connectLimitMs }),
       remoteAddress,
-      remotePort: connectPort,
+      remotePort: this.connectPort,
+      ...(this.boundAddress === null || this.boundAddress.isUnspecified ? {} : { localAddress: this.boundAddress }),
       ...(this.boundPort === 0 ? {} : { localPort: this.boundPort }),
     }
     return this.guarded(() => {

@@ -71,6 +71,7 @@ function play(script: Script, options: RunOptions): void {
     iface,
     link,
     player.disk,
+    settings.ipVersion === 'ipv6' ? 6 : 4,
     (us) => player.sleep(us),
     (ms) => player.limitConnects(ms),
     () => skip('keys that a command sets are not played'),

@@ -3,11 +3,12 @@ import type { ConfigOverrides } from '../../base/config.ts'
 import { invalidArgument } from '../../base/errors.ts'
 import type { Outcome, ScriptOption } from './ast.ts'
 import type { Includes } from './commands.ts'
+import { LONGER_HEADER, RUNNER_PLACES6 } from './definitions.ts'
 import { parse } from './parse.ts'
 import { ScriptError, Unsupported } from './problem.ts'
 import { PROFILES, type ProfileName } from './profiles.ts'
 import { run } from './run.ts'
-import { IP_VERSIONS, type IpVersion } from './settings.ts'
+import { DEFAULT_MTU, IP_VERSIONS, type IpVersion, MAX_MTU } from './settings.ts'
 
 export interface ScriptRunOptions {
   /** Whose stack the script expects. Left out: FreeBSD's for a script that sets FreeBSD's variables or expects its order of options, else Linux's. */
@@ -19,9 +20,9 @@ export interface ScriptRunOptions {
   /** `--name=value` of packetdrill, over the script's own: `{ tolerance_usecs: '14000' }`. */
   options?: { readonly [name: string]: string }
   /**
-   * Plays the script in this family, as packetdrill's `run_all.py` does: over IPv6 with an MTU 20 bytes larger, so that segments are as long as over
-   * IPv4. `ipv4-mapped-ipv6`: sockets of IPv6 over IPv4. A script that names a version itself is played in no other (skipped). Left out: as
-   * the script says, IPv4 if it says nothing.
+   * Plays the script in this family, as the runners of published scripts do (google's `run_all.py`, Linux's `ksft_runner.sh`): over IPv6 with an MTU 20 bytes larger, so that segments are as long as over
+   * IPv4. `ipv4-mapped-ipv6`: sockets of IPv6 over IPv4. A script that names a version itself is played as it stands, and in no other (skipped).
+   * Left out: as the script says, IPv4 if it says nothing.
    */
   ipVersion?: IpVersion
   /** The text of a file that a command of the script runs (`./defaults.sh`), or null. Linux's `defaults.sh` is known without. */
@@ -51,8 +52,14 @@ export function runScript(text: string, options: ScriptRunOptions = {}): Outcome
   const file = options.file ?? 'script'
   try {
     const { profile = profileOf(text), includes, config, seed, watch, ipVersion } = options
-    const defines = ipVersion === 'ipv6' ? { ...DEFINES6, ...options.defines } : options.defines
-    const script = parse(text, { file, defines, options: options.options, includes, platform: PROFILES[profile].platform })
+    const script = parse(text, {
+      file,
+      defines: options.defines,
+      options: options.options,
+      includes,
+      platform: PROFILES[profile].platform,
+      ipVersion: versionOf(text, options),
+    })
     if (ipVersion !== undefined) {
       const own = script.options.find((o) => isNamed(o, 'ip_version'))?.value
       if (own !== undefined && own !== ipVersion) return { result: 'skipped', reason: `${file}: is for ${own}` }
@@ -81,26 +88,23 @@ function isNamed(option: ScriptOption, name: string): boolean {
   return option.name.replaceAll('-', '_') === name
 }
 
-/** What `run_all.py` adds to a script's own options. The addresses are its own, for the cookies of Fast Open follow from them. */
+/** The version that the caller asks for, or the script itself: what it is read with. */
+function versionOf(text: string, options: ScriptRunOptions): IpVersion {
+  const named = options.ipVersion ?? options.options?.ip_version ?? /^--ip[_-]version[= ]"?([\w-]+)/m.exec(text)?.[1]
+  return IP_VERSIONS.find((v) => v === named) ?? 'ipv4'
+}
+
+/** What runners of published scripts add to a script's own options. */
 function versionOptions(ipVersion: IpVersion, own: ScriptOption[]): ScriptOption[] {
   const made = (name: string, value: string): ScriptOption => ({ name, value, position: { line: 0, column: 0 } })
   const out = [made('ip_version', ipVersion)]
   if (ipVersion !== 'ipv6') return out
-  for (const [name, value] of Object.entries(PLACES6)) out.push(made(name, value))
+  for (const [name, value] of Object.entries(RUNNER_PLACES6)) out.push(made(name, value))
   const mtu = own.filter((o) => isNamed(o, 'mtu')).at(-1)
-  if (mtu === undefined) out.push(made('mtu', '1520'))
-  else mtu.value = String(Number(mtu.value) + 20)
+  if (mtu === undefined) out.push(made('mtu', String(DEFAULT_MTU + LONGER_HEADER)))
+  else mtu.value = String(Math.min(Number(mtu.value) + LONGER_HEADER, MAX_MTU))
   return out
 }
-
-const PLACES6 = {
-  local_ip: 'fd3d:a0b:17d6::1',
-  gateway_ip: 'fd3d:a0b:17d6:8888::1',
-  remote_ip: 'fd3d:fa7b:d17d::1',
-}
-
-/** The cookie that Linux makes for these addresses with the keys of `defaults.sh`. */
-const DEFINES6 = { TFO_COOKIE: 'c1d1e9742a47a9bc' }
 
 /** FreeBSD's variables and modules. */
 const FREEBSD_COMMANDS = /\bnet\.inet\.|\bkern\.ipc\.|\bkldload\b/

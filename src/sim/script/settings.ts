@@ -35,6 +35,10 @@ export interface Settings {
   syscallsMayDiffer: boolean
 }
 
+/** Of the link when nothing is said, and the largest that a packet can fill. */
+export const DEFAULT_MTU = 1500
+export const MAX_MTU = 65535
+
 /** packetdrill's addresses: private ones for us, those of documentation for the peer (RFC 1918, 4193, 5737, 3849). */
 const PLACES4 = {
   localAddress: parse('192.168.0.1'),
@@ -83,7 +87,7 @@ const OPTIONS: { readonly [name: string]: Read } = {
   strict_segments: (s) => {
     s.strictSegments = true
   },
-  mtu: count('mtu', 65535),
+  mtu: count('mtu', MAX_MTU),
   mss: count('mss', 65535),
   bind_port: count('bindPort', 65535),
   connect_port: count('connectPort', 65535),
@@ -119,7 +123,7 @@ export function readSettings(options: readonly ScriptOption[], profile: Profile)
     tsTickUs: 0,
     tsEcrScaled: false,
     strictSegments: false,
-    mtu: 1500,
+    mtu: DEFAULT_MTU,
     mss: 0,
     bindPort: 8080,
     connectPort: 8080,

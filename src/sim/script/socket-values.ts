@@ -5,57 +5,15 @@
  * in no table skips the script.
  */
 import { NetError } from '../../base/errors.ts'
-import type { ListenerOptions, SocketOptions } from '../../tcp/api.ts'
 import type { Expression } from './ast.ts'
 import { type Attempt, type Call, type Files, socketOf } from './calls.ts'
-import type { Answer, PosixSocket } from './posix-socket.ts'
+import { IP, IPV6 } from './ip-values.ts'
+import type { PosixSocket } from './posix-socket.ts'
+import type { Answer } from './socket-place.ts'
 import { fail, skip } from './stop.ts'
 import { SentStamps, unknownStamp } from './timestamping.ts'
+import { type Entry, flag, number, remembered, type Value } from './value-entry.ts'
 import { boxed, field, int, isAny, names } from './values.ts'
-
-type Value = number | string
-
-interface Entry {
-  set?(s: PosixSocket, value: Value): Answer
-  /** The value, or the name of an error as `{ errno }`. */
-  get?(s: PosixSocket): Value
-}
-
-/** An option of the stack that is on or off. */
-function flag(name: 'noDelay' | 'cork' | 'quickAck' | 'keepAlive' | 'fastOpenNoCookie'): Entry {
-  return {
-    set: (s, v) => s.apply({ [name]: v !== 0 } as SocketOptions),
-    get: (s) => (s.option(name) === true ? 1 : 0),
-  }
-}
-
-/** A number of the stack, `unit` times as large as the script's. */
-function number(
-  name: keyof ListenerOptions,
-  unit: number,
-  min: number,
-  max: number,
-  otherwise: (s: PosixSocket) => number,
-): Entry {
-  return {
-    set: (s, v) => (typeof v !== 'number' || v < min || v > max ? 'EINVAL' : s.apply({ [name]: v * unit } as ListenerOptions)),
-    get: (s) => {
-      const own = s.option(name)
-      return typeof own === 'number' ? own / unit : otherwise(s)
-    },
-  }
-}
-
-/** Kept and given back; nothing else can be seen of it here. */
-function remembered(name: string, otherwise = 0): Entry {
-  return {
-    set: (s, v) => {
-      s.remembered.set(name, v)
-      return 0
-    },
-    get: (s) => s.remembered.get(name) ?? otherwise,
-  }
-}
 
 /** The system doubles what is asked for, and has a least. */
 function buffer(option: 'sendBufferBytes' | 'receiveBufferBytes'): Entry {
@@ -202,31 +160,6 @@ function fastOpenKeys(text: string): string[] {
     keys.push(words.join('-'))
   }
   return keys
-}
-
-const IP: { readonly [name: string]: Entry } = {
-  IP_TOS: {
-    set: (s, v) => (typeof v === 'number' && v >= 0 && v <= 255 ? s.apply({ tos: v }) : 'EINVAL'),
-    get: (s) => Number(s.option('tos') ?? 0),
-  },
-  IP_TTL: number('ttl', 1, 1, 255, () => 64),
-  IP_RECVERR: remembered('IP_RECVERR'),
-  IP_MTU_DISCOVER: remembered('IP_MTU_DISCOVER', 1),
-  IP_MTU: { get: (s) => s.connection?.info().pathMtu ?? 0 },
-  IP_BIND_ADDRESS_NO_PORT: remembered('IP_BIND_ADDRESS_NO_PORT'),
-  IP_LOCAL_PORT_RANGE: remembered('IP_LOCAL_PORT_RANGE'),
-  IP_FREEBIND: remembered('IP_FREEBIND'),
-  IP_TRANSPARENT: remembered('IP_TRANSPARENT'),
-}
-
-const IPV6: { readonly [name: string]: Entry } = {
-  IPV6_TCLASS: IP.IP_TOS,
-  IPV6_UNICAST_HOPS: IP.IP_TTL,
-  IPV6_RECVERR: remembered('IPV6_RECVERR'),
-  IPV6_MTU_DISCOVER: remembered('IPV6_MTU_DISCOVER', 1),
-  IPV6_MTU: IP.IP_MTU,
-  IPV6_V6ONLY: remembered('IPV6_V6ONLY'),
-  IPV6_AUTOFLOWLABEL: remembered('IPV6_AUTOFLOWLABEL', 1),
 }
 
 const LEVELS: { readonly [level: string]: { readonly [name: string]: Entry } } = {

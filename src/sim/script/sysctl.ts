@@ -5,7 +5,7 @@ import { Unsupported } from './problem.ts'
 import { FREEBSD } from './sysctls-freebsd.ts'
 import { LINUX } from './sysctls-linux.ts'
 
-export type Section = 'tcp' | 'ipv4' | 'icmp' | 'udp'
+export type Section = 'tcp' | 'ipv4' | 'ipv6' | 'icmp' | 'udp'
 
 /**
  * A line of a table.
@@ -38,9 +38,8 @@ type Line =
 
 export type SysctlTable = { readonly [name: string]: Sysctl }
 
-/** Prefixes whose variables are of no concern to TCP over IPv4 on a link of its own. */
-const IGNORED =
-  /^(?:net\.ipv6\.(?!conf\.\w+\.disable)|net\.mptcp\.|net\.core\.|net\.unix\.|kernel\.|vm\.|debug\.|dev\.|hw\.|fs\.|kern\.)/
+/** Prefixes whose variables are of no concern to TCP on a link of its own. */
+const IGNORED = /^(?:net\.mptcp\.|net\.core\.|net\.unix\.|kernel\.|vm\.|debug\.|dev\.|hw\.|fs\.|kern\.)/
 
 /** The largest receive buffer that window scaling can announce (RFC 7323 section 2.2), and `base/config.ts` allows. */
 const MAX_BYTES = 0x3fffffff

@@ -166,6 +166,12 @@ const tcp: SysctlTable = {
 export const FREEBSD: SysctlTable = {
   ...Object.fromEntries(Object.entries(tcp).map(([name, line]) => [`net.inet.tcp.${name}`, line])),
   'net.inet.ip.ttl': { number: 'ttl', section: 'ipv4', max: 255 },
+  'net.inet6.ip6.hlim': { number: 'hopLimit', section: 'ipv6', max: 255 },
+  'net.inet6.ip6.auto_flowlabel': { choice: { 0: { flowLabels: false }, 1: { flowLabels: true } }, section: 'ipv6' },
+  'net.inet6.ip6.dad_count': 'ignored',
+  'net.inet6.ip6.accept_rtadv': 'ignored',
+  'net.inet6.icmp6.errppslimit': 'ignored',
+  'net.inet6.icmp6.nodeinfo': 'ignored',
   'net.inet.ip.portrange.first': { number: 'ephemeralFirst' },
   'net.inet.ip.portrange.last': { number: 'ephemeralLast' },
   'net.inet.ip.portrange.randomized': 'ignored',

@@ -147,7 +147,56 @@ const tcp: SysctlTable = {
   'conf.tun0.accept_local': 'ignored',
 }
 
+/** net.ipv6.conf.INTERFACE: of all, of those to come, and of the one there is. */
+const interface6: SysctlTable = {
+  hop_limit: { number: 'hopLimit', section: 'ipv6', max: 255 },
+  disable_ipv6: { only: ['0'] },
+  forwarding: 'ignored',
+  // The script's address is there from the beginning, and nobody else is on the link.
+  accept_dad: 'ignored',
+  dad_transmits: 'ignored',
+  optimistic_dad: 'ignored',
+  accept_ra: 'ignored',
+  autoconf: 'ignored',
+  use_tempaddr: 'ignored',
+  addr_gen_mode: 'ignored',
+  router_solicitations: 'ignored',
+  accept_redirects: 'ignored',
+  ndisc_notify: 'ignored',
+  proxy_ndp: 'ignored',
+}
+
+const ipv6: SysctlTable = {
+  auto_flowlabels: { choice: { 0: { flowLabels: false }, 1: { flowLabels: true }, 3: { flowLabels: true } }, section: 'ipv6' },
+  flowlabel_consistency: 'ignored',
+  flowlabel_state_ranges: 'ignored',
+  flowlabel_reflect: { only: ['0'] },
+  // An option of sockets that nothing else changes.
+  bindv6only: { only: ['0'] },
+  'icmp.ratelimit': 'ignored',
+  'icmp.ratemask': 'ignored',
+  'icmp.error_anycast_as_unicast': 'ignored',
+  'route.flush': { effect: { kind: 'flush-metrics' } },
+  'route.mtu_expires': { number: 'pathMtuTimeMs', section: 'ipv4', times: 1000 },
+  'route.min_adv_mss': 'ignored',
+  'route.gc_timeout': 'ignored',
+  'route.gc_interval': 'ignored',
+  'route.max_size': 'ignored',
+  'neigh.default.gc_thresh1': 'ignored',
+  'neigh.default.gc_thresh2': 'ignored',
+  'neigh.default.gc_thresh3': 'ignored',
+  ip_nonlocal_bind: 'ignored',
+  idgen_delay: 'ignored',
+  ip6frag_high_thresh: 'ignored',
+  ip6frag_low_thresh: 'ignored',
+  ip6frag_time: 'ignored',
+  ...Object.fromEntries(
+    ['all', 'default', 'tun0'].flatMap((name) => Object.entries(interface6).map(([v, line]) => [`conf.${name}.${v}`, line])),
+  ),
+}
+
 export const LINUX: SysctlTable = {
+  ...Object.fromEntries(Object.entries(ipv6).map(([name, line]) => [`net.ipv6.${name}`, line])),
   ...Object.fromEntries(Object.entries(tcp).map(([name, line]) => [`net.ipv4.${name}`, line])),
   // fq is the discipline that paces; with any other a TCP that does not pace itself sends when it may.
   'net.core.default_qdisc': {

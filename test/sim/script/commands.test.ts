@@ -10,6 +10,7 @@ import { sysctlTables } from '../../../src/sim/script/sysctl.ts'
 const tcp = (values: ConfigValues): Effect => ({ kind: 'config', section: 'tcp', values })
 const route = (values: Partial<Effect & { kind: 'route' }>): Effect => ({
   kind: 'route',
+  family: null,
   mtu: null,
   mtuLocked: false,
   advertisedMss: null,
@@ -93,10 +94,15 @@ describe('effects', () => {
     ],
     [
       'ip route add 192.0.2.1 via 192.168.0.2 dev tun0 advmss 600 mtu lock 640 initcwnd 11',
-      [route({ mtu: 640, mtuLocked: true, advertisedMss: 600, initialWindowSegments: 11 })],
+      [route({ family: 4, mtu: 640, mtuLocked: true, advertisedMss: 600, initialWindowSegments: 11 })],
     ],
-    ['ip -4 route change 192.0.2.0/24 dev tun0 congctl reno rto_min 5ms', [route({ congestion: 'newreno', rtoMinMs: 5 })]],
-    ['ip ro replace default via 192.168.0.2 rto_min lock 1s', [route({ rtoMinMs: 1000 })]],
+    [
+      'ip -4 route change 192.0.2.0/24 dev tun0 congctl reno rto_min 5ms',
+      [route({ family: 4, congestion: 'newreno', rtoMinMs: 5 })],
+    ],
+    ['ip ro replace default via 192.168.0.2 rto_min lock 1s', [route({ family: 4, rtoMinMs: 1000 })]],
+    ['ip -6 route replace 2001:db8::/32 via fe80::1 dev tun0 mtu 1400', [route({ family: 6, mtu: 1400 })]],
+    ['ip route replace default dev tun0 initcwnd 4', [route({ initialWindowSegments: 4 })]],
     ['sleep 0.1', [{ kind: 'sleep', us: 100_000 }]],
     ['ethtool -K tun0 gso off tso off', []],
     ['nstat > /dev/null', [{ kind: 'counters-marked' }]],

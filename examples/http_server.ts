@@ -32,14 +32,16 @@ function* counting(length: number): Generator<Buffer> {
 }
 
 const server = stack.http.createServer((request, response) => {
-  console.log(`${request.socket.remoteAddress} ${request.method} ${request.url}`)
+  // One listener for both families: IPv4 comes as ::ffff:10.0.0.1.
+  const peer = request.socket.remoteAddress?.replace('::ffff:', '')
+  console.log(`${peer} ${request.method} ${request.url}`)
   const bytes = /^\/bytes\/(\d{1,12})$/.exec(request.url ?? '')
   if (bytes !== null) {
     response.writeHead(200, { 'content-type': 'application/octet-stream', 'content-length': bytes[1] })
     if (request.method === 'HEAD') response.end()
     else Readable.from(counting(Number(bytes[1]))).pipe(response)
   } else if (request.url === '/') {
-    response.end(`Hello ${request.socket.remoteAddress}, this is a TCP/IP stack in TypeScript.\n`)
+    response.end(`Hello ${peer}, this is a TCP/IP stack in TypeScript.\n`)
   } else {
     response.writeHead(404).end('No such page.\n')
   }

@@ -25,7 +25,8 @@ const eth0 = stack.attach(link, { addresses: values.address })
 await eth0.ready
 
 const server = stack.net.createServer({ allowHalfOpen: true }, (socket) => {
-  const peer = `${socket.remoteAddress}:${socket.remotePort}`
+  // One listener for both families: IPv4 comes as ::ffff:10.0.0.1.
+  const peer = `${socket.remoteAddress?.replace('::ffff:', '')} port ${socket.remotePort}`
   console.log(`${peer} connected`)
   socket.on('data', (chunk) => console.log(`${peer} sent ${chunk.length} bytes`))
   socket.on('end', () => console.log(`${peer} sent FIN`))

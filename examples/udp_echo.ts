@@ -25,7 +25,7 @@ await stack.attach(link, { addresses: values.address }).ready
 
 const socket = stack.dgram.createSocket('udp6') // both families
 socket.on('message', (message, from) => {
-  console.log(`${from.address}:${from.port} sent ${message.length} bytes`)
+  console.log(`${from.address.replace('::ffff:', '')} port ${from.port} sent ${message.length} bytes`)
   socket.send(message, from.port, from.address)
 })
 socket.bind(Number(values.port))

@@ -6,7 +6,7 @@ import { type ArpConfig, arpDefaults } from './arp-config.ts'
 import { invalidArgument } from './errors.ts'
 import { type FilterConfig, filterDefaults } from './filter-config.ts'
 import { type ForwardConfig, forwardDefaults, verifyForward } from './forward-config.ts'
-import { type Ipv6Config, ipv6Defaults, type NdConfig, ndDefaults } from './ipv6-config.ts'
+import { type Ipv6Config, ipv6Defaults, type NdConfig, ndDefaults, verifyNd } from './ipv6-config.ts'
 import { type MulticastConfig, multicastDefaults, verifyMulticast } from './multicast-config.ts'
 import { MANNER_WORDS, type TcpManners, tcpMannerDefaults } from './tcp-manners.ts'
 
@@ -406,9 +406,7 @@ function verify(config: Config): void {
   }
   const { tcp, udp, ipv4, nd, turn, forward } = config
   verifyForward(forward)
-  if (nd.linkLocal !== 'eui64' && nd.linkLocal !== 'stable') {
-    throw invalidArgument(`option nd.linkLocal cannot be ${nd.linkLocal}, known: eui64, stable`)
-  }
+  verifyNd(nd)
   for (const [name, known] of Object.entries(TCP_WORDS)) {
     const value = String(tcp[name as keyof TcpConfig])
     if (!known.includes(value)) throw invalidArgument(`option tcp.${name} cannot be ${value}, known: ${known.join(', ')}`)

@@ -1,5 +1,7 @@
 /** The configuration of IPv6 and of Neighbor Discovery (config.ts). */
 import { type NeighborTimes, neighborDefaults } from './arp-config.ts'
+import { invalidArgument } from './errors.ts'
+import { type RouterConfig, routerDefaults } from './router-config.ts'
 
 export interface Ipv6Config {
   /** RFC 8504 section 5.1: until a router says otherwise. Linux net.ipv6.conf.default.hop_limit. */
@@ -19,7 +21,7 @@ export interface Ipv6Config {
 }
 
 /** Neighbor Discovery (RFC 4861, RFC 4862): the times of neighbours are those of ARP, from the same RFC. */
-export interface NdConfig extends NeighborTimes {
+export interface NdConfig extends NeighborTimes, RouterConfig {
   /** DupAddrDetectTransmits; 0 = addresses are used without asking. RFC 4862 section 5.1. */
   dadTransmits: number
   /** Before the first question a random time up to this. MAX_RTR_SOLICITATION_DELAY, RFC 4862 section 5.4.2. */
@@ -56,6 +58,7 @@ export function ipv6Defaults(): Ipv6Config {
 export function ndDefaults(): NdConfig {
   return {
     ...neighborDefaults(),
+    ...routerDefaults(),
     dadTransmits: 1,
     dadDelayMs: 1_000,
     announceNum: 1,
@@ -65,5 +68,20 @@ export function ndDefaults(): NdConfig {
     enhancedDad: true,
     acceptRedirects: true,
     advertisementsPerSecond: 1_000,
+  }
+}
+
+/** Words that an option of `nd` may have. */
+const WORDS: { readonly [K in keyof NdConfig]?: readonly string[] } = {
+  linkLocal: ['eui64', 'stable'],
+  identifiers: ['stable', 'eui64'],
+  temporaryAddresses: ['off', 'prefer'],
+}
+
+/** Throws ERR_INVALID_ARG_VALUE. */
+export function verifyNd(nd: NdConfig): void {
+  for (const [name, known] of Object.entries(WORDS)) {
+    const value = String(nd[name as keyof NdConfig])
+    if (!known.includes(value)) throw invalidArgument(`option nd.${name} cannot be ${value}, known: ${known.join(', ')}`)
   }
 }

@@ -53,6 +53,7 @@ export function addAddress(
     prefix: network,
     broadcast: notes?.broadcast ?? network.broadcast,
     state,
+    temporary: false,
     notes,
     lifetime: null,
   }

@@ -49,7 +49,7 @@ export interface InterfaceAddress {
   readonly broadcast: Address | null
   state: number
   /** Made to be changed soon (RFC 8981): preferred as source. Left out: no. */
-  readonly temporary?: boolean
+  temporary?: boolean
   /** Null or left out: given without more words. */
   notes?: AddressNotes | null
   /** When it is deprecated, and when it ends. Null or left out: never. */

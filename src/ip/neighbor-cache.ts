@@ -334,6 +334,10 @@ export class NeighborCache implements NeighborTable {
     this.counters.values[C.resolved]++
   }
 
+  gaveUp(n: Neighbor): void {
+    this.solicitor.gaveUp?.(n)
+  }
+
   countFailed(): void {
     this.counters.values[C.failed]++
   }

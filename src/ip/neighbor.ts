@@ -32,6 +32,8 @@ export interface NeighborClock {
 export interface Solicitor {
   /** Sends one solicitation: to the known MAC (`unicast`) or to everybody. May fail silently: it is repeated. */
   solicit(neighbor: Neighbor, unicast: boolean): void
+  /** It did not answer, neither itself nor when everybody was asked. From timers only. */
+  gaveUp?(neighbor: Neighbor): void
 }
 
 export interface NeighborListener {
@@ -136,6 +138,11 @@ export class Neighbor extends Timed {
   used(): void {
     this.usedAt = this.clock.nowMs
     if (this.state === NeighborState.STALE) this.leaveStale()
+  }
+
+  /** It was sent to in the last `ms` milliseconds. */
+  usedWithin(ms: number): boolean {
+    return ((this.clock.nowMs - this.usedAt) | 0) <= ms
   }
 
   /** Upper-layer hint of reachability (RFC 4861 7.3.1): TCP saw its data acknowledged. */
@@ -267,7 +274,10 @@ export class Neighbor extends Timed {
       this.cache.probe(this)
     }
     // The next packet asks everybody: it may have another MAC now (RFC 4861 7.3.3: the entry is deleted).
-    else this.cache.forget(this)
+    else {
+      this.cache.forget(this)
+      this.cache.gaveUp(this)
+    }
   }
 
   private leaveStale(): void {
@@ -303,6 +313,7 @@ export class Neighbor extends Timed {
     this.holdMs = Math.min(config.failedHoldMaxMs, config.failedHoldMs * 2 ** Math.min(this.failures, 24)) | 0
     this.failures++
     this.cache.countFailed()
+    this.cache.gaveUp(this)
     this.rest(now)
   }
 

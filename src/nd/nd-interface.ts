@@ -92,6 +92,10 @@ export interface NdInterfaceOptions {
 export interface RouterListener {
   /** A neighbour that was a router is a host from now on (section 7.2.5). */
   routerBecameHost(neighbor: Neighbor): void
+  /** A neighbour does not answer any more (section 7.3.3). From timers only. */
+  silent(neighbor: Neighbor): void
+  /** A neighbour advertises itself, as a router or as a host. True: it is a router that we know, whether the neighbour cache does or not. */
+  advertised(address: Address, isRouter: boolean): boolean
 }
 
 export class NdInterface implements Solicitor, DadSender {
@@ -141,6 +145,15 @@ export class NdInterface implements Solicitor, DadSender {
       ? this.send(this.frame, this.source, to, neighbor.macHigh, neighbor.macLow)
       : this.sendToGroup(this.source, this.solicitedNode(to))
     if (sent) this.counters.values[C.outNeighborSolicits]++
+  }
+
+  gaveUp(neighbor: Neighbor): void {
+    this.routers?.silent(neighbor)
+  }
+
+  /** Asks everybody whether a router is back that the cache has forgotten. */
+  probe(address: Address): void {
+    this.solicit(this.neighbors.get(address), false)
   }
 
   /** DadSender. RFC 4862 section 5.4.2: from the unspecified address, and so without a link address. */
@@ -203,8 +216,9 @@ export class NdInterface implements Solicitor, DadSender {
     }
     const known = this.neighbors.find(target)
     if (known === null) {
-      // RFC 9131 section 6.1.1: a router learns of addresses before the first packet for them comes.
-      if (this.ipv6.forward !== null && options.hasTarget && this.isOnLink(target))
+      // RFC 9131 section 6.1.1: a router learns of addresses before the first packet for them comes. A router that was silent is back.
+      const isOurs = this.routers?.advertised(target, (flags & NA_ROUTER) !== 0) === true
+      if ((isOurs || this.ipv6.forward !== null) && options.hasTarget && this.isOnLink(target))
         this.neighbors.learn(target, options.targetHigh, options.targetLow, true)
       else n[C.dropUnsolicited]++
       return
@@ -218,7 +232,9 @@ export class NdInterface implements Solicitor, DadSender {
     const low = options.hasTarget ? options.targetLow : known.macLow
     const believed = !known.usable || override || (high === known.macHigh && low === known.macLow)
     known.update(high, low, (flags & NA_SOLICITED) !== 0, override)
-    if (believed) this.setRouter(known, (flags & NA_ROUTER) !== 0)
+    if (!believed) return
+    this.setRouter(known, (flags & NA_ROUTER) !== 0)
+    this.routers?.advertised(target, known.isRouter)
   }
 
   /** The neighbour is a router: it advertised itself, or we were redirected to it (sections 6.3.4, 8.3). */
@@ -328,9 +344,14 @@ export class NdInterface implements Solicitor, DadSender {
     frame.end = end + ND_LINK_ADDRESS_LENGTH
   }
 
+  /** Sends the message in `frame` to a group, sealed here. False: the link is full. */
+  multicast(frame: Frame, source: Address, group: Address): boolean {
+    return this.send(frame, source, group, 0x3333, group.w3)
+  }
+
   /** To a group's own link address (RFC 2464 section 7): it needs no neighbour. */
   private sendToGroup(source: Address, group: Address): boolean {
-    return this.send(this.frame, source, group, 0x3333, group.w3)
+    return this.multicast(this.frame, source, group)
   }
 
   private send(frame: Frame, source: Address, destination: Address, high: number, low: number): boolean {

@@ -110,18 +110,10 @@ export class NeighborDiscovery implements Icmp6Handler {
   }
 
   icmp6Input(packet: Packet): void {
-    const nd = this.interfaces.get(packet.iface)
-    if (nd === undefined) {
-      this.counters.values[C.dropNoLinkLayer]++
-      return
-    }
     const { buf, off, link } = packet
     const type = buf[off]
-    const fault = this.check(packet, type === ND_REDIRECT ? ND_REDIRECT_LENGTH : ND_NEIGHBOR_LENGTH)
-    if (fault >= 0) {
-      this.counters.values[fault]++
-      return
-    }
+    const nd = this.accept(packet, type === ND_REDIRECT ? ND_REDIRECT_LENGTH : ND_NEIGHBOR_LENGTH)
+    if (nd === null) return
     const target = this.target.read(buf, off + ND_NEIGHBOR.target)
     if (target.isMulticast) {
       this.counters.values[C.dropTarget]++
@@ -139,10 +131,19 @@ export class NeighborDiscovery implements Icmp6Handler {
   }
 
   /**
-   * What sections 6.1, 7.1 and 8.1 ask of all messages, and the options into `options`; `least` is the length of the message without
-   * them. Returns the counter of what is wrong, or -1.
+   * The interface that a message concerns, its options read into `options`; null: it is not to be heard, and counted. `least` is the length
+   * of the message without options.
    */
-  check(packet: Packet, least: number): number {
+  accept(packet: Packet, least: number): NdInterface | null {
+    const nd = this.interfaces.get(packet.iface)
+    const fault = nd === undefined ? C.dropNoLinkLayer : this.check(packet, least)
+    if (fault < 0) return nd!
+    this.counters.values[fault]++
+    return null
+  }
+
+  /** What sections 6.1, 7.1 and 8.1 ask of all messages. Returns the counter of what is wrong, or -1. */
+  private check(packet: Packet, least: number): number {
     if (packet.ttl !== ON_LINK) return C.dropHopLimit
     if (packet.reassembled) return C.dropFragmented
     if (packet.buf[packet.off + ND_NEIGHBOR.code] !== 0) return C.dropCode

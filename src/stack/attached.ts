@@ -7,59 +7,17 @@ import { formatMac } from '../ethernet/mac.ts'
 import { type AddressClaims, addAddress, removeAddress } from '../ip/addresses.ts'
 import { type AddressNotes, AddressState, type Interface, type InterfaceAddress } from '../ip/interface.ts'
 import { AddressLifetime, type LifetimeListener } from '../ip/lifetime.ts'
+import type { AdvertiseOptions } from '../nd/advertise-options.ts'
 import { hasLinkLocal } from '../nd/link-local.ts'
 import type { NdInterface } from '../nd/nd-interface.ts'
 import type { NetIf } from '../netif/netif.ts'
+import type { AddressOptions, AttachOptions, InterfaceSummary } from './attach-options.ts'
+import { Autoconf, type RouterReport, reportOf } from './autoconf.ts'
 import type { ForwardingSwitch } from './forwarding.ts'
 import type { Stack } from './stack.ts'
 import type { Port } from './turn.ts'
 
-export interface AttachOptions {
-  /** `eth0`, `eth1`, ... (or `tun0`, ... without Ethernet) when left out. */
-  name?: string
-  /** `02:00:00:00:00:02` or 6 bytes. A random local one when left out, unless the link insists on its own. */
-  mac?: string | Uint8Array
-  /** `10.0.0.2/24`, ... */
-  addresses?: readonly string[]
-  /** Default gateways, one per family. */
-  gateway?: string | readonly string[]
-  /** At most the link's own. */
-  mtu?: number
-  /**
-   * Make sure that nobody has the addresses before using them, which takes seconds: RFC 5227, RFC 4862. Default: the options `arp.probe`
-   * (IPv4) and `nd.dadTransmits` (IPv6, unless it is 0).
-   */
-  probe?: boolean
-  /** Gives the interface a link-local address even when no IPv6 address is given. */
-  ipv6?: boolean
-  /** Metric of the routes that `gateway` makes. */
-  metric?: number
-  dhcp?: boolean
-  slaac?: boolean
-}
-
-/** How an address is given. */
-export interface AddressOptions {
-  /** See `AttachOptions.probe`. */
-  probe?: boolean
-  /** Seconds until the address is taken away; for ever when left out. */
-  validSeconds?: number
-  /** Seconds until it is deprecated: no longer chosen for what is new. For ever when left out. */
-  preferredSeconds?: number
-}
-
-/** An interface as plain data: what JSON.stringify makes of it. */
-export interface InterfaceSummary {
-  name: string
-  index: number
-  mac: string | null
-  mtu: number
-  up: boolean
-  addresses: string[]
-  link: string
-  /** Name of the interface that this one is a VLAN of. */
-  parent: string | null
-}
+export type { AddressOptions, AttachOptions, InterfaceSummary } from './attach-options.ts'
 
 const FOREVER = Number.POSITIVE_INFINITY
 /** RFC 8200 section 5. */
@@ -82,6 +40,7 @@ export class AttachedInterface implements LifetimeListener {
   /** The link-local address that was made, and how many before it were other hosts'. */
   private linkLocal: InterfaceAddress | null = null
   private attempts = 0
+  private autoconf: Autoconf | null = null
   private readonly waiting = new Map<InterfaceAddress, { resolve: () => void; reject: (error: NetError) => void }>()
 
   constructor(
@@ -94,7 +53,10 @@ export class AttachedInterface implements LifetimeListener {
   ) {
     try {
       const all = (options.addresses ?? []).map((text) => this.add(parsePrefix(text), options))
-      if (options.ipv6 === true || iface.addresses.some((a) => !a.address.isV4)) all.push(this.startIpv6(options.probe))
+      const listens = options.slaac === true || options.acceptRa === true
+      const isSix = options.ipv6 === true || listens || iface.addresses.some((a) => !a.address.isV4)
+      if (isSix) all.push(this.startIpv6(options.probe))
+      if (listens) all.push(this.listen(options.slaac === true, options.probe))
       this.ready = Promise.all(all).then(() => undefined)
       this.ready.catch(() => undefined) // whoever does not await it is not punished with an unhandled rejection
       const gateways = typeof options.gateway === 'string' ? [options.gateway] : (options.gateway ?? [])
@@ -116,6 +78,41 @@ export class AttachedInterface implements LifetimeListener {
   /** Neighbor Discovery here; null on links without Ethernet, and before the first IPv6 address. */
   get nd(): NdInterface | null {
     return this.stack.nd.of(this.iface)
+  }
+
+  /** What routers say here; null unless the interface listens to them (`slaac`, `acceptRa`). */
+  get ra(): RouterReport | null {
+    const discovery = this.stack.routers.of(this.iface)
+    return discovery === null ? null : reportOf(this.stack, discovery)
+  }
+
+  /** DNS servers and search domains that routers announce (RFC 8106). */
+  get nameservers(): string[] {
+    return this.ra?.nameservers ?? []
+  }
+
+  get searchDomains(): string[] {
+    return this.ra?.searchDomains ?? []
+  }
+
+  /**
+   * Makes a router known on this link: sends router advertisements (RFC 4861 section 6.2) until `stopAdvertising`. Called again, says other things.
+   * Forwarding is another matter: while it is off the lifetime said is 0, and nobody takes us for a default router. Throws NetError
+   * EBUSY (the interface listens to routers itself), EOPNOTSUPP (no Ethernet), ERR_INVALID_ARG_VALUE, ERR_INVALID_IP_ADDRESS.
+   */
+  advertise(options: AdvertiseOptions = {}): void {
+    this.stack.turn.readClock()
+    this.startIpv6()
+    this.stack.routers.advertise(this.neighborDiscovery('advertise itself as a router'), options)
+    this.stack.turn.rearm()
+  }
+
+  /** Ends that, and says so. False: nothing was advertised. */
+  stopAdvertising(): boolean {
+    this.stack.turn.readClock()
+    const did = this.stack.routers.stopAdvertising(this.iface)
+    this.stack.turn.rearm()
+    return did
   }
 
   /** The link below. */
@@ -153,6 +150,7 @@ export class AttachedInterface implements LifetimeListener {
     } else {
       this.arp?.acd.linkUp()
       this.nd?.dad.linkUp()
+      this.stack.routers.linkUp(this.iface)
       this.iface.groups.linkUp()
     }
     for (const vlan of this.vlans) vlan.setUp(on)
@@ -227,6 +225,19 @@ export class AttachedInterface implements LifetimeListener {
     const done = this.add(this.stack.nd.linkLocal(this.iface, 0), { probe })
     this.linkLocal = this.iface.addresses[this.iface.addresses.length - 1]
     return done
+  }
+
+  private listen(addresses: boolean, probe: boolean | undefined): Promise<void> {
+    const { stack, iface } = this
+    const probing = probe ?? stack.config.nd.dadTransmits > 0
+    this.autoconf = new Autoconf(stack, iface, this.neighborDiscovery('listen to routers'), addresses, probing)
+    return this.autoconf.ready
+  }
+
+  private neighborDiscovery(what: string): NdInterface {
+    const nd = this.stack.nd.attach(this.iface)
+    if (nd === null) throw new NetError('EOPNOTSUPP', { message: `${this.name} is no Ethernet: it cannot ${what}` })
+    return nd
   }
 
   /** Changes the MAC address, and tells neighbours: `ip link set eth0 address ...`. Addresses made of the old one stay. */
@@ -334,12 +345,14 @@ export class AttachedInterface implements LifetimeListener {
   addressReady(own: InterfaceAddress): void {
     own.lifetime?.judge()
     this.stack.ip.changed()
+    if (this.stack.routers.addressReady(this.iface, own)) return
     this.settle(own, null)
   }
 
   /** Another host has the address; its state is DUPLICATE already. */
   addressConflict(own: InterfaceAddress, mac: Uint8Array): void {
     this.stack.ip.changed()
+    if (this.stack.routers.addressConflict(this.iface, own, mac)) return
     if (own === this.linkLocal && this.retryLinkLocal(own)) return
     const error = new NetError('EADDRINUSE', {
       address: own.address.toString(),
@@ -395,8 +408,9 @@ export class AttachedInterface implements LifetimeListener {
 
   /** Ends what still waits. Called when the interface goes. */
   released(): void {
-    for (const own of [...this.waiting.keys()])
-      this.settle(own, new NetError('ECANCELED', { message: `${this.name} was closed` }))
+    const error = new NetError('ECANCELED', { message: `${this.name} was closed` })
+    for (const own of [...this.waiting.keys()]) this.settle(own, error)
+    this.autoconf?.failed(error)
   }
 
   /** The first address, for messages. */

@@ -32,8 +32,8 @@ export class Interfaces {
   /** See `Stack.attach`. */
   attach(netif: NetIf, options: AttachOptions): AttachedInterface {
     const { attached, stack } = this
-    if (options.dhcp || options.slaac) {
-      throw new NetError('EOPNOTSUPP', { message: 'dhcp and slaac are not part of this version: give addresses and gateway' })
+    if (options.dhcp) {
+      throw new NetError('EOPNOTSUPP', { message: 'dhcp is not part of this version: give addresses and gateway, or slaac' })
     }
     // Caught here, for a turn that meets one is no place to throw: most often the `await` before openLink() is missing.
     if (typeof netif?.receive !== 'function' || typeof netif.attach !== 'function' || typeof netif.send !== 'function') {
@@ -101,6 +101,8 @@ export class Interfaces {
     this.attached.splice(i, 1)
     attached.orphan()
     attached.released()
+    this.stack.turn.readClock()
+    this.stack.routers.detach(attached.iface) // the last word of a router
     this.drop(attached.iface, attached.port, attached.arp)
     await attached.link.close()
   }
@@ -110,6 +112,7 @@ export class Interfaces {
     const { ip } = stack
     iface.up = false
     for (const own of iface.addresses) arp?.acd.remove(own)
+    stack.routers.detach(iface)
     stack.nd.detach(iface)
     stack.turn.removePort(port)
     stack.udp.dropInterface(iface)

@@ -23,6 +23,7 @@ import { Ipv6 } from '../ipv6/ipv6.ts'
 import { createLoopback } from '../link/loopback.ts'
 import { type GroupSummary, listGroups, Multicast } from '../multicast/multicast.ts'
 import { NeighborDiscovery } from '../nd/nd.ts'
+import { Routers } from '../nd/routers.ts'
 import { Frame } from '../netif/frame.ts'
 import type { NetIf } from '../netif/netif.ts'
 import type { TracepathOptions, TracepathStep } from '../probe/tracepath.ts'
@@ -72,6 +73,8 @@ export class Stack implements NeighborListener, ClaimListener {
   readonly ipv6: Ipv6
   readonly icmp6: Icmp6
   readonly nd: NeighborDiscovery
+  /** Router discovery: of hosts, and our own advertisements. */
+  readonly routers: Routers
   /** What routers are told of groups: IGMP and MLD. */
   readonly multicast: Multicast
   /** UDP in the raw shape. */
@@ -113,6 +116,7 @@ export class Stack implements NeighborListener, ClaimListener {
     const { ipv4, ipv6, icmp6 } = this
     this.multicast = new Multicast({ ip, ipv4, ipv6, icmp6, frame, timers, clock, random, config: config.multicast })
     this.nd = new NeighborDiscovery({ ip, ipv6, icmp6, timers, clock, random, config: config.nd, frame, pool, listener: this })
+    this.routers = new Routers({ ip, icmp6, nd: this.nd, timers, clock, random, config: config.nd })
     this.forwarders = new Forwarding(this, frame)
     const hold = (): void => host.hold()
     const release = (): void => host.release()

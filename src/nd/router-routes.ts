@@ -196,7 +196,7 @@ export class RouterRoutes {
   private isBusy(r: RouterRoute): boolean {
     const { iface, address } = r.router
     const neighbor = iface.neighbors6?.find(address) ?? null
-    return neighbor !== null && neighbor.usedWithin(this.config.routerProbeMs)
+    return neighbor?.usedWithin(this.config.routerProbeMs) === true
   }
 
   private inOrder(routes: RouterRoute[]): RouterRoute[] {

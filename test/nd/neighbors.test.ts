@@ -152,7 +152,7 @@ describe('what an advertisement changes (7.2.5)', () => {
   test('that a router became a host is told', () => {
     const w = known('REACHABLE')
     const told: string[] = []
-    w.nd.routers = { routerBecameHost: (n) => told.push(`${n.address}`) }
+    w.nd.routers = { routerBecameHost: (n) => told.push(`${n.address}`), silent: () => undefined, advertised: () => false }
     w.answer(O | R)
     expect([w.entry('fd00::1'), told]).toEqual([`REACHABLE ${PEER_MAC} R`, []])
     w.answer(O)

@@ -28,7 +28,7 @@ export function destinationOf(command: string, words: readonly string[], values:
 /** The same as the stack knows it: with its zone. Throws UsageError for an interface that is not there. */
 export function resolved(stack: Stack, name: string): Address {
   try {
-    return parseScoped(stack.ip, name)
+    return parseScoped(stack.ipLayer, name)
   } catch (error) {
     throw new UsageError((error as Error).message)
   }
@@ -43,8 +43,8 @@ export function sourceOf(stack: Stack, values: Values, option: string): { source
   if (parseAddress(given.replace(/%.*$/, '')) === null)
     throw new UsageError(`--${option} ${given}: one of our addresses or interfaces is expected`)
   const source = resolved(stack, given)
-  stack.ip.settle(source)
-  if (!stack.ip.isLocal(source)) throw new UsageError(`--${option} ${given}: that is no address of this stack`)
+  stack.ipLayer.settle(source)
+  if (!stack.ipLayer.isLocal(source)) throw new UsageError(`--${option} ${given}: that is no address of this stack`)
   return { source }
 }
 

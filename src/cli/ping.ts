@@ -107,7 +107,7 @@ class Pinger implements PingHandler, Task {
     const { stack } = network
     const { host, random, tellList } = stack
     const icmp = to.isV4 ? stack.icmp : stack.icmp6
-    this.name = scopedText(stack.ip, to)
+    this.name = scopedText(stack.ipLayer, to)
     this.ping = new Ping({ icmp, host, random, tells: tellList, wake: stack.turn.wake }, to, this, settings)
     this.size = settings.size!
     this.startMs = host.ms()
@@ -215,7 +215,7 @@ class Pinger implements PingHandler, Task {
   }
 
   private shown(a: Address): string {
-    return scopedText(this.network.stack.ip, a)
+    return scopedText(this.network.stack.ipLayer, a)
   }
 
   private say(line: string): void {

@@ -72,7 +72,7 @@ function readyLine(network: Network, services: Services): string {
 }
 
 function printer(context: Context, stack: Stack): ServiceWatcher {
-  const peer = (c: RawConnection): string => endpointText(stack.ip, c.remoteAddress, c.remotePort)
+  const peer = (c: RawConnection): string => endpointText(stack.ipLayer, c.remoteAddress, c.remotePort)
   return {
     opened: (service, c) => context.out(`${service}: ${peer(c)} connected`),
     closed: (service, c, error) =>
@@ -82,7 +82,7 @@ function printer(context: Context, stack: Stack): ServiceWatcher {
       ),
     datagram: (service, d, answered) =>
       context.out(
-        `${service}: ${endpointText(stack.ip, d.address, d.port)} datagram of ${d.size} bytes${answered ? ', answered' : ''}`,
+        `${service}: ${endpointText(stack.ipLayer, d.address, d.port)} datagram of ${d.size} bytes${answered ? ', answered' : ''}`,
       ),
   }
 }

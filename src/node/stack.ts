@@ -52,18 +52,18 @@ export class NodeStack extends Stack implements NodeDeps {
 
   literal(text: string): Address {
     try {
-      return parseScoped(this.ip, text)
+      return parseScoped(this.ipLayer, text)
     } catch (error) {
       throw new NetError('EINVAL', { address: text, cause: error })
     }
   }
 
   addressText(a: Address): string {
-    return scopedText(this.ip, a)
+    return scopedText(this.ipLayer, a)
   }
 
   get hasIpv6(): boolean {
-    return this.ip.v6 !== null
+    return this.ipLayer.v6 !== null
   }
 
   /** Addresses of a name. Rejects with ENOTFOUND as `dns.lookup` does. */

@@ -154,7 +154,7 @@ export class AttachedInterface implements LifetimeListener {
       this.iface.groups.linkUp()
     }
     for (const vlan of this.vlans) vlan.setUp(on)
-    this.stack.ip.changed()
+    this.stack.ipLayer.changed()
     this.stack.turn.rearm()
   }
 
@@ -209,7 +209,7 @@ export class AttachedInterface implements LifetimeListener {
   }
 
   lifetimeChanged(): void {
-    this.stack.ip.changed()
+    this.stack.ipLayer.changed()
   }
 
   lifetimeOver(own: InterfaceAddress): void {
@@ -268,14 +268,14 @@ export class AttachedInterface implements LifetimeListener {
       for (const own of iface.addresses.filter((a) => !a.address.isV4)) this.drop(own, `the MTU is below ${IPV6_MIN_MTU}`)
     }
     for (const vlan of this.vlans) if (vlan.mtu > mtu) vlan.setMtu(mtu)
-    stack.ip.changed()
+    stack.ipLayer.changed()
   }
 
   /** Gives it another name. Throws NetError EEXIST, and EINVAL for what is no name: 1 to 15 characters, no space, `/` or `:`. */
   rename(name: string): void {
     if (name === this.name) return
     if (!NAME.test(name)) throw new NetError('EINVAL', { message: `${name} is no name of an interface` })
-    if (this.stack.ip.interfaces.some((i) => i.name === name)) {
+    if (this.stack.ipLayer.interfaces.some((i) => i.name === name)) {
       throw new NetError('EEXIST', { message: `interface ${name} exists already` })
     }
     this.iface.name = name
@@ -311,7 +311,7 @@ export class AttachedInterface implements LifetimeListener {
     const { address } = own
     this.claimsOf(address)?.remove(own)
     this.settle(own, new NetError('ECANCELED', { message: `${address} is no address of ${this.name} any more: ${why}` }))
-    return removeAddress(this.stack.ip, this.iface, address)
+    return removeAddress(this.stack.ipLayer, this.iface, address)
   }
 
   private add(prefix: Prefix, options: AddressOptions, notes: AddressNotes | null = null): Promise<void> {
@@ -319,7 +319,13 @@ export class AttachedInterface implements LifetimeListener {
     const { arp, nd } = this.stack.config
     const byDefault = prefix.address.isV4 ? arp.probe : nd.dadTransmits > 0
     const probing = (options.probe ?? byDefault) && claims !== null
-    const own = addAddress(this.stack.ip, this.iface, prefix, probing ? AddressState.TENTATIVE : AddressState.PREFERRED, notes)
+    const own = addAddress(
+      this.stack.ipLayer,
+      this.iface,
+      prefix,
+      probing ? AddressState.TENTATIVE : AddressState.PREFERRED,
+      notes,
+    )
     const { validSeconds = FOREVER, preferredSeconds = FOREVER } = options
     if (validSeconds !== FOREVER || preferredSeconds !== FOREVER) this.setLifetime(own, validSeconds, preferredSeconds)
     if (claims === null) return Promise.resolve()
@@ -344,14 +350,14 @@ export class AttachedInterface implements LifetimeListener {
   /** An address passed its probes; its state is PREFERRED already. Called by conflict detection. */
   addressReady(own: InterfaceAddress): void {
     own.lifetime?.judge()
-    this.stack.ip.changed()
+    this.stack.ipLayer.changed()
     if (this.stack.routers.addressReady(this.iface, own)) return
     this.settle(own, null)
   }
 
   /** Another host has the address; its state is DUPLICATE already. */
   addressConflict(own: InterfaceAddress, mac: Uint8Array): void {
-    this.stack.ip.changed()
+    this.stack.ipLayer.changed()
     if (this.stack.routers.addressConflict(this.iface, own, mac)) return
     if (own === this.linkLocal && this.retryLinkLocal(own)) return
     const error = new NetError('EADDRINUSE', {
@@ -368,8 +374,8 @@ export class AttachedInterface implements LifetimeListener {
     if (!stack.nd.mayRetry(iface, ++this.attempts)) return false
     const claims = this.claimsOf(own.address)
     claims?.remove(own)
-    removeAddress(stack.ip, iface, own.address)
-    const next = addAddress(stack.ip, iface, stack.nd.linkLocal(iface, this.attempts), AddressState.TENTATIVE)
+    removeAddress(stack.ipLayer, iface, own.address)
+    const next = addAddress(stack.ipLayer, iface, stack.nd.linkLocal(iface, this.attempts), AddressState.TENTATIVE)
     this.linkLocal = next
     const waiting = this.waiting.get(own)
     this.waiting.delete(own)

@@ -109,7 +109,7 @@ const NAMES = new Map<number, RouterSummary['preference']>([
 ])
 
 export function reportOf(stack: Stack, { nd, heard, managed, other, prefixes, dns }: RouterDiscovery): RouterReport {
-  const { ip, routers } = stack
+  const { ipLayer: ip, routers } = stack
   const { iface, config } = nd
   const now = routers.longClock.now
   const seconds = (ms: number): number => Math.max(0, Math.round(ms / 1000))

@@ -37,7 +37,7 @@ export class Forwarding {
   set(wanted: ForwardingSwitch): void {
     this.v4 = wanted.v4 ?? this.v4
     this.v6 = wanted.v6 ?? this.v6
-    for (const iface of this.stack.ip.interfaces) this.setInterface(iface, wanted)
+    for (const iface of this.stack.ipLayer.interfaces) this.setInterface(iface, wanted)
   }
 
   setInterface(iface: Interface, { v4, v6 }: ForwardingSwitch): void {
@@ -49,7 +49,7 @@ export class Forwarding {
       else iface.groups.leave(ALL_ROUTERS)
     }
     this.install()
-    this.stack.ip.changed()
+    this.stack.ipLayer.changed()
   }
 
   /** A new interface is like the others. */
@@ -59,7 +59,7 @@ export class Forwarding {
 
   /** A host has no forwarders: what is for others is dropped by IP itself. */
   private install(): void {
-    const { ip, ipv4, ipv6, icmp, icmp6, turn: clock, random, config } = this.stack
+    const { ipLayer: ip, ipv4, ipv6, icmp, icmp6, turn: clock, random, config } = this.stack
     const { frame } = this
     const any4 = ip.interfaces.some((i) => i.forwarding4)
     const any6 = ip.interfaces.some((i) => i.forwarding6)

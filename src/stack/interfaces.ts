@@ -54,7 +54,7 @@ export class Interfaces {
 
   add(netif: NetIf, options: AttachOptions & { name: string }, isLoopback: boolean): Interface {
     const { stack } = this
-    const { ip, turn } = stack
+    const { ipLayer: ip, turn } = stack
     const ethernet = netif.medium === 'ethernet' ? new EthernetPort(netif, macFor(netif, options.mac, stack.random)) : null
     const iface = new Interface(this.nextIndex++, options.name, netif, ethernet, isLoopback)
     if (options.mtu !== undefined) iface.mtu = options.mtu
@@ -109,7 +109,7 @@ export class Interfaces {
 
   private drop(iface: Interface, port: Port, arp: Arp | null): void {
     const { stack } = this
-    const { ip } = stack
+    const { ipLayer: ip } = stack
     iface.up = false
     for (const own of iface.addresses) arp?.acd.remove(own)
     stack.routers.detach(iface)

@@ -23,7 +23,7 @@ type Counts = Record<string, number>
 export function listNeighbors(stack: Stack): NeighborSummary[] {
   const of = (table: NeighborTable | null, name: string): NeighborSummary[] =>
     (table?.entries() ?? []).map((n) => ({
-      address: scopedText(stack.ip, n.address),
+      address: scopedText(stack.ipLayer, n.address),
       mac: n.mac,
       state: n.state,
       interface: name,
@@ -39,8 +39,8 @@ export function listConnections(stack: Stack): ConnectionSummary[] {
       const state = flow instanceof TimeWait ? 'TIME-WAIT' : 'SYN-RECEIVED'
       out.push({
         state,
-        local: endpointText(stack.ip, flow.localAddress, flow.localPort),
-        remote: endpointText(stack.ip, flow.remoteAddress, flow.remotePort),
+        local: endpointText(stack.ipLayer, flow.localAddress, flow.localPort),
+        remote: endpointText(stack.ipLayer, flow.remoteAddress, flow.remotePort),
       })
     }
   }
@@ -48,7 +48,7 @@ export function listConnections(stack: Stack): ConnectionSummary[] {
 }
 
 export function listCounters(stack: Stack, onlyNonZero: boolean): Record<string, Counts> {
-  const lo = stack.ip.loopback!
+  const lo = stack.ipLayer.loopback!
   const out: Record<string, Counts> = {
     ip: stack.ipv4.counters.snapshot(onlyNonZero),
     icmp: stack.icmp.counters.snapshot(onlyNonZero),

@@ -25,7 +25,7 @@ export function freeName(netif: NetIf, taken: readonly { readonly name: string }
 }
 
 export function makeFilter(stack: Stack): Filter {
-  const { ip, ipv4, ipv6, timers, turn: clock, random, host, config } = stack
+  const { ipLayer: ip, ipv4, ipv6, timers, turn: clock, random, host, config } = stack
   const uncaught = (error: unknown): void => host.uncaught(error)
   return new Filter({ ip, ipv4, ipv6, timers, clock, random, config: config.filter, uncaught })
 }

@@ -12,7 +12,7 @@ export class Probing {
   private readonly owned = new Set<{ stackClosed(): void }>()
 
   constructor(private readonly stack: Stack) {
-    this.watches = new Watches(stack.ip)
+    this.watches = new Watches(stack.ipLayer)
   }
 
   traceroute(to: Address, options: TracerouteOptions): AsyncIterableIterator<TracerouteHop> {
@@ -36,7 +36,7 @@ export class Probing {
   }
 
   private depsFor(to: Address): ProbeDependencies {
-    const { ip, icmp, icmp6, udp, frame, host, random, tellList, turn } = this.stack
+    const { ipLayer: ip, icmp, icmp6, udp, frame, host, random, tellList, turn } = this.stack
     return {
       ip,
       icmp: to.isV4 ? icmp : icmp6,

@@ -104,7 +104,7 @@ export function addRoute(
   dev: AttachedInterface | null,
   options: RouteOptions,
 ): void {
-  const { ip } = stack
+  const { ipLayer: ip } = stack
   const prefix = networkOf(to)
   const { metric = 0, kind = 'unicast', mtu = 0, mode = 'add', origin = 'static', onlink = false } = options
   checkNumber(metric, 0, 0xffff_ffff, 'metric')
@@ -154,7 +154,7 @@ export function addRoute(
 export function removeRoute(stack: Stack, to: Prefix | string, filter: RouteFilter): void {
   const prefix = networkOf(to)
   const table = editable(stack, filter.table ?? TABLE_MAIN)
-  const gateway = typeof filter.gateway === 'string' ? parseScoped(stack.ip, filter.gateway) : filter.gateway
+  const gateway = typeof filter.gateway === 'string' ? parseScoped(stack.ipLayer, filter.gateway) : filter.gateway
   const dev = filter.interface?.iface
   const sameHop = (hop: Hop): boolean =>
     (gateway === undefined || sameAddress(gateway, hop.gateway)) && (dev === undefined || hop.iface === dev)
@@ -169,11 +169,11 @@ export function removeRoute(stack: Stack, to: Prefix | string, filter: RouteFilt
     )
   if (found === undefined) throw new NetError('ESRCH', { message: `there is no such route to ${prefix}` })
   table.remove((e) => e === found)
-  stack.ip.changed()
+  stack.ipLayer.changed()
 }
 
 export function addRule(stack: Stack, options: RoutingRuleOptions): void {
-  const { ip } = stack
+  const { ipLayer: ip } = stack
   const rules = ip.rules ?? new RoutingRules(ip.tables)
   const rule = ruleOf(rules, options)
   if (rules.has(rule)) throw new NetError('EEXIST', { message: `there is such a rule already, priority ${rule.priority}` })
@@ -184,7 +184,7 @@ export function addRule(stack: Stack, options: RoutingRuleOptions): void {
 
 /** Throws ENOENT when there is none that has all that is given. */
 export function removeRule(stack: Stack, options: RoutingRuleOptions): void {
-  const { ip } = stack
+  const { ipLayer: ip } = stack
   const rules = ip.rules ?? new RoutingRules(ip.tables)
   const given = ruleOf(rules, options)
   const found = rules.list.find((r) =>
@@ -207,7 +207,7 @@ export function removeRule(stack: Stack, options: RoutingRuleOptions): void {
 }
 
 export function listRules(stack: Stack): RoutingRuleSummary[] {
-  const rules = stack.ip.rules ?? new RoutingRules(stack.ip.tables)
+  const rules = stack.ipLayer.rules ?? new RoutingRules(stack.ipLayer.tables)
   return rules.list.map((r) => ({
     priority: r.priority,
     family: r.family,
@@ -237,7 +237,7 @@ export interface RouteSummary {
 
 /** The routes of a table, best match first; none for a table that nobody has used. */
 export function listRoutes(stack: Stack, table: number): RouteSummary[] {
-  const { ip } = stack
+  const { ipLayer: ip } = stack
   const text = (a: Address | null): string | null => (a === null ? null : scopedText(ip, a))
   return (ip.tables.get(table)?.entries ?? []).map((e) => ({
     destination: e.prefix.toString(),
@@ -261,12 +261,12 @@ function editable(stack: Stack, table: number): RouteTable {
   if (table === TABLE_LOCAL) {
     throw new NetError('EOPNOTSUPP', { message: 'the local table is made of the addresses of interfaces: add or remove those' })
   }
-  return tableOf(stack.ip, table)
+  return tableOf(stack.ipLayer, table)
 }
 
 /** Where a route leads, made sure of. */
 function hopOf(stack: Stack, prefix: Prefix, by: Address | string | null, dev: AttachedInterface | null, onlink: boolean): Hop {
-  const { ip } = stack
+  const { ipLayer: ip } = stack
   const gateway = typeof by === 'string' ? parseScoped(ip, by) : by === null ? null : by.clone()
   if (gateway === null) {
     if (dev === null) throw new NetError('ENODEV', { message: `a route to ${prefix} needs a gateway or an interface` })
@@ -285,7 +285,7 @@ function hopOf(stack: Stack, prefix: Prefix, by: Address | string | null, dev: A
 
 /** Where neighbours with such an address are. */
 function interfaceTowards(stack: Stack, gateway: Address): Interface {
-  const { ip } = stack
+  const { ipLayer: ip } = stack
   if (gateway.isLinkLocal) {
     const zone = ip.zoneOf(gateway, null)
     if (zone === null) throw invalidGateway(`gateway ${gateway} is link-local: of which interface?`)
@@ -300,7 +300,7 @@ function interfaceTowards(stack: Stack, gateway: Address): Interface {
 
 function isOnLink(stack: Stack, iface: Interface, gateway: Address): boolean {
   if (iface.ethernet === null || gateway.isLinkLocal || iface.addresses.some((a) => a.prefix.contains(gateway))) return true
-  const entry = stack.ip.routes.lookup(gateway, iface)
+  const entry = stack.ipLayer.routes.lookup(gateway, iface)
   return entry !== null && isUnicast(entry) && entry.gateway === null && entry.prefix.length > 0
 }
 
@@ -311,9 +311,9 @@ function invalidGateway(message: string): NetError {
 
 function sourceOf(stack: Stack, prefix: Prefix, source: Address | string | undefined): Address | null {
   if (source === undefined) return null
-  const a = typeof source === 'string' ? parseScoped(stack.ip, source) : source.clone()
+  const a = typeof source === 'string' ? parseScoped(stack.ipLayer, source) : source.clone()
   if (a.isV4 !== prefix.address.isV4) throw invalidArgument(`source ${a} is not of the family of ${prefix}`)
-  if (!stack.ip.isLocal(a)) throw new NetError('EINVAL', { message: `source ${a} is not an address of this stack` })
+  if (!stack.ipLayer.isLocal(a)) throw new NetError('EINVAL', { message: `source ${a} is not an address of this stack` })
   return a
 }
 

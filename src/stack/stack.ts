@@ -65,7 +65,7 @@ export class Stack implements NeighborListener, ClaimListener {
   readonly host: Host
   readonly random: Random
   readonly timers = new Timers()
-  readonly ip = new Ip()
+  readonly ipLayer = new Ip()
   readonly tellList = new TellList()
   readonly turn: Turn
   readonly ipv4: Ipv4
@@ -104,7 +104,7 @@ export class Stack implements NeighborListener, ClaimListener {
     this.config = config
     this.host = host
     this.random = random
-    const { timers, ip, frame, pool } = this
+    const { timers, ipLayer: ip, frame, pool } = this
     this.turn = new Turn(host, timers, this.tellList, config.turn.receiveBudget, config.turn.sendQuantum)
     const clock = this.turn
     const wake = this.turn.wake
@@ -157,7 +157,7 @@ export class Stack implements NeighborListener, ClaimListener {
   /** A packet that waited for its neighbour in vain (NeighborListener). */
   onUnreachable(neighbor: Neighbor, buf: Uint8Array, start: number, end: number, etherType: number): void {
     this.unreachable.deliver(neighbor.iface, buf, start, end, etherType)
-    if (hasOtherWay(this.ip, neighbor.address)) this.ip.changed()
+    if (hasOtherWay(this.ipLayer, neighbor.address)) this.ipLayer.changed()
   }
 
   /** An address may be used (ClaimListener). */
@@ -218,7 +218,7 @@ export class Stack implements NeighborListener, ClaimListener {
 
   /** Multicast groups that are listened to, by interface, as `ip maddr` lists them. */
   get groups(): GroupSummary[] {
-    return this.ip.interfaces.flatMap(listGroups)
+    return this.ipLayer.interfaces.flatMap(listGroups)
   }
 
   /**
@@ -279,7 +279,7 @@ export class Stack implements NeighborListener, ClaimListener {
   /** A link ended by itself. */
   linkClosed(iface: Interface, error: Error | undefined): void {
     iface.up = false
-    this.ip.changed()
+    this.ipLayer.changed()
     const attached = this.wiring.of(iface)
     if (attached === undefined) return
     attached.released()
@@ -292,7 +292,7 @@ export class Stack implements NeighborListener, ClaimListener {
    * way is in the results. Closing the stack ends it.
    */
   ping(destination: string | Address, options: PingOptions = {}): AsyncIterableIterator<PingResult> {
-    const to = typeof destination === 'string' ? parseScoped(this.ip, destination) : destination
+    const to = typeof destination === 'string' ? parseScoped(this.ipLayer, destination) : destination
     const { host, random } = this
     const icmp = to.isV4 ? this.icmp : this.icmp6
     return ping({ icmp, host, random, tells: this.tellList, wake: this.turn.wake }, to, options)
@@ -303,12 +303,15 @@ export class Stack implements NeighborListener, ClaimListener {
    * ERR_INVALID_IP_ADDRESS, ERR_INVALID_ARG_VALUE; the iterator ENETUNREACH and its like. Closing the stack ends it.
    */
   traceroute(destination: string | Address, options: TracerouteOptions = {}): AsyncIterableIterator<TracerouteHop> {
-    return this.probing.traceroute(typeof destination === 'string' ? parseScoped(this.ip, destination) : destination, options)
+    return this.probing.traceroute(
+      typeof destination === 'string' ? parseScoped(this.ipLayer, destination) : destination,
+      options,
+    )
   }
 
   /** The same, and how large a packet each link on the way takes, as tracepath(8). Throws the same. */
   tracepath(destination: string | Address, options: TracepathOptions = {}): AsyncIterableIterator<TracepathStep> {
-    return this.probing.tracepath(typeof destination === 'string' ? parseScoped(this.ip, destination) : destination, options)
+    return this.probing.tracepath(typeof destination === 'string' ? parseScoped(this.ipLayer, destination) : destination, options)
   }
 
   /** Every TCP connection as `ss -ti` knows it, those in TIME-WAIT and half-open ones with their state and addresses. */
@@ -340,7 +343,7 @@ export class Stack implements NeighborListener, ClaimListener {
     this.turn.run() // resets leave, applications hear
     this.turn.close()
     for (const a of [...this.interfaces]) await this.detach(a)
-    for (const i of [...this.ip.interfaces]) await i.netif.close()
+    for (const i of [...this.ipLayer.interfaces]) await i.netif.close()
     this.pool.clear()
   }
 

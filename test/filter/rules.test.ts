@@ -10,7 +10,7 @@ const a = FAMILIES[4]
 describe('a stack without rules', () => {
   it('has no hooks, and none again when the last rule is gone', async () => {
     const w = filterWorld()
-    const { ip, filter } = w.router
+    const { ipLayer: ip, filter } = w.router
     expect(ip.hooks).toBe(null)
     const rule = filter.add('input', { protocol: 'tcp' }, 'accept')
     expect(ip.hooks).not.toBe(null)
@@ -93,7 +93,7 @@ describe('conditions', () => {
   ])('%j is refused', (match, words) => {
     const w = filterWorld()
     expect(() => w.router.filter.add('input', match, 'drop')).toThrow(words)
-    expect(w.router.ip.hooks).toBe(null)
+    expect(w.router.ipLayer.hooks).toBe(null)
   })
 
   it('verdicts and hooks that are none are refused', () => {

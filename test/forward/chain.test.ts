@@ -155,7 +155,7 @@ describe.each(['IPv4', 'IPv6'] as const)('%s: a chain of routers', (family) => {
     world.runUntil(() => there.got >= BYTES && back.got >= BYTES, 60_000)
     expect([there.got, back.got, there.wrong + back.wrong]).toEqual([BYTES, BYTES, 0])
     expect(c.info().mss + (is6 ? 60 : 40) + 12).toBeLessThanOrEqual(1300)
-    expect(first.ip.pathMtu!.get(parse(far(3)))).toBe(1300)
+    expect(first.ipLayer.pathMtu!.get(parse(far(3)))).toBe(1300)
   })
 
   it('datagrams pass a narrow link in the middle, too', () => {

@@ -52,7 +52,7 @@ it.each([
   }
   expect(came).toBeGreaterThan(FRAMES / 20)
   expect(router.complaints).toEqual([])
-  expect(router.stack.ip.routes.entries.length).toBeLessThanOrEqual(16)
+  expect(router.stack.ipLayer.routes.entries.length).toBeLessThanOrEqual(16)
   // What went through afterwards goes as before.
   router.left(1)
   router.host.advance(10_000)

@@ -132,7 +132,7 @@ export class Fuzzer {
 
   bounds(): Bound[] {
     const { target } = this.world
-    const { tcp, ip, timers, pool, config, icmp, ipv4, ipv6 } = target
+    const { tcp, ipLayer: ip, timers, pool, config, icmp, ipv4, ipv6 } = target
     const inside = ipv4 as unknown as {
       reassembly: { bytes: number; count: number; spare: unknown[] }
       fragmenter: { pending: number }

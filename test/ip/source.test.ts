@@ -13,7 +13,7 @@ function host(...interfaces: string[][]): Stack {
   const stack = createWorld().stack()
   for (const addresses of interfaces) {
     const attached = stack.attach(createPipe({ medium: 'ip' })[0], {})
-    for (const text of addresses) addAddress(stack.ip, attached.iface, prefix(text))
+    for (const text of addresses) addAddress(stack.ipLayer, attached.iface, prefix(text))
     stack.addRoute('::/0', null, attached, { metric: attached.index })
     if (addresses.some((a) => a.includes('.'))) stack.addRoute('0.0.0.0/0', null, attached, { metric: attached.index })
   }
@@ -24,7 +24,7 @@ function chosen(stack: Stack, destination: string, index = 0): string {
   const { iface } = stack.interfaces[index]
   const d = address(destination)
   if (d.isLinkLocal) d.zone = iface.index
-  return `${selectSource6(stack.ip, iface, d)?.toString().replace(/%.*/, '')}`
+  return `${selectSource6(stack.ipLayer, iface, d)?.toString().replace(/%.*/, '')}`
 }
 
 function find(stack: Stack, text: string): InterfaceAddress {
@@ -96,7 +96,8 @@ describe('source addresses (RFC 6724 section 5)', () => {
 })
 
 describe('the order of destinations (RFC 6724 section 6)', () => {
-  const order = (stack: Stack, ...all: string[]): string[] => orderDestinations(stack.ip, all.map(address)).map((a) => `${a}`)
+  const order = (stack: Stack, ...all: string[]): string[] =>
+    orderDestinations(stack.ipLayer, all.map(address)).map((a) => `${a}`)
 
   // Section 10.2.
   it.each([

@@ -87,13 +87,13 @@ describe('a host on a link with a router', () => {
     const { world, host, h } = pair({ intervalMs: 600_000 })
     await world.settle(h.ready)
     world.run(60_000)
-    const { generation } = host.ip
+    const { generation } = host.ipLayer
     const before = [globals(h), host.routes]
     const heard = h.ra!.received
     world.run(2 * HOUR)
     expect(h.ra!.received - heard).toBeGreaterThan(10)
     expect([globals(h), host.routes]).toEqual(before)
-    expect(host.ip.generation).toBe(generation)
+    expect(host.ipLayer.generation).toBe(generation)
     await world.close()
   })
 })

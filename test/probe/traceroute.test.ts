@@ -78,9 +78,9 @@ describe.each(FAMILIES)('traceroute over $name', (f) => {
 
     it('leaves nothing behind', async () => {
       const { world, stack } = setUp(f)
-      const before = [6, 17].map((p) => stack.ip.protocol(p, f.name === 'IPv4' ? 4 : 6))
+      const before = [6, 17].map((p) => stack.ipLayer.protocol(p, f.name === 'IPv4' ? 4 : 6))
       await hopsOf(world, stack, f.host, { method })
-      expect([6, 17].map((p) => stack.ip.protocol(p, f.name === 'IPv4' ? 4 : 6))).toEqual(before)
+      expect([6, 17].map((p) => stack.ipLayer.protocol(p, f.name === 'IPv4' ? 4 : 6))).toEqual(before)
       expect(stack.udp.sockets()).toEqual([])
       expect([stack.icmp.clients.size, stack.icmp6.clients.size]).toEqual([0, 0])
       expect(world.host.holds).toBe(0)

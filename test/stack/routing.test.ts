@@ -17,7 +17,7 @@ function setUp(): { me: Stack; eth0: AttachedInterface; eth1: AttachedInterface 
 /** `interface next-hop source mtu`, or why not. */
 function way(stack: Stack, to: string, source = '0.0.0.0', dev: AttachedInterface | null = null): string {
   const r = new Route()
-  const refused = stack.ip.route(address(to), address(source), dev?.iface ?? null, r)
+  const refused = stack.ipLayer.route(address(to), address(source), dev?.iface ?? null, r)
   return refused ?? `${r.iface!.name} ${r.nextHop} ${r.source} ${r.mtu}`
 }
 
@@ -134,7 +134,7 @@ describe('routes', () => {
 describe('rules', () => {
   it('are free until there is one, and listed as ip-rule(8) lists them', () => {
     const { me } = setUp()
-    expect(me.ip.rules).toBeNull()
+    expect(me.ipLayer.rules).toBeNull()
     expect(me.rules.filter((r) => r.family === 4).map((r) => [r.priority, r.table])).toEqual([
       [0, 255],
       [32766, 254],
@@ -148,7 +148,7 @@ describe('rules', () => {
     expect(code(() => me.removeRule({ priority: 0 }))).toBe('EOPNOTSUPP')
     me.removeRule({ from: '10.0.1.0/24' })
     me.removeRule({ to: '10.9.0.0/16', action: 'prohibit' })
-    expect(me.ip.rules).toBeNull()
+    expect(me.ipLayer.rules).toBeNull()
   })
 
   it('choose the table by source, destination and who sends', () => {
@@ -165,7 +165,7 @@ describe('rules', () => {
     expect(way(me, '10.8.1.1', '10.0.1.1')).toBe('eth0 10.0.0.2 10.0.1.1 1500')
     expect(way(me, '10.9.1.1')).toBe('EACCES')
     expect(way(me, '10.10.1.1')).toMatch(/^eth0/)
-    expect(me.ip.lookup(address('10.10.1.1'), address('10.0.0.9'), eth0.iface, null)!.kind).toBe('blackhole')
+    expect(me.ipLayer.lookup(address('10.10.1.1'), address('10.0.0.9'), eth0.iface, null)!.kind).toBe('blackhole')
     expect(way(me, '10.11.1.1')).toBe('EHOSTUNREACH')
     expect(me.routesOf(100).map((r) => r.destination)).toEqual(['10.8.0.0/16', '0.0.0.0/0'])
     // The source that the main table chose is one that a rule sends elsewhere.

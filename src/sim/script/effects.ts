@@ -140,7 +140,7 @@ export class Surroundings {
   /** There is one way to the peer: its MTU is the interface's. */
   private setMtu(mtu: number): void {
     this.iface.iface.mtu = mtu
-    this.stack.ip.changed()
+    this.stack.ipLayer.changed()
   }
 
   private count(state: string | null, expected: number | null): void {

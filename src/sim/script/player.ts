@@ -131,7 +131,7 @@ export class Player {
         }
       },
       fastOpenRoom: (noCookie, maxSegment) => fastOpenRoom(stack, settings, noCookie, maxSegment),
-      isLocal: (address) => stack.ip.isLocal(address),
+      isLocal: (address) => stack.ipLayer.isLocal(address),
       errnoOf: (name) => errnoNumber(name, profile.platform),
     }
   }

@@ -32,6 +32,8 @@ beforeAll(() => {
   write('more/no-script.txt', 'nothing')
   write('wrong.pkt', `${CONNECT}+0 close(3 = 0\n`)
   write('included.pkt', `\`../elsewhere/set.sh\`\n${CONNECT.replace('<...>', '<mss 1460,nop,nop,sackOK,nop,wscale 8>')}`)
+  write('six.pkt', CONNECT.replace('<...>', '<mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 8>').replace('...', 'AF_INET6'))
+  write('four.pkt', `--ip_version=ipv4\n${CONNECT}`)
   write('defined.pkt', CONNECT.replace('F_SETFL', 'CALL'))
   write('common/set.sh', 'sysctl -q net.ipv4.tcp_timestamps=0 net.ipv4.tcp_rmem="4096 131072 15728640"\n')
 })
@@ -69,6 +71,13 @@ describe('tapstack script', () => {
     ])
     expect(code).toBe(1)
     expect(err).toEqual([])
+  })
+
+  it('plays in the family that it is told, with an MTU for as long segments', async () => {
+    const { code, out } = await script('--ip-version', 'ipv6', join(dir, 'b.pkt'), join(dir, 'six.pkt'), join(dir, 'four.pkt'))
+    expect(out).toEqual(['ok b.pkt', 'ok six.pkt', 'skip four.pkt: is for ipv4', '2 passed, 0 failed, 1 skipped'])
+    expect(code).toBe(0)
+    expect(await script('--ip-version', 'ipv5', join(dir, 'b.pkt'))).toMatchObject({ code: 2, out: [] })
   })
 
   it('shows what was expected and what came', async () => {

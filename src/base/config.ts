@@ -3,43 +3,16 @@
  * overrides any of them; `verify` throws early on values that cannot work.
  */
 import { type ArpConfig, arpDefaults } from './arp-config.ts'
+import { type DnsConfig, dnsDefaults, verifyDns } from './dns-config.ts'
 import { invalidArgument } from './errors.ts'
 import { type FilterConfig, filterDefaults } from './filter-config.ts'
 import { type ForwardConfig, forwardDefaults, verifyForward } from './forward-config.ts'
+import { type IcmpConfig, type Ipv4Config, icmpDefaults, ipv4Defaults } from './ipv4-config.ts'
 import { type Ipv6Config, ipv6Defaults, type NdConfig, ndDefaults, verifyNd } from './ipv6-config.ts'
 import { type MulticastConfig, multicastDefaults, verifyMulticast } from './multicast-config.ts'
 import { MANNER_WORDS, type TcpManners, tcpMannerDefaults } from './tcp-manners.ts'
 
-export interface Ipv4Config {
-  /** RFC 1700; Linux ip_default_ttl. */
-  ttl: number
-  /** Reassembly: 30 s (Linux ipfrag_time; RFC 1122 3.3.2 wants 60..120 s, which only helps an attacker). */
-  reassemblyTimeMs: number
-  /** Memory of all datagrams in reassembly. Linux ipfrag_high_thresh. */
-  reassemblyBytes: number
-  /** Fragments per datagram: 65535 bytes in 8-byte pieces would be 8192. */
-  reassemblyFragments: number
-  /** Datagrams in reassembly at once. */
-  reassemblyDatagrams: number
-  /** How long a learned path MTU is believed. RFC 1191 section 6.3. */
-  pathMtuTimeMs: number
-  /** Path MTUs below this are refused. Linux min_pmtu; RFC 1191 says 68, attackers say 68 too. */
-  pathMtuMin: number
-  /** Path MTU entries kept. */
-  pathMtuEntries: number
-}
-
-export interface IcmpConfig {
-  /** Answer echo requests to a broadcast IP address in a broadcast frame. RFC 1122 3.2.2.6 allows either; Linux ignores. */
-  echoBroadcast: boolean
-  /** Error messages per second and burst, for all destinations. Linux icmp_msgs_per_sec, icmp_msgs_burst. */
-  errorsPerSecond: number
-  errorsBurst: number
-  /** Error messages per second to one destination. Linux icmp_ratelimit. */
-  errorsPerSecondPerHost: number
-  /** Bytes of the offending datagram quoted. RFC 1812 4.3.2.3: up to 576 bytes in all. */
-  quoteBytes: number
-}
+export type { IcmpConfig, Ipv4Config }
 
 export interface UdpConfig {
   /** Bytes of datagrams queued per socket (payload and bookkeeping). Linux rmem_default. */
@@ -234,6 +207,7 @@ export interface Config {
   filter: FilterConfig
   nd: NdConfig
   multicast: MulticastConfig
+  dns: DnsConfig
   ipv4: Ipv4Config
   icmp: IcmpConfig
   udp: UdpConfig
@@ -254,17 +228,9 @@ export function defaults(): Config {
     filter: filterDefaults(),
     nd: ndDefaults(),
     multicast: multicastDefaults(),
-    ipv4: {
-      ttl: 64,
-      reassemblyTimeMs: 30_000,
-      reassemblyBytes: 4 << 20,
-      reassemblyFragments: 8192,
-      reassemblyDatagrams: 1024,
-      pathMtuTimeMs: 600_000,
-      pathMtuMin: 552,
-      pathMtuEntries: 4096,
-    },
-    icmp: { echoBroadcast: false, errorsPerSecond: 1000, errorsBurst: 50, errorsPerSecondPerHost: 10, quoteBytes: 548 },
+    dns: dnsDefaults(),
+    ipv4: ipv4Defaults(),
+    icmp: icmpDefaults(),
     udp: {
       receiveBufferBytes: 212_992,
       ephemeralFirst: 32768,
@@ -415,6 +381,7 @@ function verify(config: Config): void {
     if (low > high) throw invalidArgument(`option ${what}: ${low} is above ${high}`)
   }
   verifyMulticast(config.multicast)
+  verifyDns(config.dns)
   ordered(1, ipv4.ttl, 'ipv4.ttl')
   ordered(ipv4.ttl, 255, 'ipv4.ttl')
   ordered(1, tcp.initialWindowSegments, 'tcp.initialWindowSegments')

@@ -6,6 +6,10 @@
  * of a frame modulo four is kept, because checksums run over words. The ring starts at nothing, doubles until the limit, and
  * restarts at 0 whenever it runs empty: a queue that is drained as fast as it is filled always uses the same few warm cache
  * lines. Once it has its size nothing is allocated.
+ *
+ * Who makes a large frame may make it in the ring itself (`place`): what is then pushed from there is not copied. One such place is open at a time,
+ * until it is pushed, another is asked for, or the queue runs empty. It may be given up without a word, and other frames may be pushed meanwhile:
+ * they go behind it, and the frame that was being made is copied after all.
  */
 import { arena } from '../base/arena.ts'
 import { copyBytes } from '../base/bytes.ts'
@@ -29,6 +33,8 @@ export const QUEUE_BYTES = 512 << 10
 export const MAX_FRAME = 0x10000 + 64
 const LEAST_BYTES = MAX_FRAME + HEADROOM + 4
 const FIRST_BYTES = 8 << 10
+/** A queue in which a large frame may be made has room for another beside it, which must not wait for what is not yet there. */
+const LEAST_PLACING = 3 * LEAST_BYTES
 
 const NONE = new Uint8Array(0)
 
@@ -46,6 +52,13 @@ export class FrameQueue {
   private buf: Uint8Array = NONE
   /** Frames of this queue are lent at the moment; a ring that is outgrown meanwhile is returned afterwards. */
   private lent = 0
+  /** The place that is open, headroom not counted; `placedEnd` 0: none. */
+  private placedAt = 0
+  private placedEnd = 0
+  /** Other frames were pushed since. */
+  private placedIsLate = false
+  /** It is before all frames of this ring: the queue was empty when it was asked for. */
+  private placedIsFirst = false
   private readonly outgrown: Uint8Array[] = []
   /** Circular records of `RECORD` ints; as many as fit `records.length`. */
   private records = new Int32Array(0)
@@ -74,6 +87,7 @@ export class FrameQueue {
 
   /** Copies a frame in. False: full, nothing was taken. A frame above `MAX_FRAME` never fits: its owner drops it beforehand. */
   push(buf: Uint8Array, start: number, end: number, meta: number): boolean {
+    if (this.placedEnd !== 0 && this.pushPlaced(buf, start, end, meta)) return true
     if (this.count >= this.maxFrames) return false
     const length = end - start
     if (this.count * RECORD === this.records.length) this.growRecords()
@@ -82,6 +96,54 @@ export class FrameQueue {
     copyBytes(buf, start, this.buf, at, length)
     this.append(at, length, meta)
     return true
+  }
+
+  /**
+   * Room for a frame that is made here and then pushed from here: `headers` bytes at most, and `payload` bytes behind them. Returns where the
+   * payload begins in `memory`, a multiple of four; -1: the queue is full; 0: it is too small for this.
+   */
+  place(headers: number, payload: number): number {
+    this.closePlace()
+    if (this.maxBytes < LEAST_PLACING) return 0
+    if (this.count >= this.maxFrames) return -1
+    const length = headers + payload
+    const at = this.reserve(length, -headers & 3)
+    if (at < 0) return -1
+    this.lent++
+    this.placedIsFirst = this.count === 0
+    this.placedAt = at
+    this.placedEnd = at + length
+    return at + headers
+  }
+
+  /** Where `place` is. Another buffer after the next `place` or `push`, perhaps. */
+  get memory(): Uint8Array {
+    return this.buf
+  }
+
+  /** True: the frame lies in the place that is open, and is in the queue now. */
+  private pushPlaced(buf: Uint8Array, start: number, end: number, meta: number): boolean {
+    const isPlaced = start >= this.placedAt && end <= this.placedEnd && buf === this.buf
+    if (isPlaced && !this.placedIsLate) {
+      if (this.count * RECORD === this.records.length) this.growRecords()
+      this.append(start, end - start, meta)
+      this.closePlace()
+      return true
+    }
+    if (!isPlaced && !this.placedIsLate) {
+      this.placedIsLate = true
+      this.tail = this.placedEnd
+    }
+    return false
+  }
+
+  private closePlace(): void {
+    if (this.placedEnd === 0) return
+    this.placedEnd = 0
+    this.placedIsLate = false
+    this.placedIsFirst = false
+    this.lent--
+    if (this.outgrown.length > 0) this.returnOutgrown()
   }
 
   /** Lends the oldest frame to the sink, then forgets it. The queue must not be empty. The sink may push while it is lent. */
@@ -122,11 +184,14 @@ export class FrameQueue {
     this.bytes -= this.records[this.first + LENGTH]
     this.first += RECORD
     if (this.first === this.records.length) this.first = 0
-    if (--this.count === 0) this.tail = 0
+    if (--this.count > 0) return
+    this.tail = 0
+    this.closePlace()
   }
 
   /** Forgets everything and gives the memory back. */
   clear(): void {
+    this.closePlace()
     this.count = 0
     this.bytes = 0
     this.first = 0
@@ -160,7 +225,7 @@ export class FrameQueue {
   private find(length: number, phase: number): number {
     let at = aligned(this.tail, phase)
     if (this.count === 0) return at + length <= this.buf.length ? at : -1
-    const head = this.records[this.first + START] - HEADROOM
+    const head = (this.placedIsFirst ? this.placedAt : this.records[this.first + START]) - HEADROOM
     if (this.tail > head) {
       if (at + length <= this.buf.length) return at
       at = aligned(0, phase)
@@ -201,6 +266,7 @@ export class FrameQueue {
     }
     this.buf = next
     this.tail = tail
+    this.placedIsFirst = false // it is in the old ring
     this.retire(old)
   }
 

@@ -15,7 +15,16 @@
  */
 import { Counters, indexOf } from '../base/counters.ts'
 import { invalidArgument } from '../base/errors.ts'
-import { CSUM_MASK, CSUM_PARTIAL, GSO_MASK, type Medium, type NetIf, type NetIfSink, Offload } from '../netif/netif.ts'
+import {
+  CSUM_MASK,
+  CSUM_PARTIAL,
+  GSO_MASK,
+  type Medium,
+  type NetIf,
+  type NetIfSink,
+  Offload,
+  type Place,
+} from '../netif/netif.ts'
 import { leastFrame, linkHeader } from './carry.ts'
 import { FrameQueue } from './frame-queue.ts'
 
@@ -126,6 +135,23 @@ class PipeEnd implements NetIf {
         peer.told = true
         peer.sink.readable()
       }
+    }
+    return true
+  }
+
+  place(into: Place, headers: number, payload: number): boolean {
+    const { peer } = this
+    if (this.offload === 0 || this.isClosed || peer.sink === null || peer.isClosed) return true // `send` says what becomes of it
+    const at = peer.queue.place(headers, payload)
+    if (at < 0) {
+      this.count.values[C.outBlocked]++
+      this.blocked = true
+      return false
+    }
+    if (at > 0) {
+      into.buf = peer.queue.memory
+      into.start = at
+      into.end = at
     }
     return true
   }

@@ -53,6 +53,13 @@ export interface NetIf {
   receive(budget: number): boolean
   /** One frame, lent. `meta` as below. False: full, nothing taken, `writable()` follows. */
   send(buf: Uint8Array, start: number, end: number, meta: number): boolean
+  /**
+   * For links that keep frames in memory of their own: where to make a large one, so that `send` need not copy it. Points `into` at room for `payload`
+   * bytes (`start` and `end`: where they begin, a multiple of four) with `headers` bytes before them and `HEADROOM` before those, or leaves it
+   * alone. The room is good until the next call of `place` or until the other end takes frames; whether a frame is then sent from it, at once, after
+   * others or not at all, is the caller's affair. False: full, as with `send`.
+   */
+  place?(into: Place, headers: number, payload: number): boolean
   /** End of a batch of sends: a link that gathers frames lets them go. */
   flush(): void
   /** Releases everything. Idempotent. After it nothing of the sink is called any more. */
@@ -63,6 +70,13 @@ export interface NetIf {
   describe?(): string
   /** Keep the process alive while open (true) or not. Links start unref'd. */
   ref?(on: boolean): void
+}
+
+/** Where a frame is made (frame.ts). */
+export interface Place {
+  buf: Uint8Array
+  start: number
+  end: number
 }
 
 export interface NetIfSink {

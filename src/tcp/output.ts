@@ -21,6 +21,9 @@ import type { SynOptions } from './syn-options.ts'
 import { C } from './tcp-counters.ts'
 import { ACK, ALIGNED_TIMESTAMPS, COOKIE_MAX, OPTION_SPACE, RST, SYN, TCP, TCP_HEADER, TIMESTAMPS_SPACE, URG } from './wire.ts'
 
+/** Payload from which a copy costs more than asking the link for a place of its own. */
+const LARGE_BYTES = 4096
+
 /** What a segment without a connection says. One reused record. */
 export class Bare {
   sourcePort = 0
@@ -73,10 +76,13 @@ export class Output {
     const rcv = c.rcv
     const route = c.route
     const frame = this.frame.reset()
+    const isLarge = len >= LARGE_BYTES
+    if (isLarge && !frame.moveTo(route.iface!.netif, len)) return false
     const buf = frame.buf
+    const origin = frame.start
     if (len > 0) {
-      snd.ring.copyOut((seq - snd.una) | 0, len, buf, PAYLOAD_AT)
-      frame.end = PAYLOAD_AT + len
+      snd.ring.copyOut((seq - snd.una) | 0, len, buf, origin)
+      frame.end = origin + len
     }
     const { ecn } = c
     const accurate = ecn === null ? null : ecn.accurate
@@ -89,7 +95,7 @@ export class Output {
     const { keys } = c
     const space = keys === null ? 0 : keys.space
     const header = TCP_HEADER + space + (c.timestamps ? TIMESTAMPS_SPACE : 0) + extra
-    const at = PAYLOAD_AT - header
+    const at = origin - header
     frame.start = at
     put16(buf, at, c.localPort)
     put16(buf, at + TCP.destinationPort, c.remotePort)
@@ -123,7 +129,9 @@ export class Output {
     const gso = len > mss ? (c.path.isV4 ? GSO_TCP4 : GSO_TCP6) : GSO_NONE
     this.finish(frame, route, c.path.pseudoSum, gso, mss)
     const family = c.path.isV4 ? this.ip.v4! : this.ip.v6!
-    if (!family.output(frame, route, PROTO_TCP, tos, c.ttl, true)) {
+    const isTaken = family.output(frame, route, PROTO_TCP, tos, c.ttl, true)
+    if (isLarge) frame.leave()
+    if (!isTaken) {
       rcv.edge = edge
       rcv.lastAckSent = lastAckSent
       rcv.quick = quick

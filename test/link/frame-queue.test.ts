@@ -107,6 +107,75 @@ describe('FrameQueue', () => {
     expect([queue.count, queue.bytes, queue.capacity]).toEqual([0, 0, 0])
   })
 
+  it('takes frames that are made in it, given up, or overtaken by others, in the order in which they are pushed', () => {
+    const size = fc.oneof(fc.integer({ min: 1, max: 3000 }), fc.integer({ min: 20_000, max: 65_500 }))
+    const operation = fc.oneof(
+      fc.record({
+        make: size,
+        headers: fc.integer({ min: 0, max: 90 }),
+        others: fc.array(size, { maxLength: 2 }),
+        isSent: fc.boolean(),
+      }),
+      fc.record({ take: fc.integer({ min: 1, max: 8 }) }),
+    )
+    fc.assert(
+      fc.property(fc.array(operation, { maxLength: 120 }), fc.integer({ min: 1, max: 12 }), (operations, maxFrames) => {
+        const queue = new FrameQueue(maxFrames, 280_000)
+        const taker = new Taker()
+        const twin: Uint8Array[] = []
+        let seed = 0
+        for (const op of operations) {
+          if ('take' in op) {
+            for (let i = 0; i < op.take && queue.count > 0; i++) {
+              queue.deliver(taker)
+              const got = taker.got.pop()!
+              expectFrames([got.bytes], [twin.shift()!])
+            }
+            continue
+          }
+          const at = queue.place(200, op.make)
+          if (at < 0) {
+            expect(queue.count).toBeGreaterThan(0)
+            continue
+          }
+          expect([at & 3, at >= 200 + HEADROOM]).toEqual([0, true])
+          const { memory } = queue
+          const bytes = noise(op.headers + op.make, ++seed)
+          memory.set(bytes, at - op.headers)
+          for (const length of op.others) {
+            const other = noise(length, ++seed)
+            const had = queue.count
+            if (queue.push(other, 0, length, 0)) twin.push(other)
+            else expect(had).toBeGreaterThan(0)
+          }
+          if (op.isSent && queue.push(memory, at - op.headers, at + op.make, 0)) twin.push(bytes)
+          else if (op.isSent) expect(queue.count).toBeGreaterThan(0)
+          expect(queue.count).toBe(twin.length)
+          expect(queue.bytes).toBe(twin.reduce((sum, f) => sum + f.length, 0))
+          expect(queue.capacity).toBeLessThan(300_000)
+        }
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it('lends what was made in it where it was made', () => {
+    const queue = new FrameQueue()
+    const at = queue.place(200, 60_000)
+    const { memory } = queue
+    memory.set(noise(60_040, 1), at - 40)
+    expect(queue.push(memory, at - 40, at + 60_000, 7)).toBe(true)
+    let start = 0
+    queue.deliver({
+      input(buf, from, _end, meta) {
+        start = from
+        expect([buf === memory, meta]).toEqual([true, 7])
+      },
+    })
+    expect(start).toBe(at - 40)
+    expect(new FrameQueue(256, 100_000).place(200, 60_000)).toBe(0)
+  })
+
   it('is low at half its frames and bytes', () => {
     const queue = new FrameQueue(4, 100_000)
     expect(queue.low).toBe(true)

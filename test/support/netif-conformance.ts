@@ -199,6 +199,39 @@ export function netifConformance(
       }
     })
 
+    rule('takes frames that are made in a place of its own, and forgets those that are given up', async (bench) => {
+      const { link } = bench.a
+      if (link.place === undefined) return
+      const none = new Uint8Array(0)
+      const frames = [1, 2, 3].map((seed) => plainFrame(link.medium, 1000, seed))
+      for (const [i, frame] of frames.entries()) {
+        const into = { buf: none, start: 0, end: 0 }
+        if (i === 2) expect(link.place(into, 100, 60_000)).toBe(true) // given up
+        expect(link.place(into, 100, 900)).toBe(true)
+        if (i === 1) expect(bench.send(bench.a, plainFrame(link.medium, 80, 4))).toBe(true) // overtakes
+        if (into.buf === none) {
+          expect(bench.send(bench.a, frame)).toBe(true)
+          continue
+        }
+        expect([into.end, into.start & 3, into.start >= 100 + HEADROOM]).toEqual([into.start, 0, true])
+        into.buf.set(frame, into.start - 100)
+        expect(link.send(into.buf, into.start - 100, into.start + 900, 0)).toBe(true)
+      }
+      link.flush()
+      await bench.collect(bench.b, 4)
+      expectFrames(bench.b.sink.frames, [frames[0], plainFrame(link.medium, 80, 4), frames[1], frames[2]])
+      if (!refuses) return
+      let taken = 0
+      for (const into = { buf: none, start: 0, end: 0 }; taken < 10_000 && link.place(into, 100, 900); taken++) {
+        if (into.buf === none) return
+        into.buf.set(frames[0], into.start - 100)
+        expect(link.send(into.buf, into.start - 100, into.start + 900, 0)).toBe(true)
+      }
+      expect(taken).toBeLessThan(10_000)
+      bench.b.drain()
+      expect([bench.a.sink.writables, bench.b.sink.frames.length]).toEqual([1, 4 + taken])
+    })
+
     rule('keeps its own copy of what waits', async (bench) => {
       // `send` of the bench overwrites the lent buffer as soon as the call has returned.
       const frames = Array.from({ length: 20 }, (_, i) => plainFrame(bench.a.link.medium, 100 + i, i))

@@ -29,8 +29,10 @@ export function readError(packet: Packet, ip: Ip, report: ErrorReport, chain: He
   report.reporter.copy(packet.source)
   report.source.read(buf, start + IP6.source)
   report.destination.read(buf, start + IP6.destination)
-  if (report.source.isLinkLocal) report.source.zone = packet.iface.index
-  if (report.destination.isLinkLocal) report.destination.zone = packet.iface.index
+  // What we tell ourselves comes by the loopback, but is about the link that its addresses are of.
+  const zone = packet.iface.isLoopback ? packet.source.zone : packet.iface.index
+  if (report.source.isLinkLocal) report.source.zone = zone
+  if (report.destination.isLinkLocal) report.destination.zone = zone
   report.protocol = chain.protocol
   report.length = IP6_HEADER + get16(buf, start + IP6.payloadLength)
   report.quote = buf

@@ -9,6 +9,7 @@
  */
 import { Address, ANY, ANY_V4 } from '../base/address.ts'
 import type { Frame } from '../netif/frame.ts'
+import { FamilyErrors } from './family-errors.ts'
 import type { PacketHooks } from './hooks.ts'
 import { AddressState, type Interface } from './interface.ts'
 import type { Multipath } from './multipath.ts'
@@ -99,32 +100,6 @@ export interface ErrorSender {
   parameterProblem(packet: Packet, pointer: number, code: number): void
   /** The packet does not fit its way on: `mtu` is what would (RFC 1191 section 4, RFC 4443 section 3.2). */
   tooBig(packet: Packet, mtu: number): void
-}
-
-/** Who raises errors about packets: the one of the packet's family. */
-export class FamilyErrors implements ErrorSender {
-  v4: ErrorSender | null = null
-  v6: ErrorSender | null = null
-
-  unreachable(packet: Packet, kind: number): void {
-    this.of(packet)?.unreachable(packet, kind)
-  }
-
-  timeExceeded(packet: Packet, reassembly: boolean): void {
-    this.of(packet)?.timeExceeded(packet, reassembly)
-  }
-
-  parameterProblem(packet: Packet, pointer: number, code: number): void {
-    this.of(packet)?.parameterProblem(packet, pointer, code)
-  }
-
-  tooBig(packet: Packet, mtu: number): void {
-    this.of(packet)?.tooBig(packet, mtu)
-  }
-
-  private of(packet: Packet): ErrorSender | null {
-    return packet.destination.isV4 ? this.v4 : this.v6
-  }
 }
 
 /** What is known of paths that are narrower than the interface they begin at (RFC 1191, RFC 8201). */
@@ -284,7 +259,9 @@ export class Ip {
     out.generation = this.generation
     out.flow = 0
     // To ourselves: through the loopback, whatever interface has the address.
-    if (this.loopback !== null && (iface === null || destination.zone !== 0) && this.isLocal(destination)) {
+    // (Linux: the local table has each address with its interface, which a bound socket must name.)
+    const mayBeUs = iface === null || destination.zone !== 0 || iface.has(destination)
+    if (this.loopback !== null && mayBeUs && this.isLocal(destination)) {
       out.iface = this.loopback
       out.kind = RouteKind.LOCAL
       out.nextHop.copy(destination)
@@ -295,6 +272,11 @@ export class Ip {
     }
     if (destination.isUnspecified) return 'ENETUNREACH'
     let via = iface
+    if (source.zone !== 0 && via?.index !== source.zone) {
+      // RFC 4007 section 9: what comes from a link-local address stays on its link.
+      if (via !== null) return 'EINVAL'
+      via = this.zoneOf(source, null)
+    }
     const limited = destination.isLimitedBroadcast
     if (via === null && (limited || destination.isMulticast)) via = this.interfaceForGroup(destination, source)
     if (limited && via === null) return 'ENETUNREACH'

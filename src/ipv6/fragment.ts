@@ -4,7 +4,7 @@ import { put16, put32 } from '../base/bytes.ts'
 import { ETHERTYPE_IPV6 } from '../ethernet/wire.ts'
 import { type FragmentWriter, Train } from '../ip/fragment-sender.ts'
 import { C } from './counters.ts'
-import { writeHeader } from './header.ts'
+import { putZones, writeHeader } from './header.ts'
 import { IP6_FRAG, IP6_FRAGMENT_HEADER, IP6_HEADER, IP6_MORE_FRAGMENTS, NEXT_FRAGMENT } from './wire.ts'
 
 const INDEX = {
@@ -37,6 +37,7 @@ export class FragmentWriter6 implements FragmentWriter<Train6> {
   write(train: Train6, buf: Uint8Array, at: number, header: number, payload: number, isLast: boolean): void {
     const { tos, flow, ttl, source, destination } = train
     writeHeader(buf, at, header - IP6_HEADER + payload, NEXT_FRAGMENT, tos, flow, ttl, source, destination)
+    if (train.iface!.isLoopback) putZones(buf, at, source, destination)
     const fragment = at + IP6_HEADER
     put16(buf, fragment + IP6_FRAG.nextHeader, train.protocol << 8) // and the reserved byte
     put16(buf, fragment + IP6_FRAG.offsetFlags, train.offset | (isLast ? train.more : IP6_MORE_FRAGMENTS))

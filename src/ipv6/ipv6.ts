@@ -32,7 +32,7 @@ import { C, NAMES } from './counters.ts'
 import { Extensions, Walk } from './extensions.ts'
 import { FlowLabels } from './flow-label.ts'
 import { FragmentWriter6, type Train6 } from './fragment.ts'
-import { writeHeader } from './header.ts'
+import { putZones, takeZone, writeHeader } from './header.ts'
 import { Identification6 } from './identification.ts'
 import { Fragments, Piece } from './reassembly.ts'
 import { IP6, IP6_HEADER, IP6_MAX_PAYLOAD, NEXT_HOP_BY_HOP } from './wire.ts'
@@ -137,8 +137,8 @@ export class Ipv6 implements Family, FamilyRouting {
     packet.end = start + IP6_HEADER + length
     packet.source.read(buf, start + IP6.source)
     packet.destination.read(buf, start + IP6.destination)
-    if (packet.source.isLinkLocal) this.giveZone(packet.source, iface)
-    if (packet.destination.isLinkLocal) this.giveZone(packet.destination, iface)
+    if (packet.source.isLinkLocal) this.giveZone(packet.source, iface, start + IP6.source)
+    if (packet.destination.isLinkLocal) this.giveZone(packet.destination, iface, start + IP6.destination)
     packet.protocol = buf[start + IP6.nextHeader]
     packet.protocolAt = start + IP6.nextHeader
     packet.ttl = buf[start + IP6.hopLimit]
@@ -262,6 +262,7 @@ export class Ipv6 implements Family, FamilyRouting {
     }
     frame.start = off - IP6_HEADER
     writeHeader(buf, frame.start, length, protocol, tos, flow, hops, route.source, route.destination)
+    if (iface.isLoopback) putZones(buf, frame.start, route.source, route.destination)
     const taken = iface.output(frame, route.neighbor, ETHERTYPE_IPV6)
     frame.start = off
     if (!taken) {
@@ -341,10 +342,13 @@ export class Ipv6 implements Family, FamilyRouting {
     return taken
   }
 
-  /** RFC 4007 section 6. What we said to ourselves went by the loopback, whatever interface has the address. */
-  private giveZone(a: Address, iface: Interface): void {
-    if (iface.isLoopback) this.ip.settle(a)
-    else a.zone = iface.index
+  /** RFC 4007 section 6: the zone of an address at `at` in the packet. What we said to ourselves has brought it along. */
+  private giveZone(a: Address, iface: Interface, at: number): void {
+    if (!iface.isLoopback) a.zone = iface.index
+    else {
+      this.ip.settle(a)
+      if (a.zone === 0) takeZone(this.packet!.buf, at, a)
+    }
   }
 
   /** What packets leave by `iface` with unless asked otherwise (RFC 4861 section 6.3.4). */

@@ -4,6 +4,7 @@
 import type { Address } from '../base/address.ts'
 import type { Task, TimerHandle } from '../base/clock.ts'
 import { NetError } from '../base/errors.ts'
+import { scopedText } from '../ip/zone.ts'
 import { Ping, type PingDependencies, type PingHandler, type PingSettings } from './ping.ts'
 
 /** What an AbortSignal is to us: the core knows no DOM types. */
@@ -115,11 +116,15 @@ class PingIterator implements AsyncIterableIterator<PingResult>, PingHandler, Ta
     const isOpen = this.answer(seq)
     // An answer after its time-out was already told as one.
     if (!isOpen && !duplicate) return
-    this.give({ seq, from: from.toString(), bytes, ttl, timeMs: rttUs / 1000, duplicate })
+    this.give({ seq, from: this.named(from), bytes, ttl, timeMs: rttUs / 1000, duplicate })
   }
 
   onError(seq: number, code: string, from: Address): void {
-    if (this.answer(seq)) this.give({ seq, error: code, from: from.toString() })
+    if (this.answer(seq)) this.give({ seq, error: code, from: this.named(from) })
+  }
+
+  private named(a: Address): string {
+    return scopedText(this.deps.icmp.ip, a)
   }
 
   /** The stack was closed: what was told so far, then the end. */

@@ -2,8 +2,9 @@
  * Addresses with zones in text (RFC 4007 section 11): `fe80::1%eth0`, as people write them. Inside the stack a zone is the index of an
  * interface; here its name becomes one, and the other way round.
  */
-import { type Address, address as parse } from '../base/address.ts'
+import { type Address, type Prefix, address as parse, prefix as parsePrefix } from '../base/address.ts'
 import { invalidArgument } from '../base/errors.ts'
+import type { Interface } from './interface.ts'
 import type { Ip } from './ip.ts'
 
 /** An address of either family, with `%name` or `%index` for a link-local one. Throws ERR_INVALID_IP_ADDRESS. */
@@ -19,6 +20,24 @@ export function parseScoped(ip: Ip, text: string): Address {
   }
   // Elsewhere a zone says nothing that would have to be kept.
   if (a.isLinkLocal || (a.isMulticast && a.multicastScope <= 2)) a.zone = iface.index
+  return a
+}
+
+/** An address with its prefix length, on `iface`: a zone, as in what `addresses` lists, must be that interface. Throws ERR_INVALID_IP_ADDRESS. */
+export function prefixOn(iface: Interface, text: string): Prefix {
+  const zone = /^[^%/]*%([^/]*)/.exec(text)
+  if (zone === null) return parsePrefix(text)
+  const prefix = parsePrefix(text.replace(`%${zone[1]}`, ''))
+  if (!prefix.address.isLinkLocal || (zone[1] !== iface.name && zone[1] !== String(iface.index))) {
+    throw invalidArgument(`Invalid IP address: ${text} is no address of ${iface.name}`, 'ERR_INVALID_IP_ADDRESS')
+  }
+  return prefix
+}
+
+/** The same without a length: of a neighbour, a gateway. */
+export function addressOn(iface: Interface, text: string): Address {
+  const a = text.includes('/') ? parse(text) : prefixOn(iface, text).address
+  if (a.isLinkLocal) a.zone = iface.index
   return a
 }
 

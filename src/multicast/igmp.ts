@@ -82,6 +82,11 @@ export class Igmp implements Protocol, Speaker {
     this.reporters.delete(iface)
   }
 
+  /** Those spoken for. */
+  get interfaces(): Interface[] {
+    return [...this.reporters.keys()]
+  }
+
   /** Version spoken on an interface now; 0: none. */
   versionOn(iface: Interface): number {
     const reporter = this.reporters.get(iface)

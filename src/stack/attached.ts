@@ -1,12 +1,13 @@
 /** An attached interface as its user holds it: `eth0` of `const eth0 = stack.attach(link, ...)`. */
 
 import type { Arp } from '../arp/arp.ts'
-import { type Address, type Prefix, address as parseAddress, prefix as parsePrefix } from '../base/address.ts'
+import type { Address, Prefix } from '../base/address.ts'
 import { invalidArgument, NetError } from '../base/errors.ts'
 import { formatMac } from '../ethernet/mac.ts'
 import { type AddressClaims, addAddress, removeAddress } from '../ip/addresses.ts'
 import { type AddressNotes, AddressState, type Interface, type InterfaceAddress } from '../ip/interface.ts'
 import { AddressLifetime, type LifetimeListener } from '../ip/lifetime.ts'
+import { addressOn, prefixOn } from '../ip/zone.ts'
 import type { AdvertiseOptions } from '../nd/advertise-options.ts'
 import { hasLinkLocal } from '../nd/link-local.ts'
 import type { NdInterface } from '../nd/nd-interface.ts'
@@ -52,7 +53,7 @@ export class AttachedInterface implements LifetimeListener {
     options: AttachOptions,
   ) {
     try {
-      const all = (options.addresses ?? []).map((text) => this.add(parsePrefix(text), options))
+      const all = (options.addresses ?? []).map((text) => this.add(prefixOn(iface, text), options))
       const listens = options.slaac === true || options.acceptRa === true
       const isSix = options.ipv6 === true || listens || iface.addresses.some((a) => !a.address.isV4)
       if (isSix) all.push(this.startIpv6(options.probe))
@@ -182,7 +183,7 @@ export class AttachedInterface implements LifetimeListener {
 
   /** Adds an address; resolves when it is usable. Throws NetError EEXIST, ERR_INVALID_IP_ADDRESS. */
   addAddress(text: string, options: AddressOptions = {}): Promise<void> {
-    return this.giveAddress(parsePrefix(text), options, null)
+    return this.giveAddress(prefixOn(this.iface, text), options, null)
   }
 
   /** The same with all that ip-address(8) may say. */
@@ -301,7 +302,7 @@ export class AttachedInterface implements LifetimeListener {
 
   /** Takes an address away; false when it was not there. */
   removeAddress(text: string): boolean {
-    const a = parsePrefix(text).address
+    const a = prefixOn(this.iface, text).address
     if (a.isLinkLocal) a.zone = this.index
     const own = this.iface.addresses.find((o) => o.address.equals(a))
     return own !== undefined && this.drop(own, 'it was removed')
@@ -341,8 +342,7 @@ export class AttachedInterface implements LifetimeListener {
   }
 
   private addGateway(text: string, metric: number): void {
-    const gateway = parseAddress(text)
-    if (gateway.isLinkLocal) gateway.zone = this.index
+    const gateway = addressOn(this.iface, text)
     // Another interface may have one of the same metric: the first counts while it is up.
     this.stack.addRoute(gateway.isV4 ? '0.0.0.0/0' : '::/0', gateway, this, { metric, mode: 'append' })
   }
@@ -401,8 +401,7 @@ export class AttachedInterface implements LifetimeListener {
 
   /** Adds a static neighbour (`ip neigh add ... lladdr ... nud permanent`). */
   addNeighbor(address: string, mac: Uint8Array): void {
-    const a = parseAddress(address)
-    if (a.isLinkLocal) a.zone = this.index
+    const a = addressOn(this.iface, address)
     const table = a.isV4 ? this.arp?.neighbors : this.stack.nd.attach(this.iface)?.neighbors
     table?.setPermanent(a, mac)
   }

@@ -74,20 +74,18 @@ export class Interfaces {
       iface.neighbors = arp.neighbors
     }
     const port = turn.addPort(netif)
-    netif.attach(new InterfaceSink(stack, iface, port, ipv4, ipv6))
-    ip.interfaces.push(iface)
-    stack.forwarders.added(iface)
-    if (isLoopback) {
-      ip.loopback = iface
-      addAddress(ip, iface, new Prefix(Address.v4(0x7f000001), 8))
-      addAddress(ip, iface, new Prefix(LOOPBACK_V6, 128))
-    } else {
-      try {
-        this.attached.push(new AttachedInterface(stack, iface, port, arp, options))
-      } catch (error) {
-        this.drop(iface, port, arp)
-        throw error
-      }
+    try {
+      netif.attach(new InterfaceSink(stack, iface, port, ipv4, ipv6))
+      ip.interfaces.push(iface)
+      stack.forwarders.added(iface)
+      if (isLoopback) {
+        ip.loopback = iface
+        addAddress(ip, iface, new Prefix(Address.v4(0x7f000001), 8))
+        addAddress(ip, iface, new Prefix(LOOPBACK_V6, 128))
+      } else this.attached.push(new AttachedInterface(stack, iface, port, arp, options))
+    } catch (error) {
+      this.drop(iface, port, arp)
+      throw error
     }
     ip.changed()
     return iface
@@ -111,7 +109,10 @@ export class Interfaces {
     const { stack } = this
     const { ipLayer: ip } = stack
     iface.up = false
-    for (const own of iface.addresses) arp?.acd.remove(own)
+    for (const own of iface.addresses) {
+      arp?.acd.remove(own)
+      own.lifetime?.end()
+    }
     stack.routers.detach(iface)
     stack.nd.detach(iface)
     stack.turn.removePort(port)

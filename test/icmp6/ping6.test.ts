@@ -38,14 +38,14 @@ describe('stack.ping', () => {
     const { world, a } = two('ethernet')
     for (const size of [0, 65_000, 65_527])
       expect(await pinged(world, a, 'fd00::2', { size })).toMatchObject([{ bytes: size }, { bytes: size }])
-    expect(await pinged(world, a, 'fe80::2%eth0')).toMatchObject([{ from: 'fe80::2%2' }, {}])
+    expect(await pinged(world, a, 'fe80::2%eth0')).toMatchObject([{ from: 'fe80::2%eth0' }, {}])
     await expect(pinged(world, a, 'fd00::2', { size: 65_528 })).rejects.toMatchObject({ code: 'EMSGSIZE' })
     await world.close()
   })
 
   it('asks a group, and each answers', async () => {
     const { world, a } = two('ethernet')
-    expect(await pinged(world, a, 'ff02::1%eth0', { count: 1 })).toMatchObject([{ from: 'fe80::2%2' }])
+    expect(await pinged(world, a, 'ff02::1%eth0', { count: 1 })).toMatchObject([{ from: 'fe80::2%eth0' }])
     await world.close()
   })
 
@@ -59,7 +59,7 @@ describe('stack.ping', () => {
       { seq: 1, error: 'EHOSTUNREACH', from: 'fd00::1' },
     ])
     expect(await pinged(world, a, 'fe80::77%eth0', { count: 1, timeoutMs: 9000 })).toEqual([
-      { seq: 1, error: 'EHOSTUNREACH', from: 'fe80::1%2' },
+      { seq: 1, error: 'EHOSTUNREACH', from: 'fe80::1%eth0' },
     ])
     await world.close()
   })

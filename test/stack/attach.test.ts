@@ -31,3 +31,35 @@ it('a link is one interface of a stack, not two', async () => {
   expect(stack.interfaces).toEqual([eth0])
   await world.close()
 })
+
+it('nothing of an interface is left when it goes: no deadline, no neighbours', async () => {
+  const world = createWorld()
+  const [a, b] = [world.stack({ forwarding: true }), world.stack()]
+  const { a: eth0, b: far } = world.link(a, b)
+  eth0.addAddress('fd00::1/64', { validSeconds: 10, preferredSeconds: 5 })
+  far.addAddress('fd00::2/64')
+  a.addVlan(eth0, 5, { addresses: ['10.5.0.1/24', 'fd05::1/64'] })
+  const socket = a.udp.open({}, { family: 6 })
+  socket.bind('::', 5000)
+  socket.joinGroup('ff02::1234', 'eth0')
+  world.run(2500)
+  for (const to of ['fd00::2', 'fd00::77', '10.0.0.77', '10.5.0.77']) {
+    await world.settle(a.ping(to, { count: 1, timeoutMs: 50 }).next())
+  }
+  const { iface } = eth0
+  await eth0.detach()
+  expect(a.timers.size).toBe(0)
+  world.run(20_000)
+  expect([a.nd.of(iface), iface.neighbors6]).toEqual([null, null])
+  await world.close()
+})
+
+it('a VLAN that is there already leaves nothing behind when it is asked for again', async () => {
+  const world = createWorld()
+  const [a, b] = [world.stack(), world.stack()]
+  const { a: eth0 } = world.link(a, b)
+  const vlan = a.addVlan(eth0, 5)
+  expect(() => a.addVlan(eth0, 5, { name: 'other' })).toThrow(expect.objectContaining({ code: 'EEXIST' }))
+  expect(a.multicast.igmp.interfaces).toEqual([eth0.iface, vlan.iface])
+  await world.close()
+})

@@ -3,7 +3,7 @@
  *
  * Theory of operation. A socket of IPv6 has both: those of IPv6 for packets of IPv6, those of IP for what it sends to mapped addresses
  * (RFC 3493 section 3.7). Each is kept and given back in any case, and is the stack's only if packets of its family are on the wire. A socket of IPv4
- * has none of IPv6 (Linux: ENOPROTOOPT).
+ * has none of IPv6 (Linux: ENOPROTOOPT, EOPNOTSUPP).
  */
 import { NetError } from '../../base/errors.ts'
 import type { PosixSocket } from './posix-socket.ts'
@@ -100,7 +100,7 @@ export const IPV6: Table = Object.fromEntries(
     {
       ...(entry.set === undefined ? {} : { set: (s: PosixSocket, v: Value) => (s.isV6 ? entry.set!(s, v) : 'ENOPROTOOPT') }),
       get: (s: PosixSocket): Value => {
-        if (!s.isV6) throw new NetError('ENOPROTOOPT')
+        if (!s.isV6) throw new NetError('EOPNOTSUPP') // of another level, as Linux says to getsockopt
         return entry.get!(s)
       },
     },

@@ -58,6 +58,10 @@ const LINUX: { readonly [name: string]: number } = {
   IP_PMTUDISC_WANT: 1,
   IP_PMTUDISC_DO: 2,
   IP_PMTUDISC_PROBE: 3,
+  IPV6_PMTUDISC_DONT: 0,
+  IPV6_PMTUDISC_WANT: 1,
+  IPV6_PMTUDISC_DO: 2,
+  IPV6_PMTUDISC_PROBE: 3,
 }
 
 const FREEBSD: { readonly [name: string]: number } = {

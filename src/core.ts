@@ -57,9 +57,26 @@ export type { TracerouteAnswer, TracerouteHop, TracerouteOptions } from './probe
 export { SERVICES, type ServiceName, type Services, type ServicesOptions, startServices } from './services/inetd.ts'
 export type { ServiceStack, ServiceWatcher } from './services/service.ts'
 // A stack
-export { AttachedInterface, type AttachOptions } from './stack/attached.ts'
+export { type AddressOptions, AttachedInterface, type AttachOptions, type InterfaceSummary } from './stack/attached.ts'
 export { type CreateStackOptions, createStack } from './stack/create.ts'
 export type { ForwardingSwitch } from './stack/forwarding.ts'
+export type { IpCommandError } from './stack/ip-command/command.ts'
+// Configuration under nlinline's names
+export {
+  type AddressFamily,
+  type AddressLike,
+  AF_INET,
+  AF_INET6,
+  if_nametoindex,
+  ipaddr_add,
+  ipaddr_del,
+  iproute_add,
+  iproute_del,
+  linkgetaddr,
+  linksetaddr,
+  linksetmtu,
+  linksetupdown,
+} from './stack/nlinline.ts'
 export type {
   NextHopOptions,
   RouteFilter,

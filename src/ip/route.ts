@@ -66,6 +66,10 @@ export interface RouteEntry extends Hop {
   readonly kind?: RouteType
   /** Largest packet in bytes to be sent this way; 0 or left out: what the interface takes. */
   readonly mtu?: number
+  /** Shown as its owner in place of `origin`: `boot`, `bird`, ... */
+  readonly protocol?: string
+  /** The gateway was believed to be on the link. */
+  readonly onlink?: boolean
   /** Several next hops among which flows are divided. */
   readonly hops?: readonly WeightedHop[]
 }

@@ -53,6 +53,8 @@ export interface RouteOptions {
   onlink?: boolean
   /** Who owns the route; `static` when left out. */
   origin?: RouteEntry['origin']
+  /** Another name for its owner, to be shown: those of rt_protos. */
+  protocol?: string
 }
 
 /** Which route to remove: of all that fit, the best one goes. What is left out fits all. */
@@ -134,6 +136,8 @@ export function addRoute(
     metric,
     source: sourceOf(stack, prefix, options.source),
     origin,
+    ...(options.protocol !== undefined && options.protocol !== origin && { protocol: options.protocol }),
+    ...(onlink && { onlink }),
     ...(kind !== 'unicast' && { kind }),
     ...(mtu !== 0 && { mtu }),
     ...(hops !== undefined && { hops }),

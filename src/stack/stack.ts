@@ -33,8 +33,10 @@ import { Udp } from '../udp/udp.ts'
 import type { AttachedInterface, AttachOptions } from './attached.ts'
 import { Forwarding, type ForwardingSwitch } from './forwarding.ts'
 import { Interfaces } from './interfaces.ts'
+import { ipCommand } from './ip-command/command.ts'
 import { type ConnectionSummary, listConnections, listCounters, listNeighbors, type NeighborSummary } from './listing.ts'
 import { makeFilter } from './making.ts'
+import * as nl from './nlinline.ts'
 import { Probing } from './probing.ts'
 import {
   addRoute,
@@ -312,6 +314,66 @@ export class Stack implements NeighborListener, ClaimListener {
   /** The same, and how large a packet each link on the way takes, as tracepath(8). Throws the same. */
   tracepath(destination: string | Address, options: TracepathOptions = {}): AsyncIterableIterator<TracepathStep> {
     return this.probing.tracepath(typeof destination === 'string' ? parseScoped(this.ipLayer, destination) : destination, options)
+  }
+
+  /**
+   * The everyday subset of ip(8) (`addr`, `link`, `route`, `neigh`, `rule`, `maddr`, both families): `stack.ip('addr add 10.0.0.50/24 dev vde0;
+   * link set vde0 up')`. `;` and line ends separate; a leading `/bin/ip`, `/sbin/ip` or `/bin/busybox ip` is accepted. Returns what ip would print,
+   * as JSON with `-j`. Throws NetError with ip's words and a code (EEXIST, ENODEV, ENETUNREACH, ERR_INVALID_ARG_VALUE, ...), its `command` and how
+   * many were `done` before it, and stay done.
+   */
+  ip(line: string): string {
+    return ipCommand(this, line)
+  }
+
+  /* Under nlinline's names; nlinline.ts says what each does and throws. */
+
+  if_nametoindex(name: string): number {
+    return nl.if_nametoindex(this, name)
+  }
+
+  linksetupdown(index: number, up: boolean | number): 0 {
+    return nl.linksetupdown(this, index, up)
+  }
+
+  linksetaddr(index: number, mac: Uint8Array | readonly number[] | string): 0 {
+    return nl.linksetaddr(this, index, mac)
+  }
+
+  linkgetaddr(index: number, mac?: Uint8Array): Uint8Array {
+    return nl.linkgetaddr(this, index, mac)
+  }
+
+  linksetmtu(index: number, mtu: number): 0 {
+    return nl.linksetmtu(this, index, mtu)
+  }
+
+  ipaddr_add(family: nl.AddressFamily, addr: nl.AddressLike, prefixlen: number, index: number): 0 {
+    return nl.ipaddr_add(this, family, addr, prefixlen, index)
+  }
+
+  ipaddr_del(family: nl.AddressFamily, addr: nl.AddressLike, prefixlen: number, index: number): 0 {
+    return nl.ipaddr_del(this, family, addr, prefixlen, index)
+  }
+
+  iproute_add(
+    family: nl.AddressFamily,
+    dst: nl.AddressLike | null,
+    length: number,
+    gw: nl.AddressLike | null,
+    index?: number,
+  ): 0 {
+    return nl.iproute_add(this, family, dst, length, gw, index)
+  }
+
+  iproute_del(
+    family: nl.AddressFamily,
+    dst: nl.AddressLike | null,
+    length: number,
+    gw: nl.AddressLike | null,
+    index?: number,
+  ): 0 {
+    return nl.iproute_del(this, family, dst, length, gw, index)
   }
 
   /** Every TCP connection as `ss -ti` knows it, those in TIME-WAIT and half-open ones with their state and addresses. */

@@ -21,7 +21,8 @@ export interface ScriptRunOptions {
   options?: { readonly [name: string]: string }
   /**
    * Plays the script in this family, as the runners of published scripts do (google's `run_all.py`, Linux's `ksft_runner.sh`): over IPv6 with an MTU 20 bytes larger, so that segments are as long as over
-   * IPv4. `ipv4-mapped-ipv6`: sockets of IPv6 over IPv4. A script that names a version itself is played as it stands, and in no other (skipped).
+   * IPv4. `ipv4-mapped-ipv6`: sockets of IPv6 over IPv4. A script that names a version itself is played as it stands, and in no other (skipped);
+   * one whose file's name ends in `v4.pkt` or `v6.pkt` in that family alone, as with `run_all.py`.
    * Left out: as the script says, IPv4 if it says nothing.
    */
   ipVersion?: IpVersion
@@ -63,6 +64,9 @@ export function runScript(text: string, options: ScriptRunOptions = {}): Outcome
     if (ipVersion !== undefined) {
       const own = script.options.find((o) => isNamed(o, 'ip_version'))?.value
       if (own !== undefined && own !== ipVersion) return { result: 'skipped', reason: `${file}: is for ${own}` }
+      const family = ipVersion === 'ipv6' ? '6' : '4'
+      const named = /v([46])\.pkt$/.exec(file)?.[1] ?? family
+      if (own === undefined && named !== family) return { result: 'skipped', reason: `${file}: is for IPv${named} by its name` }
       if (own === undefined) script.options.unshift(...versionOptions(ipVersion, script.options))
     }
     // packetdrill only reads such a script.

@@ -59,6 +59,13 @@ describe('what runners define', () => {
     expect(played(text)).toEqual(PASSED)
   })
 
+  it('is of a family by the name of its file, as google has it', () => {
+    const of = (file: string, ipVersion?: IpVersion): string => runScript(`${SOCKET}`, { file, ipVersion }).result
+    expect(IP_VERSIONS.map((v) => of('a-v4.pkt', v))).toEqual(['passed', 'skipped', 'passed'])
+    expect(IP_VERSIONS.map((v) => of('a-v6.pkt', v))).toEqual(['skipped', 'passed', 'skipped'])
+    expect(of('a-v6.pkt')).toBe('passed')
+  })
+
   it('an MTU that is the largest already stays', () => {
     expect(
       played(

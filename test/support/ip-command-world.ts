@@ -13,9 +13,10 @@ export interface IpWorld {
   run(line: string): string
 }
 
-export function ipWorld(): IpWorld {
+/** `dad`: addresses are asked for before they are used. */
+export function ipWorld(dad = false): IpWorld {
   const world = createWorld()
-  const stack = world.stack({ nd: { dadTransmits: 0 } })
+  const stack = world.stack({ nd: { dadTransmits: dad ? 1 : 0 } })
   const v0 = world.link(stack, world.stack()).a
   v0.rename('v0')
   const run = (line: string): string => {

@@ -133,7 +133,7 @@ export function routeFields(line: RouteLine, hidden: Hidden, details: boolean): 
   out.add('dst', destinationText(prefix), `${destinationText(prefix)} `)
   if (hops === null && gateway !== null && !hidden.via) out.add('gateway', plain(gateway), `via ${plain(gateway)} `)
   if (hops === null && iface !== null && !hidden.dev) out.add('dev', iface.name, `dev ${iface.name} `)
-  if (!hidden.table || details) out.add('table', tableName(line.table), `table ${tableName(line.table)} `)
+  if (!hidden.table) out.add('table', tableName(line.table), `table ${tableName(line.table)} `)
   const proto = line.protocol
   if ((proto !== 'boot' || details) && !hidden.protocol) out.add('protocol', proto, `proto ${proto} `)
   if ((line.scope !== 'global' || details) && !hidden.scope) out.add('scope', line.scope, `scope ${line.scope} `)

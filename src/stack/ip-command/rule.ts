@@ -4,7 +4,7 @@ import { TABLE_LOCAL } from '../../ip/rules.ts'
 import type { RoutingRuleOptions, RoutingRuleSummary } from '../routing.ts'
 import { readTable, tableName } from './names.ts'
 import { Fields, print } from './output.ts'
-import { asKernel, badArgument, unknownCommand, unsupported, wrong } from './problems.ts'
+import { asKernel, badArgument, refused, unknownCommand, unsupported, wrong } from './problems.ts'
 import { abbreviates, parsePrefix, type Words } from './words.ts'
 
 const ACTIONS = ['blackhole', 'unreachable', 'prohibit'] as const
@@ -62,30 +62,58 @@ function read(w: Words): RoutingRuleOptions {
 
 function modify(w: Words, verb: 'add' | 'del'): string {
   if (!w.more) throw wrong(`"ip rule ${verb}" requires arguments.`)
-  const rule = read(w)
-  try {
-    if (verb === 'add') w.stack.addRule(rule)
-    else w.stack.removeRule(rule)
-  } catch (error) {
-    throw asKernel(error)
+  const wanted = read(w)
+  if (verb === 'add') attempt(() => w.stack.addRule(wanted))
+  else {
+    // The first that has all that is said; what is not said, may be anything.
+    const found = w.stack.rules.find((r) => r.family === wanted.family && fits(r, wanted))
+    if (found === undefined) throw refused('ENOENT')
+    remove(w, found)
   }
   w.stack.turn.wake()
   return ''
 }
 
+function attempt(call: () => void): void {
+  try {
+    call()
+  } catch (error) {
+    throw asKernel(error)
+  }
+}
+
+function remove(w: Words, r: RoutingRuleSummary): void {
+  const { priority, family, table, action } = r
+  attempt(() =>
+    w.stack.removeRule({
+      priority,
+      family,
+      ...(r.from !== null && { from: r.from }),
+      ...(r.to !== null && { to: r.to }),
+      ...(r.iif !== null && { iif: r.iif }),
+      ...(r.oif !== null && { oif: r.oif }),
+      ...(table !== null && { table }),
+      ...(action !== 'lookup' && { action }),
+    }),
+  )
+}
+
+function fits(r: RoutingRuleSummary, wanted: RoutingRuleOptions): boolean {
+  return (
+    (wanted.table === undefined || r.table === wanted.table) &&
+    (wanted.action === undefined || r.action === wanted.action) &&
+    (wanted.from === undefined || r.from === `${wanted.from}`) &&
+    (wanted.to === undefined || r.to === `${wanted.to}`) &&
+    (wanted.iif === undefined || r.iif === wanted.iif) &&
+    (wanted.oif === undefined || r.oif === wanted.oif) &&
+    (wanted.priority === undefined || r.priority === wanted.priority)
+  )
+}
+
 function selected(w: Words): RoutingRuleSummary[] {
   const wanted = w.more ? read(w) : {}
   const family = w.options.family === 0 ? (wanted.family ?? 4) : w.options.family
-  return w.stack.rules.filter(
-    (r) =>
-      r.family === family &&
-      (wanted.table === undefined || r.table === wanted.table) &&
-      (wanted.from === undefined || r.from === `${wanted.from}`) &&
-      (wanted.to === undefined || r.to === `${wanted.to}`) &&
-      (wanted.iif === undefined || r.iif === wanted.iif) &&
-      (wanted.oif === undefined || r.oif === wanted.oif) &&
-      (wanted.priority === undefined || r.priority === wanted.priority),
-  )
+  return w.stack.rules.filter((r) => r.family === family && fits(r, wanted))
 }
 
 function show(w: Words): string {
@@ -119,23 +147,6 @@ function fields(w: Words, r: RoutingRuleSummary): Fields {
 
 /** All but the one for what is local, as ip(8) has it. */
 function flush(w: Words): string {
-  for (const r of selected(w)) {
-    if (r.table === TABLE_LOCAL) continue
-    const { priority, family, table, action } = r
-    try {
-      w.stack.removeRule({
-        priority,
-        family,
-        ...(r.from !== null && { from: r.from }),
-        ...(r.to !== null && { to: r.to }),
-        ...(r.iif !== null && { iif: r.iif }),
-        ...(r.oif !== null && { oif: r.oif }),
-        ...(table !== null && { table }),
-        ...(action !== 'lookup' && { action }),
-      })
-    } catch (error) {
-      throw asKernel(error)
-    }
-  }
+  for (const r of selected(w)) if (r.table !== TABLE_LOCAL) remove(w, r)
   return ''
 }

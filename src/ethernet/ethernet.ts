@@ -65,12 +65,12 @@ export class EthernetPort {
   /** Our address as 16 + 32 bits. */
   macHigh = 0
   macLow = 0
-  /** Accept every unicast frame (bridges, captures). */
+  /** Frames for other stations are heard as well, by `others` of their EtherType. */
   promiscuous = false
   ipv4: EtherProtocol | null = null
   arp: EtherProtocol | null = null
   ipv6: EtherProtocol | null = null
-  /** Other EtherTypes, for users' own protocols. */
+  /** Other EtherTypes, for users' own protocols. Those of IP and ARP: only frames for other stations (`promiscuous`). */
   readonly others = new Map<number, EtherProtocol>()
   /** VLANs by `vlanKey`. */
   readonly vlans = new Map<number, VlanTaker>()
@@ -109,9 +109,10 @@ export class EthernetPort {
           n[C.dropOwnSource]++
           return
         }
-      } else if (!this.promiscuous) {
+      } else {
         // A VLAN may have a MAC address of its own.
-        if (this.vlans.size === 0 || !this.forVlan(buf, start, end, meta)) n[C.dropNotForUs]++
+        const isHeard = (this.vlans.size > 0 && this.forVlan(buf, start, end, meta)) || this.overheard(buf, start, end, meta)
+        if (!isHeard) n[C.dropNotForUs]++
         return
       }
     }
@@ -158,6 +159,17 @@ export class EthernetPort {
     const vlan = this.vlans.get(vlanKey(tci & 0xfff, tpid))
     if (vlan === undefined) return false
     vlan.tagged(buf, start, end, meta, tci)
+    return true
+  }
+
+  /**
+   * A frame for another station is for those who asked for all of an EtherType, and never for IP or ARP, which would answer and forward
+   * what is not theirs (Linux: PACKET_OTHERHOST). False: nobody wants it.
+   */
+  private overheard(buf: Uint8Array, start: number, end: number, meta: number): boolean {
+    const other = this.promiscuous ? this.others.get(get16(buf, start + 12)) : undefined
+    if (other === undefined) return false
+    other.etherInput(buf, start + ETH_HEADER, end, meta, Cast.UNICAST, start)
     return true
   }
 

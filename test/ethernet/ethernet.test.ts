@@ -66,6 +66,25 @@ describe('frames in', () => {
   })
 })
 
+describe('a promiscuous port', () => {
+  it('hears frames for other cards by those who asked for them, never by IP', () => {
+    const { w, port, heard } = world()
+    const other = Uint8Array.of(2, 9, 9, 9, 9, 9)
+    const overheard: number[] = []
+    port.others.set(0x0800, {
+      etherInput: (_buf, start, end, _meta, _cast, frame) => void overheard.push(start - frame, end - start),
+    })
+    const frame = etherOf(other, PEER_MAC, ipPacket('10.0.0.2'))
+    w.arrive(frame)
+    expect([heard, overheard, port.counters.snapshot(true).dropNotForUs]).toEqual([[], [], 1])
+    port.promiscuous = true
+    w.arrive(frame)
+    expect([heard, overheard]).toEqual([[], [14, frame.length - 14]])
+    w.arrive(etherOf(OUR_MAC, PEER_MAC, ipPacket('10.0.0.2')))
+    expect([heard.length, overheard.length]).toEqual([1, 2])
+  })
+})
+
 describe('frames out', () => {
   it('are RFC 894, never IEEE 802.3; short ones padded with zeros', () => {
     const { w, port } = world()

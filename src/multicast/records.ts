@@ -14,7 +14,7 @@ export interface GroupRecord {
  * one message are cut up; those of type EXCLUDE cannot be, and lose sources (RFC 3376 section 4.2.16, RFC 3810 section 5.2.15).
  */
 export function messages(records: readonly GroupRecord[], room: number, header: number, source: number): GroupRecord[][] {
-  const most = Math.max(0, Math.floor((room - header) / source))
+  const most = Math.max(1, Math.floor((room - header) / source))
   const out: GroupRecord[][] = []
   let message: GroupRecord[] = []
   let used = 0

@@ -1,6 +1,9 @@
 /** What a host tells multicast routers: RFC 3376 sections 5 and 7.2, RFC 3810 sections 6 and 8.2; older versions RFC 2236, RFC 2710, RFC 1112. */
 import { describe, expect, it } from 'vitest'
+import { address } from '../../src/base/address.ts'
 import { AddressState } from '../../src/ip/interface.ts'
+import { messages } from '../../src/multicast/records.ts'
+import { RecordType } from '../../src/multicast/wire.ts'
 import { type Family, GroupWorld, V4, V6 } from '../support/group-world.ts'
 
 describe.each<[string, Family]>([
@@ -315,6 +318,12 @@ describe.each<[string, Family]>([
     expect(more).toEqual([])
     expect(all.split(',').length).toBe(f.family === 4 ? 365 : 89)
   })
+})
+
+it('a list of sources ends however little room there is', () => {
+  const group = address('ff15::1')
+  const sources = ['fd00::1', 'fd00::2'].map(address)
+  expect(messages([{ type: RecordType.ALLOW_NEW_SOURCES, group, sources }], 10, 20, 16)).toHaveLength(2)
 })
 
 describe('IGMPv1 (RFC 1112 appendix I)', () => {

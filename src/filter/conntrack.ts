@@ -10,6 +10,7 @@
  *
  * Deviations from Linux: no windows of TCP (tcp-track.ts), and checksums are left to the ends, but for those of ICMP errors, which are believed here.
  */
+import type { Address } from '../base/address.ts'
 import { sumBytes } from '../base/checksum.ts'
 import type { Clock } from '../base/clock.ts'
 import type { FilterConfig } from '../base/filter-config.ts'
@@ -102,6 +103,15 @@ export class Conntrack extends Timed {
     tuple ??= this.table.find(this.key.invertOf(h))
     if (tuple !== null) this.describe(ctx, tuple.entry!, isDirect ? tuple.isReply : !tuple.isReply)
     else ctx.state = isUntracked(h) ? State.UNTRACKED : State.INVALID
+  }
+
+  /** Who sent the packet with these headers, as it left us; null: it has no connection, or its source was not translated. */
+  originOf(h: Headers): Address | null {
+    const answer = this.table.find(this.key.invertOf(h))
+    if (answer === null) return null
+    const { sourceNat, destinationNat, original, reply } = answer.entry!
+    if (answer.isReply) return sourceNat ? original.source : null
+    return destinationNat ? reply.source : null
   }
 
   /** A packet of a connection that is known already, without looking for it: a fragment. */

@@ -138,6 +138,13 @@ export class Walk implements PacketHooks {
     return via
   }
 
+  isOfOthers(buf: Uint8Array, start: number, end: number): boolean {
+    const { headers } = this.outbound
+    if (!this.isTracking || !headers.parse(buf, start, end)) return false
+    const source = this.conntrack.originOf(headers)
+    return source !== null && !this.deps.ip.isLocal(source)
+  }
+
   refused(frame: Frame): void {
     this.before.restore(frame.buf)
   }

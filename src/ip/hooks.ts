@@ -28,6 +28,11 @@ export interface PacketHooks {
    * take, which may be another; its `source` and `destination` are what the IP header has to say. Null: the packet is gone.
    */
   output(frame: Frame, route: Route, protocol: number, tos: number, ttl: number): Route | null
+  /**
+   * `buf[start, end)` left by postrouting or output, and could not be delivered. True: it was translated on its way through us, and its source
+   * only looks like ours: an error about it finds its sender.
+   */
+  isOfOthers(buf: Uint8Array, start: number, end: number): boolean
   /** The link had no room for what `output` let pass: the frame is as it was before. */
   refused(frame: Frame): void
 }

@@ -37,7 +37,8 @@ export class LocalUnreachable {
         ? this.read4(buf, start, end)
         : etherType === ETHERTYPE_IPV6 && this.read6(iface, buf, start, end)
     if (!known) return
-    if (this.ip.isLocal(r.source)) {
+    const { hooks } = this.ip
+    if (this.ip.isLocal(r.source) && !hooks?.isOfOthers(buf, start, end)) {
       r.reporter.copy(r.source)
       this.ip.deliverError(r)
     } else this.answer(iface, buf, start, end)

@@ -17,7 +17,7 @@ export interface RouterConfig {
   temporaryValidSeconds: number
   /** Addresses of prefixes, per interface. Linux max_addresses. */
   maxAddresses: number
-  /** Routers and routes by them, per interface. RFC 4861 section 6.3.4 wants at least two. */
+  /** Routers, and routes by them besides default routes, per interface. RFC 4861 section 6.3.4 wants at least two. */
   maxRouters: number
   maxRouterRoutes: number
   /** Prefixes on the link, per interface. */

@@ -87,7 +87,9 @@ export class RouterRoutes {
       return
     }
     if (known === undefined) {
-      if (this.routes.filter((r) => r.router.iface === router.iface).length >= this.config.maxRouterRoutes) {
+      // There are no more default routes than routers.
+      const others = this.routes.filter((r) => r.prefix.length > 0 && r.router.iface === router.iface)
+      if (prefix.length > 0 && others.length >= this.config.maxRouterRoutes) {
         this.counts[RC.dropRouteLimit]++
         return
       }

@@ -162,6 +162,7 @@ export class Routers extends Timed implements Icmp6Handler {
     host.nd.routers = null
     host.close()
     this.routes.drop(iface)
+    this.schedule()
   }
 
   becameHost(iface: Interface, address: Address): void {
@@ -268,7 +269,7 @@ export class Routers extends Timed implements Icmp6Handler {
     let next = this.routes.next(now)
     for (const host of this.hosts.values()) next = Math.min(next, host.next(now))
     const { timers, clock } = this.deps
-    if (next === Number.POSITIVE_INFINITY) timers.disarm(this)
+    if (next === Number.POSITIVE_INFINITY) timers.remove(this)
     else timers.arm(this, (clock.nowMs + Math.min(LONGEST_TIMER_MS, Math.max(0, Math.ceil(next - now)))) | 0)
   }
 }

@@ -14,6 +14,10 @@ export const DEFAULT_ADDRESS = '10.0.0.2/24'
 export const NETWORK_OPTIONS: { readonly [name: string]: Option } = {
   link: { type: 'string', short: 'l', value: 'URL', text: `the link to be on (${DEFAULT_LINK})` },
   address: { type: 'string', short: 'a', multiple: true, value: 'A/LEN', text: `our address, repeatable (${DEFAULT_ADDRESS})` },
+  slaac: {
+    type: 'boolean',
+    text: 'IPv6 address, routes and DNS servers from the routers on the link; no default --address then',
+  },
   gateway: { type: 'string', short: 'g', multiple: true, value: 'G', text: 'default gateway, one per family' },
   mac: { type: 'string', value: 'M', text: 'our MAC address (a random local one)' },
   name: { type: 'string', value: 'NAME', text: 'name of our interface (eth0)' },
@@ -48,13 +52,28 @@ export function checkAddresses(addresses: readonly string[], url: string): void 
   }
 }
 
+/** Addresses that are of routers' prefixes. */
+function configured(iface: AttachedInterface): string[] {
+  return iface.iface.addresses.filter((own) => own.lifetime != null).map((own) => `${own.address}/${own.prefix.length}`)
+}
+
+/** `slaac: fd00:1::5/64 by fe80::1%eth0, DNS fd00:1::53 (example.org)`. */
+function slaacLine(iface: AttachedInterface, addresses: readonly string[]): string {
+  const routers = iface.ra?.routers.map((r) => r.address).join(' ') ?? ''
+  const { nameservers, searchDomains } = iface
+  const dns = nameservers.length === 0 ? '' : `, DNS ${nameservers.join(' ')}`
+  const search = searchDomains.length === 0 ? '' : ` (${searchDomains.join(' ')})`
+  return `slaac: ${addresses.join(' ')}${routers === '' ? ', no default router' : ` by ${routers}`}${dns}${search}`
+}
+
 /** Opens the link and puts a stack on it that answers. Nothing is left open when it throws. */
 export async function openNetwork(context: Context, values: Values): Promise<Network> {
   const url = text(values, 'link') ?? DEFAULT_LINK
   const verbose = values.verbose === true
   if (verbose && values.quiet === true) throw new UsageError('--quiet and --verbose: one of them is expected')
   const given = texts(values, 'address')
-  const addresses = given.length > 0 ? given : [DEFAULT_ADDRESS]
+  const slaac = values.slaac === true
+  const addresses = given.length > 0 || slaac ? given : [DEFAULT_ADDRESS]
   checkAddresses(addresses, url)
   const mtu = integer(values, 'mtu', 68, 65535, 0)
   const pcap = text(values, 'pcap')
@@ -73,18 +92,21 @@ export async function openNetwork(context: Context, values: Values): Promise<Net
     }
     const iface = stack.attach(link, {
       addresses,
+      slaac,
       gateway: texts(values, 'gateway'),
       mac: text(values, 'mac'),
       name: text(values, 'name'),
       mtu: mtu === 0 ? undefined : mtu,
     })
     await iface.ready
+    const got = slaac ? configured(iface) : []
+    if (slaac && values.quiet !== true) context.out(slaacLine(iface, got))
     if (verbose && link.describe !== undefined) context.out(`link: ${link.describe()}`)
     return {
       stack,
       iface,
       link,
-      address: addresses.map((a) => a.split('/')[0]).join(' '),
+      address: [...addresses, ...got].map((a) => a.split('/')[0]).join(' '),
       broken,
       async close() {
         await stack.close()

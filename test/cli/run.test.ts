@@ -324,3 +324,21 @@ describe('tapstack ping', () => {
     expect(world.host.holds).toBe(0)
   })
 })
+
+describe('--slaac', () => {
+  it('takes its address from a router, and tells what it got', async () => {
+    const { exec, out, err, peer } = lab()
+    peer.setForwarding({ v6: true })
+    peer.interfaces[0].advertise({ prefixes: ['fd00:1::/64'], rdnss: ['fd00:1::53'], dnssl: ['example.org'] })
+    void peer.interfaces[0].addAddress('fd00:1::1/64')
+    expect(await exec('ping --slaac -c 1 fd00:1::1'), err.join()).toBe(0)
+    expect(out[0]).toMatch(/^slaac: fd00:1::[0-9a-f:]+\/64 by fe80::[0-9a-f:]+%eth0, DNS fd00:1::53 \(example.org\)$/)
+    expect(out.join()).toContain('64 bytes from fd00:1::1')
+  })
+
+  it('says what is missing', async () => {
+    const { exec, err } = lab()
+    expect(await exec('ping --slaac -c 1 fd00:1::1')).toBe(2)
+    expect(err).toEqual(['tapstack ping: no router advertised itself on eth0 within 20 s: is there an IPv6 router on this link?'])
+  })
+})

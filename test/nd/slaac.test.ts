@@ -207,7 +207,7 @@ describe('lifetimes (RFC 4862 section 5.5.4)', () => {
     w.run(5_000)
     const sourceTo = (to: string): string => {
       const route = new Route()
-      expect(w.stack.ip.route(address(to), address('::'), null, route)).toBeNull()
+      expect(w.stack.ipLayer.route(address(to), address('::'), null, route)).toBeNull()
       return `${route.source}`
     }
     expect(sourceTo('fd00:1::77')).toMatch(/^fd00:2:/)
@@ -287,7 +287,7 @@ describe('temporary addresses (RFC 8981)', () => {
     w.run(3_000)
     expect(w.globals.map((g) => g.split(' ').slice(1).join(' '))).toEqual(['PREFERRED', 'PREFERRED temporary'])
     const route = new Route()
-    w.stack.ip.route(address('2001:db8::1'), address('::'), null, route)
+    w.stack.ipLayer.route(address('2001:db8::1'), address('::'), null, route)
     expect(`${route.source}/64 PREFERRED temporary`).toBe(temporary(w)[0])
     const seen = new Set<string>()
     for (let hour = 0; hour < 24 * 10; hour++) {

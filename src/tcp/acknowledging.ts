@@ -55,6 +55,7 @@ export function acknowledge(
   const s = c.tcp.sample
   if (acked > 0) {
     flight.acknowledge(ack)
+    snd.una = ack
     took(snd, acked, ack)
   }
   s.nowUs = nowUs

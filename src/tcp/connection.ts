@@ -146,7 +146,7 @@ export class Connection implements RawConnection, Flow, Tellable {
     this.sackPermitted = config.sack
     this.windowScaling = config.windowScale
     this.prepare()
-    this.snd.flight.una = this.snd.iss
+    this.snd.una = this.snd.iss
     this.snd.nxt = (this.snd.iss + 1) | 0
     this.setState(State.SYN_SENT)
     this.ecn = requestEcn(this)

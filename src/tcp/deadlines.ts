@@ -128,7 +128,7 @@ export class Deadlines extends Timed {
       return
     }
     const { srttUs } = rto
-    const isSingle = ((snd.nxt - snd.flight.una) | 0) <= snd.mss
+    const isSingle = ((snd.nxt - snd.una) | 0) <= snd.mss
     const probeMs = srttUs === 0 ? FIRST_MS : (((srttUs + 499) / 500) | 0) + (isSingle ? rto.minMs : SLACK_MS)
     const latestMs = snd.flight.count === 1 ? rto.ms : this.untilTimeout()
     const at = (tcp.clock.nowMs + (probeMs < latestMs ? probeMs : latestMs)) | 0
@@ -146,7 +146,7 @@ export class Deadlines extends Timed {
   /** An ACK was judged (RFC 6298 5.2 and 5.3, RFC 8985 sections 6.2 step 5 and 7.2). */
   acknowledged(advanced: boolean): void {
     const { snd, rto } = this.c
-    if (snd.flight.count === 0) {
+    if (snd.records === 0) {
       this.rtx = Rtx.OFF
       return
     }
@@ -315,9 +315,9 @@ export class Deadlines extends Timed {
   private onKeepAlive(k: KeepAlive, now: number): void {
     const { tcp, snd } = this.c
     const idle = (now - this.c.lastReceivedMs) | 0
-    if (snd.flight.count > 0 || snd.pending || idle < k.idleMs) {
+    if (snd.records > 0 || snd.pending || idle < k.idleMs) {
       k.unanswered = 0
-      k.at = (now + Math.max(1, k.idleMs - (snd.flight.count > 0 || snd.pending ? 0 : idle))) | 0
+      k.at = (now + Math.max(1, k.idleMs - (snd.records > 0 || snd.pending ? 0 : idle))) | 0
       return
     }
     // The user timeout takes the place of the number of probes (tcp(7), TCP_USER_TIMEOUT).

@@ -151,7 +151,7 @@ export function completeFastOpen(c: Connection, fo: FastOpen, seg: Segment): boo
   deadlines.stopRetransmit()
   if (c.state === State.SYN_RECEIVED) c.setState(State.ESTABLISHED)
   deadlines.armKeepAlive()
-  if (snd.flight.count > 0) deadlines.armRetransmit()
+  if (snd.records > 0) deadlines.armRetransmit()
   if (snd.pending) tcp.markDirty(c)
   return true
 }

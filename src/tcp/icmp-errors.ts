@@ -100,7 +100,7 @@ function narrow(c: Connection, report: ErrorReport): void {
     c.announcedMss = Math.min(c.announcedMss, c.route.mtu - headerBytes(c)) // the way back is most likely the same (Linux)
     c.synDue = true
     c.tcp.markDirty(c)
-  } else if (c.snd.mss < old && c.snd.flight.count > 0) {
+  } else if (c.snd.mss < old && c.snd.records > 0) {
     // What was too big never arrived: send it again in smaller pieces.
     c.snd.recovery.onResize(c.snd.nxt)
     c.tcp.markDirty(c)

@@ -294,7 +294,7 @@ function receiveAck(c: Connection, seg: Segment): boolean {
       snd.wantWritable = false
       c.notify(News.WRITABLE)
     }
-  } else if (sacked > 0 || duplicate || snd.recovery.isCurious) {
+  } else if (sacked > 0 || duplicate || snd.isCurious) {
     if (sacked > 0 || duplicate) n[C.tcpDupAcks]++
     if (!hasSacks) beginAck(c)
     acknowledge(c, before, sacked, duplicate, isBare, 0)

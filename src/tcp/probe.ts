@@ -5,6 +5,7 @@
 import type { Connection } from './connection.ts'
 import { LOST, RETRANSMITTED, SACKED } from './flight-record.ts'
 import { RecoveryState } from './recovery.ts'
+import { sendAgain } from './retransmit.ts'
 import { Sent } from './sender.ts'
 import { lt } from './seq.ts'
 import { C } from './tcp-counters.ts'
@@ -30,7 +31,7 @@ export function sendProbe(c: Connection, pipe: number, nowUs: number, nowMs: num
     else bytes = lastSegment(size - (snd.finSent ? 1 : 0), snd.payloadLimit) + (snd.finSent ? 1 : 0)
     const start = isOldest ? first : (snd.nxt - bytes) | 0
     if (!lt(start, (snd.una + snd.wnd) | 0)) return Sent.NOTHING
-    if (!snd.again(c, start, bytes)) {
+    if (!sendAgain(c, start, bytes)) {
       recovery.probeDue = true
       return Sent.BLOCKED
     }

@@ -38,6 +38,7 @@ export function acknowledgeQuietly(c: Connection, ack: number): boolean {
   const { nowUs, nowMs } = c.tcp.clock
   const bytes = (ack - flight.una) | 0
   flight.una = ack
+  snd.una = ack
   if (lt(flight.lostEnd, ack)) flight.lostEnd = ack
   flight.head = next
   flight.count = count - n

@@ -16,14 +16,14 @@ import type { Connection } from './connection.ts'
 import { Flight } from './flight.ts'
 import type { FlightPool } from './flight-pool.ts'
 import { LEAST_BYTES, type Memory } from './memory.ts'
-import { WAIT } from './mtu-probe.ts'
+import { type MtuSearch, WAIT } from './mtu-probe.ts'
 import { charge, mustWait, type Pacer, pacingQuantum } from './pacer.ts'
 import { sendProbe } from './probe.ts'
 import { Rate } from './rate.ts'
 import { Recovery, RecoveryState } from './recovery.ts'
+import { retransmit } from './retransmit.ts'
 import type { Rto } from './rto.ts'
-import { geq, gt, leq, lt } from './seq.ts'
-import { C } from './tcp-counters.ts'
+import { geq, gt, leq } from './seq.ts'
 import { WindowUse } from './window-use.ts'
 import { ACK, DEFAULT_MSS_V4, FIN, PSH } from './wire.ts'
 
@@ -34,6 +34,7 @@ const Proof = { NONE: 0, SENT: 1, GIVEN: 2 } as const
 
 export class Sender {
   iss = 0
+  una = 0
   nxt = 0
   /** Peer's window in bytes, and the segment that last updated it. */
   wnd = 0
@@ -83,7 +84,6 @@ export class Sender {
   lastSendMs = 0
   /** The congestion window ended the burst that is being sent. */
   private cwndLimited = false
-  readonly use = new WindowUse()
 
   /** Algorithms without a rate of their own are paced, too (pacer.ts). */
   readonly pacing: boolean
@@ -103,13 +103,17 @@ export class Sender {
   chrono: Chrono | null = null
 
   readonly ring: ByteRing
-  readonly flight: Flight
   readonly window = new CongestionWindow()
-  readonly recovery: Recovery
+  /** Made when something is sent, all at once: a connection that only listens, or waits, has none of them. */
+  private madeFlight: Flight | null = null
+  private madeRecovery: Recovery | null = null
+  private madeUse: WindowUse | null = null
+  /** There was nothing to send, before they were made. */
+  private wasIdle = false
 
   constructor(
     private readonly memory: Memory,
-    flights: FlightPool,
+    private readonly flights: FlightPool,
     public control: CongestionControl,
     readonly rto: Rto,
     private readonly config: TcpConfig,
@@ -119,15 +123,53 @@ export class Sender {
     this.maxLimit = config.sendBufferMaxBytes
     this.pacing = config.pacing
     this.ring = new ByteRing(memory.pool)
-    this.flight = new Flight(flights, new Rate(flights.newest))
-    this.recovery = new Recovery(this.flight, this.window, control, config)
+  }
+
+  get flight(): Flight {
+    return this.madeFlight ?? this.made().flight
+  }
+
+  get recovery(): Recovery {
+    return this.madeRecovery ?? this.made().recovery
+  }
+
+  get use(): WindowUse {
+    return this.madeUse ?? this.made().use
+  }
+
+  private made(): this {
+    const flight = new Flight(this.flights, new Rate(this.flights.newest))
+    flight.una = this.una
+    flight.mss = this.mss
+    if (this.wasIdle) flight.rate.applicationLimited(0)
+    const recovery = new Recovery(flight, this.window, this.control, this.config)
+    recovery.point = this.iss
+    this.madeFlight = flight
+    this.madeRecovery = recovery
+    this.madeUse = new WindowUse()
+    return this
+  }
+
+  /** Segments and super-segments in flight, as the log has them. */
+  get records(): number {
+    return this.madeFlight === null ? 0 : this.madeFlight.count
+  }
+
+  /** See recovery.ts. */
+  get isCurious(): boolean {
+    return this.madeRecovery?.isCurious === true
+  }
+
+  /** The search for the path MTU, once it was begun. */
+  get search(): MtuSearch | null {
+    return this.madeRecovery === null ? null : this.madeRecovery.search
   }
 
   /** Another algorithm from now on; the window that was reached stays. */
   useCongestion(control: CongestionControl): void {
     const { cwnd, ssthresh } = this.window
     this.control = control
-    this.recovery.control = control
+    if (this.madeRecovery !== null) this.madeRecovery.control = control
     this.window.pacingRate = 0
     if (cwnd === 0) return // not yet begun
     this.control.start(this.window, this.config.initialWindowSegments)
@@ -139,18 +181,17 @@ export class Sender {
     return this.flight.rate
   }
 
-  get una(): number {
-    return this.flight.una
-  }
-
   /** Sets una = nxt = the first byte after the SYN and the `acked` bytes that came with it: the handshake is over. */
   begin(nowMs: number, acked = 0): void {
-    this.flight.una = (this.iss + 1 + acked) | 0
-    this.nxt = this.flight.una
-    this.recovery.point = this.iss
+    this.una = (this.iss + 1 + acked) | 0
+    this.nxt = this.una
     this.smallEnd = this.nxt
     this.window.mss = this.mss
-    this.use.begin(this.nxt, nowMs)
+    if (this.madeFlight !== null) {
+      this.madeFlight.una = this.una
+      this.recovery.point = this.iss
+      this.use.begin(this.nxt, nowMs)
+    }
     this.control.start(this.window, this.config.initialWindowSegments)
   }
 
@@ -159,7 +200,7 @@ export class Sender {
     if (mss !== this.mss) this.proof = Proof.NONE
     this.mss = mss
     this.window.mss = mss
-    this.flight.mss = mss
+    if (this.madeFlight !== null) this.madeFlight.mss = mss
     this.superLimit = superLimit
     this.payloadLimit = mss
   }
@@ -234,7 +275,14 @@ export class Sender {
     const options = accurate !== null ? accurate.fit(c) : c.sackPermitted ? c.rcv.sackLength(c.timestamps) : 0
     this.payloadLimit = this.mss - options
     this.single = accurate?.hasCwr === true
-    const { recovery } = this
+    if (this.madeUse === null) {
+      if (!this.pending) {
+        this.wasIdle = true
+        return Sent.NOTHING
+      }
+      this.use.begin(this.nxt, nowMs)
+    }
+    const { flight, recovery } = this
     const pipe = recovery.pipe(this.nxt)
     if (recovery.probeDue) return sendProbe(c, pipe, nowUs, nowMs)
     if (recovery.preferNew) {
@@ -242,8 +290,8 @@ export class Sender {
       if (sent !== Sent.NOTHING || this.nxt !== recovery.point) return sent
       recovery.stopPreferringNew()
     }
-    const lost = this.flight.nextLost()
-    if (lost >= 0) return this.retransmit(c, lost, pipe, nowUs, nowMs)
+    const lost = flight.nextLost()
+    if (lost >= 0) return retransmit(c, lost, pipe, nowUs, nowMs)
     if (this.pending) return this.fresh(c, pipe, nowUs, nowMs)
     this.empty(pipe)
     return Sent.NOTHING
@@ -254,49 +302,6 @@ export class Sender {
     if (pipe < this.window.cwnd) this.rate.applicationLimited(pipe)
   }
 
-  private retransmit(c: Connection, i: number, pipe: number, nowUs: number, nowMs: number): number {
-    const start = this.flight.startOf(i)
-    const end = this.flight.endOf(i)
-    const size = (end - start) | 0
-    const mss = this.payloadLimit
-    const room = this.window.cwnd - pipe
-    const forced = this.recovery.forced
-    if (!forced && room < mss && room < size) return Sent.NOTHING
-    // RFC 9293 SHLD-16: what lies beyond a window that shrank waits; the oldest goes all the same when the timer says so, as a probe.
-    if (!lt(start, (this.una + this.wnd) | 0) && !(forced && i === 0)) return Sent.NOTHING
-    let n = Math.min(size, this.superLimitNow())
-    if (n > room) n = Math.min(size, Math.max(mss, room - (room % mss)))
-    if (forced) n = Math.min(n, mss)
-    else if (mustWait(c, nowUs)) return Sent.NOTHING
-    if (!this.again(c, start, n)) return Sent.BLOCKED
-    this.flight.retransmitted(i, n, nowUs, pipe + n, mss)
-    if (this.pacingRate > 0) charge(this, n, nowUs)
-    const isTimeout = this.recovery.state === RecoveryState.LOSS
-    if (!isTimeout) c.tcp.counters.values[C.TCPFastRetrans]++
-    else if (!forced) c.tcp.counters.values[C.TCPSlowStartRetrans]++
-    this.recovery.forced = false
-    this.recovery.sent(n, true, nowMs)
-    this.lastSendMs = nowMs
-    c.deadlines.sentAgain(i === 0)
-    return Sent.SOMETHING
-  }
-
-  /** Emits what was sent before: `n` sequence numbers at `start`, the FIN among them. False: the link is full. */
-  again(c: Connection, start: number, n: number): boolean {
-    const end = (start + n) | 0
-    const withFin = this.finSent && end === this.nxt
-    const payload = withFin ? n - 1 : n
-    let flags = end === ((this.una + this.ring.length) | 0) ? ACK | PSH : ACK
-    if (withFin) flags = payload > 0 ? ACK | PSH | FIN : ACK | FIN
-    if (!c.tcp.output.segment(c, start, payload, flags)) return false
-    this.recovery.search?.resent(start)
-    this.retransmits++
-    c.tcp.counters.values[C.tcpRetransSegs]++
-    this.retransmittedBytes += n
-    c.sentData(payload)
-    return true
-  }
-
   /** Emits new data, and FIN after it, as the windows and Nagle allow. The probe of the tail asks neither cwnd nor Nagle. */
   fresh(c: Connection, pipe: number, nowUs: number, nowMs: number): number {
     let mss = this.payloadLimit
@@ -305,8 +310,9 @@ export class Sender {
     if (outstanding === 0 && this.lastSendMs !== 0) this.restart(nowMs)
     const usable = (this.una + this.wnd - this.nxt) | 0
     const cwndRoom = this.window.cwnd - pipe
-    const { search } = this.recovery
-    const isTail = this.recovery.probeDue
+    const { flight, recovery } = this
+    const { search } = recovery
+    const isTail = recovery.probeDue
     const probe = search === null || isTail ? 0 : search.size(unsent, usable, cwndRoom, pipe)
     if (probe === WAIT) return Sent.NOTHING
     if (probe > 0) {
@@ -349,7 +355,7 @@ export class Sender {
     const start = this.nxt
     const end = (start + n + (withFin ? 1 : 0)) | 0
     this.nxt = end
-    this.flight.add(end, nowUs, pipe + n, mss)
+    flight.add(end, nowUs, pipe + n, mss)
     if (hasRate) charge(this, n, nowUs)
     if (withFin) {
       this.finSent = true
@@ -359,13 +365,12 @@ export class Sender {
     if (empties) this.push = false
     this.bytesSent += n
     this.lastSendMs = nowMs
-    const { recovery } = this
     const isOpen = recovery.state === RecoveryState.OPEN
     if (!isOpen) recovery.sent(n, false, nowMs)
     c.sentData(n)
     c.deadlines.sentNew()
     // Whether something follows: losses, the probe of the tail, the FIN that did not fit.
-    if (!empties || (this.finQueued && !withFin) || !isOpen || this.flight.lostBytes > 0) return Sent.SOMETHING
+    if (!empties || (this.finQueued && !withFin) || !isOpen || flight.lostBytes > 0) return Sent.SOMETHING
     if (recovery.probeDue || recovery.preferNew) return Sent.SOMETHING
     this.empty(pipe + (end - start))
     return Sent.LAST
@@ -380,7 +385,8 @@ export class Sender {
     return this.config.nagle !== 'minshall' || (gt(this.smallEnd, this.una) && leq(this.smallEnd, this.nxt))
   }
 
-  private superLimitNow(): number {
+  /** Largest payload of the next segment. */
+  superLimitNow(): number {
     const mss = this.payloadLimit
     if (this.superLimit <= this.mss || this.single) return mss
     const rate = this.pacingRate
@@ -410,9 +416,8 @@ export class Sender {
 
   /** A burst is over, whatever ended it: was the window in use? */
   noteUse(nowMs: number): void {
-    const { window } = this
+    const { window, una } = this
     const { cwnd } = window
-    const { una } = this.flight
     // The pipe is never more than what is outstanding.
     const isFull = this.cwndLimited || (((this.nxt - una) | 0) >= cwnd && this.recovery.pipe(this.nxt) >= cwnd)
     this.use.note(window, isFull, una, this.nxt, nowMs)
@@ -421,25 +426,21 @@ export class Sender {
 
   /** Nothing more can be said for now: for what does the data wait? */
   watch(nowMs: number): void {
+    if (this.madeUse === null) return
     this.noteUse(nowMs)
-    const { window } = this
-    this.recovery.reduction?.spoke()
+    const { use, recovery, config } = this
+    recovery.reduction?.spoke()
     if (this.isPaced) this.isPaced = false
     else this.pacer?.rest()
-    if (
-      this.use.isPart &&
-      this.config.slowStartAfterIdle &&
-      this.control.model === undefined &&
-      this.recovery.state === RecoveryState.OPEN &&
-      !this.wantWritable
-    )
-      this.use.decay(window, this.config.initialWindowSegments, this.rto.ms, nowMs)
+    const isHeld = this.wantWritable || recovery.state !== RecoveryState.OPEN
+    if (use.isPart && !isHeld && config.slowStartAfterIdle && this.control.model === undefined)
+      use.decay(this.window, config.initialWindowSegments, this.rto.ms, nowMs)
     watchHolding(this, nowMs)
   }
 
   release(nowMs: number): void {
     this.chrono?.turn(Held.NOT, nowMs)
     this.ring.clear()
-    this.flight.clear()
+    this.madeFlight?.clear()
   }
 }

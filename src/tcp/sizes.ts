@@ -21,11 +21,12 @@ export function applySizes(c: Connection): void {
   const bare = headersOf(v4)
   const { config } = c.tcp
   let mtu = mtuLimit(c)
-  if (config.mtuProbing === 2 && c.snd.recovery.search === null)
+  if (config.mtuProbing === 2 && c.snd.search === null)
     c.snd.recovery.search = new MtuSearch(c, config.mtuProbeBaseBytes + header, mtu, c.tcp.clock.nowMs)
-  if (c.snd.recovery.search !== null) {
-    c.snd.recovery.search.limit(mtu)
-    mtu = c.snd.recovery.search.low
+  const { search } = c.snd
+  if (search !== null) {
+    search.limit(mtu)
+    mtu = search.low
   }
   const mss = Math.max(LEAST_MSS, mtu - header)
   const netif = c.route.iface!.netif

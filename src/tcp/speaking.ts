@@ -45,7 +45,7 @@ export function speakConnection(c: Connection, quantum: number): number {
     if (!tcp.output.segment(c, (snd.nxt - (again ? 1 : 0)) | 0, 0, again ? FIN | ACK : ACK)) return Spoken.BLOCKED
     c.segmentsOut++
   }
-  if (c.deadlines.rtx === Rtx.OFF && snd.pending && snd.flight.count === 0 && !c.deadlines.isPacing) c.deadlines.armPersist()
+  if (c.deadlines.rtx === Rtx.OFF && snd.pending && snd.records === 0 && !c.deadlines.isPacing) c.deadlines.armPersist()
   if (snd.notSentLowat > 0 && snd.wantWritable && snd.isRoomy) {
     snd.wantWritable = false
     c.notify(News.WRITABLE)

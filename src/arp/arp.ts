@@ -22,6 +22,7 @@ import { Cast, type EthernetPort, type EtherProtocol } from '../ethernet/etherne
 import { ETHERTYPE_ARP, ETHERTYPE_IPV4 } from '../ethernet/wire.ts'
 import type { ClaimListener } from '../ip/addresses.ts'
 import { AddressState, type Interface } from '../ip/interface.ts'
+import type { Ip } from '../ip/ip.ts'
 import type { Neighbor, NeighborClock, NeighborListener, Solicitor } from '../ip/neighbor.ts'
 import { NeighborCache } from '../ip/neighbor-cache.ts'
 import { Frame } from '../netif/frame.ts'
@@ -67,6 +68,8 @@ export interface ArpOptions {
   frame: Frame
   pool: BufferPool
   listener: NeighborListener & ClaimListener
+  /** Has the addresses that a router's interface without any of its own borrows (RFC 1812 section 2.2.7); left out: none. */
+  ip?: Ip
 }
 
 export class Arp implements EtherProtocol, Solicitor, AcdSender {
@@ -76,6 +79,7 @@ export class Arp implements EtherProtocol, Solicitor, AcdSender {
   private readonly ethernet: EthernetPort
   private readonly clock: NeighborClock
   private readonly config: ArpConfig
+  private readonly ip: Ip | null
   private readonly frame = new Frame(64)
   private readonly sender = new Address()
   private readonly target = new Address()
@@ -91,6 +95,7 @@ export class Arp implements EtherProtocol, Solicitor, AcdSender {
     this.ethernet = iface.ethernet
     this.clock = options.clock
     this.config = options.config
+    this.ip = options.ip ?? null
     this.windowAt = options.clock.nowMs
     const { timers, clock, random, config, frame, pool, listener } = options
     this.neighbors = new NeighborCache(iface, { timers, clock, random, config, frame, pool, solicitor: this, listener })
@@ -141,7 +146,7 @@ export class Arp implements EtherProtocol, Solicitor, AcdSender {
       n[C.dropConflict]++
       return
     }
-    const forUs = this.iface.has(target)
+    const forUs = this.iface.has(target) || (this.ip?.isLocal(target) === true && !target.isLoopback && this.isUnnumbered)
     const forOurMac =
       cast === Cast.UNICAST &&
       get16(buf, start + ARP.targetHardware) === ethernet.macHigh &&
@@ -264,6 +269,15 @@ export class Arp implements EtherProtocol, Solicitor, AcdSender {
       if (own.prefix.contains(a)) return own.address
       first ??= own.address
     }
-    return first ?? deprecated
+    if (first !== null || deprecated !== null || !this.isUnnumbered) return first ?? deprecated
+    return this.ip?.selectSource(this.iface, a, true) ?? null
+  }
+
+  /** A router's, without any address, not even one that is probed for: it speaks in the name of the stack's other interfaces. */
+  private get isUnnumbered(): boolean {
+    if (!this.iface.forwarding4) return false
+    const own = this.iface.addresses
+    for (let i = 0; i < own.length; i++) if (own[i].address.isV4) return false
+    return true
   }
 }

@@ -218,7 +218,7 @@ export class NdInterface implements Solicitor, DadSender {
     if (known === null) {
       // RFC 9131 section 6.1.1: a router learns of addresses before the first packet for them comes. A router that was silent is back.
       const isOurs = this.routers?.advertised(target, (flags & NA_ROUTER) !== 0) === true
-      if ((isOurs || this.ipv6.forward !== null) && options.hasTarget && this.isOnLink(target))
+      if ((isOurs || this.iface.forwarding6) && options.hasTarget && this.isOnLink(target))
         this.neighbors.learn(target, options.targetHigh, options.targetLow, true)
       else n[C.dropUnsolicited]++
       return
@@ -264,7 +264,7 @@ export class NdInterface implements Solicitor, DadSender {
   private flags(target: Address, override: boolean, solicited: boolean): number {
     // RFC 4429 section 3.1: what is not yet known to be ours alone must not push out another's.
     const mayOverride = override && !this.dad.isOptimistic(target)
-    return (this.ipv6.forward !== null ? NA_ROUTER : 0) | (solicited ? NA_SOLICITED : 0) | (mayOverride ? NA_OVERRIDE : 0)
+    return (this.iface.forwarding6 ? NA_ROUTER : 0) | (solicited ? NA_SOLICITED : 0) | (mayOverride ? NA_OVERRIDE : 0)
   }
 
   /** At most `advertisementsPerSecond`. */

@@ -187,9 +187,8 @@ export class NeighborDiscovery implements Icmp6Handler {
       n[C.dropRedirectTarget]++
       return
     }
-    // A router decides for itself (section 8.3).
-    const may = nd.config.acceptRedirects && this.deps.ipv6.forward === null
-    if (!may || !this.redirects.learn(packet, destination, target)) {
+    // A router decides for itself (section 8.3): `learn` refuses where we forward.
+    if (!nd.config.acceptRedirects || !this.redirects.learn(packet, destination, target)) {
       n[C.dropRedirect]++
       return
     }

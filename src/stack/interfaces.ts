@@ -67,7 +67,7 @@ export class Interfaces {
     let arp: Arp | null = null
     if (ethernet !== null) {
       const { timers, random, frame, pool } = stack
-      arp = new Arp(iface, { timers, clock: turn, random, config: stack.config.arp, frame, pool, listener: stack })
+      arp = new Arp(iface, { timers, clock: turn, random, config: stack.config.arp, frame, pool, listener: stack, ip })
       ethernet.arp = arp
       ethernet.ipv4 = ipv4
       ethernet.ipv6 = ipv6

@@ -143,7 +143,7 @@ describe('what an advertisement changes (7.2.5)', () => {
 
   test('a router takes it as a hint of who is there (RFC 9131)', () => {
     const w = new NdWorld()
-    w.ipv6.forward = { forward: () => undefined }
+    w.iface.forwarding6 = true
     w.hearNd({ type: NA, from: 'fd00::1', to: 'ff02::1', target: 'fd00::1', options: same })
     w.hearNd({ type: NA, from: 'fd00::1', to: 'ff02::1', target: 'fd99::1', options: same })
     expect([w.entry('fd00::1'), w.entry('fd99::1')]).toEqual([`STALE ${PEER_MAC}`, 'none'])
@@ -199,7 +199,7 @@ describe('answers', () => {
 
   test('a router says that it is one', () => {
     const w = new NdWorld()
-    w.ipv6.forward = { forward: () => undefined }
+    w.iface.forwarding6 = true
     w.hearNd()
     expect(w.takenNd()).toEqual([{ ...answer, flags: R | S | O }])
   })

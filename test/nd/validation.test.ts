@@ -155,9 +155,9 @@ describe('redirects (8.3)', () => {
 
   test('a router is not told, nor who does not want to be', () => {
     const w = routed()
-    w.ipv6.forward = { forward: () => undefined }
+    w.iface.forwarding6 = true
     w.hearNd(redirect)
-    w.ipv6.forward = null
+    w.iface.forwarding6 = false
     w.nd.config.acceptRedirects = false
     w.hearNd(redirect)
     expect(wayTo(w, 'fd99::1')).toBe('fe80::1%1')

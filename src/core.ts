@@ -30,6 +30,8 @@ export type { Direction, FaultOptions, FrameFilter, Impairments } from './link/i
 export { createLoopback, type LoopbackOptions } from './link/loopback.ts'
 export { createPipe, type PipeOptions } from './link/pipe.ts'
 export type { GroupSummary } from './multicast/multicast.ts'
+// What routers say
+export type { AdvertisedPrefixOptions, AdvertisedRouteOptions, AdvertiseOptions } from './nd/advertise-options.ts'
 // What a link of one's own is made of
 export {
   CSUM_MASK,
@@ -58,6 +60,7 @@ export { SERVICES, type ServiceName, type Services, type ServicesOptions, startS
 export type { ServiceStack, ServiceWatcher } from './services/service.ts'
 // A stack
 export { type AddressOptions, AttachedInterface, type AttachOptions, type InterfaceSummary } from './stack/attached.ts'
+export type { RouterReport, RouterSummary } from './stack/autoconf.ts'
 export { type CreateStackOptions, createStack } from './stack/create.ts'
 export type { ForwardingSwitch } from './stack/forwarding.ts'
 export type { IpCommandError } from './stack/ip-command/command.ts'

@@ -27,8 +27,10 @@ describe('docs/rfcs.tsv', () => {
         ...range('HR', 189, 3), // RFC 1122
         ...range('V6', 31, 2), // RFC 8504
         ...range('IC6', 21, 2), // RFC 4443
-        ...range('ND', 20, 2), // RFC 4861
-        ...range('SL', 9, 2), // RFC 4862
+        ...range('ND', 26, 2), // RFC 4861
+        ...range('RP', 5, 2), // RFC 4191
+        ...range('DN', 2, 2), // RFC 8106
+        ...range('SL', 13, 2), // RFC 4862, RFC 7217, RFC 8981
         ...range('DH', 25, 2), // RFC 2131
         ...range('DNS', 7, 2),
         ...range('EX', 27, 2),

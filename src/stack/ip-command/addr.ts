@@ -232,7 +232,7 @@ function show(w: Words): string {
     return print(lines, options)
   }
   const shown = list.map(([d, addresses]) => {
-    const fields = linkFields(d, options, false, family === 0)
+    const fields = linkFields(d, options, false, family === 0, s.dev !== null)
     if (options.statistics && family === 0) statistics(d, fields)
     const each = addresses.map((own) => addressFields(d, own))
     return fields.add(

@@ -34,8 +34,9 @@ export function isOfType(d: Device, type: string): boolean {
   return type === 'vlan' && d.iface.netif instanceof VlanLink
 }
 
-/** The lines of the interface itself. `mode`: `ip link` shows one word more than `ip addr`; `linkLine`: which needs no family. */
-export function linkFields(d: Device, options: IpOptions, mode: boolean, linkLine: boolean): Fields {
+/** The lines of the interface itself. `mode`: `ip link` shows one word more than `ip addr`; `linkLine`: which needs no family. `named`: it
+ * is the one that was asked for. */
+export function linkFields(d: Device, options: IpOptions, mode: boolean, linkLine: boolean, named = true): Fields {
   const { iface, attached } = d
   const out = new Fields()
   const parent = attached?.parent ?? null
@@ -46,7 +47,8 @@ export function linkFields(d: Device, options: IpOptions, mode: boolean, linkLin
   out.add('ifname', iface.name, `${fullName(d)}: `)
   out.add('flags', flags, `<${flags.join(',')}> `)
   out.add('mtu', iface.mtu, `mtu ${iface.mtu} `)
-  const short = !mode && options.family === 6 // what IPv6 tells of an interface is less than what the link layer does
+  // What IPv6 tells of all interfaces is less than what the link layer tells of one.
+  const short = !mode && options.family === 6 && !named
   if (!short) out.add('qdisc', 'noqueue', 'qdisc noqueue ')
   out.add('operstate', state, `state ${state} `)
   if (mode) out.add('linkmode', 'DEFAULT', 'mode DEFAULT ')

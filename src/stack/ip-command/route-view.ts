@@ -88,7 +88,9 @@ function localLines(stack: Stack, family: 4 | 6): RouteLine[] {
   for (const iface of stack.ipLayer.interfaces) {
     for (const { address, prefix, broadcast } of iface.addresses) {
       if (address.family !== family) continue
-      lines.push(localLine('local', new Prefix(address, family === 4 ? 32 : 128), iface, address))
+      // The first address of a network stands as source for the others of it.
+      const first = iface.addresses.find((a) => a.prefix.length === prefix.length && a.prefix.contains(address))
+      lines.push(localLine('local', new Prefix(address, family === 4 ? 32 : 128), iface, first?.address ?? address))
       if (iface.isLoopback && prefix.length < 32) lines.push(localLine('local', prefix.network, iface, address))
       const known = (l: RouteLine): boolean =>
         l.type === 'broadcast' && l.iface === iface && `${l.prefix.address}` === `${broadcast}`

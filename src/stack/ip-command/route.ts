@@ -349,12 +349,10 @@ function selected(w: Words, s: Selection): RouteLine[] {
 
 function selects(s: Selection, line: RouteLine): boolean {
   const { prefix } = line
-  const hops = line.hops ?? [{ gateway: line.gateway, iface: line.iface }]
-  if (s.dev !== null && !hops.some((h) => h.iface === s.dev?.iface)) return false
-  if (s.via !== null && !hops.some((h) => h.gateway !== null && sameFamily(s.via!, h.gateway) && s.via!.contains(h.gateway))) {
-    return false
-  }
-  if (s.source !== null && (line.source === null || !s.source.contains(line.source))) return false
+  // A route with several next hops has no one interface and no one gateway, as ip(8) looks at it.
+  if (s.dev !== null && (line.hops !== null || line.iface !== s.dev.iface)) return false
+  if (s.via !== null && !holds(s.via, line.hops === null ? line.gateway : null)) return false
+  if (s.source !== null && !holds(s.source, line.source)) return false
   if (s.protocol !== null && line.protocol !== s.protocol) return false
   if (s.scope !== null && line.scope !== s.scope) return false
   if (s.type !== null && line.type !== s.type) return false
@@ -366,8 +364,8 @@ function selects(s: Selection, line: RouteLine): boolean {
   return true
 }
 
-function sameFamily(a: Prefix, b: Address): boolean {
-  return a.address.isV4 === b.isV4
+function holds(prefix: Prefix, a: Address | null): boolean {
+  return a !== null && prefix.address.isV4 === a.isV4 && prefix.contains(a)
 }
 
 function show(w: Words): string {

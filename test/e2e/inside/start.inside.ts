@@ -247,6 +247,20 @@ describe('examples', () => {
     }
   })
 
+  it('vdestack', async () => {
+    const example = node('examples/vdestack.ts')
+    await example.until(/^ready/m)
+    expect(example.said()).toContain('    inet 10.0.0.50/24 scope global vde0\n')
+    expect(example.said()).toContain('default via fc00::1:1 dev vde0 metric 1024 pref medium')
+    // The first of IPv6 are lost: both ends still ask whether their addresses are somebody else's.
+    for (const to of ['10.0.0.50', 'fc00::1:50']) {
+      expect((await tool('ping', ['-c', '1', '-w', '15', to])).out).toMatch(/ [1-9]\d* received/)
+      expect(await tool('nc', ['-N', '-w', '5', to, '5000'], 'hello')).toEqual({ code: 0, out: 'hello' })
+    }
+    expect(example.said()).toMatch(/^::ffff:10\.0\.0\.1 connected\n[\s\S]*^fc00::1:1 connected\n/m)
+    await end(example)
+  })
+
   it('inetd', async () => {
     const example = node('examples/inetd.ts')
     await example.until(/^ready/m)

@@ -63,7 +63,7 @@ export { type AddressOptions, AttachedInterface, type AttachOptions, type Interf
 export type { RouterReport, RouterSummary } from './stack/autoconf.ts'
 export { type CreateStackOptions, createStack } from './stack/create.ts'
 export type { ForwardingSwitch } from './stack/forwarding.ts'
-export type { IpCommandError } from './stack/ip-command/command.ts'
+export { IpCommandError } from './stack/ip-command/command.ts'
 // Configuration under nlinline's names
 export {
   type AddressFamily,

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { address } from '../../src/base/address.ts'
+import { randomBelow, SeededRandom } from '../../src/base/random.ts'
 import { DAY, HOUR, OTHER_ROUTER, ROUTER, ROUTER_MAC, type RouterWords, RouterWorld } from '../support/router-world.ts'
 
 const NEVER_READY = { acceptRa: true }
@@ -336,7 +337,7 @@ describe('a flood (RFC 6104)', () => {
     })
     w.run(5_000)
     const before = [w.globals, w.routes.filter((r) => r.includes('fd00:1') || r.endsWith(` ${ROUTER}`))]
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < 60; i++) {
       const n = (i + 2).toString(16)
       const many = [0, 1, 2, 3, 4].map((k) => `${n}${k}`)
       w.ra({
@@ -364,5 +365,39 @@ describe('a flood (RFC 6104)', () => {
     // Routers that offer nothing are not remembered at all.
     for (let i = 0; i < 50; i++) w.ra({ from: `fe80::6:${i}`, lifetime: 0, options: [] })
     expect(w.eth.ra!.routers.length).toBe(maxRouters)
+  })
+})
+
+describe('mangled messages', () => {
+  test.each([
+    ['a host', { slaac: true }],
+    ['a router', { addresses: ['fd00:1::1/64'] }],
+  ])('never harm %s', (_, attach) => {
+    const w = new RouterWorld(attach, { nd: { temporaryAddresses: 'prefer' } })
+    if (!('slaac' in attach)) w.eth.advertise({ mtu: 1400 })
+    w.run(3_000)
+    const random = new SeededRandom(11)
+    w.mangle = (message) => {
+      const out = message.slice(0, randomBelow(random, 8) === 0 ? 4 + randomBelow(random, message.length - 3) : message.length)
+      for (let n = randomBelow(random, 4); n >= 0; n--)
+        if (out.length > 4) out[4 + randomBelow(random, out.length - 4)] = random.int32()
+      return out
+    }
+    const options = [
+      ...['prefix fd00:2::/64 LA 3600 1800', 'prefix fd00:3::/64 LA inf inf', 'route fd99::/32 high 600', 'mtu 1400'],
+      ...['rdnss 600 fd00::53 fe80::53', 'dnssl 600 example.org a.b', 'sll 02:00:00:00:00:01'],
+    ]
+    for (let i = 0; i < 400; i++) {
+      if (i % 8 === 0) w.rs({ options: ['sll 02:00:00:00:00:05'] })
+      else w.ra({ options, from: i % 3 === 0 ? OTHER_ROUTER : ROUTER })
+      w.run(randomBelow(random, 2_000))
+      if (i % 50 > 0) continue
+      const { nd } = w.stack.config
+      expect(w.eth.iface.addresses.length).toBeLessThanOrEqual(nd.maxAddresses + 3)
+      expect(w.routes.length).toBeLessThanOrEqual(nd.maxPrefixes + nd.maxRouters + nd.maxRouterRoutes)
+      expect(w.eth.iface.mtu6).toBeGreaterThanOrEqual(1280)
+      w.said()
+    }
+    expect(w.counters.inRouterAdvertisements).toBeGreaterThan(150)
   })
 })

@@ -121,6 +121,8 @@ export class RouterWorld {
   readonly eth: AttachedInterface
   readonly wire = new Wire((frame) => this.hear(frame))
   private readonly frames: { at: number; bytes: Uint8Array }[] = []
+  /** Spoils a message before its length and checksum are made right. */
+  mangle: ((message: Uint8Array) => Uint8Array) | null = null
   /** Addresses that somebody else claims whenever they are asked for. */
   readonly taken: (address: string) => boolean
 
@@ -209,6 +211,7 @@ export class RouterWorld {
     const options = (words.options ?? []).flatMap((o) => [...optionOf(o)])
     let message: Uint8Array = Buffer.concat([head, Buffer.from(options)])
     if (words.cut !== undefined) message = message.slice(0, message.length - words.cut)
+    if (this.mangle !== null) message = this.mangle(message)
     const packet = Buffer.alloc(ipv6Header.span)
     ipv6Header.encode(
       {

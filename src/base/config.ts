@@ -3,6 +3,7 @@
  * overrides any of them; `verify` throws early on values that cannot work.
  */
 import { type ArpConfig, arpDefaults } from './arp-config.ts'
+import { type DhcpConfig, dhcpDefaults, verifyDhcp } from './dhcp-config.ts'
 import { type DnsConfig, dnsDefaults, verifyDns } from './dns-config.ts'
 import { invalidArgument } from './errors.ts'
 import { type FilterConfig, filterDefaults } from './filter-config.ts'
@@ -208,6 +209,7 @@ export interface Config {
   nd: NdConfig
   multicast: MulticastConfig
   dns: DnsConfig
+  dhcp: DhcpConfig
   ipv4: Ipv4Config
   icmp: IcmpConfig
   udp: UdpConfig
@@ -231,6 +233,18 @@ export function defaults(): Config {
     dns: dnsDefaults(),
     ipv4: ipv4Defaults(),
     icmp: icmpDefaults(),
+    dhcp: dhcpDefaults(),
+    ipv4: {
+      ttl: 64,
+      reassemblyTimeMs: 30_000,
+      reassemblyBytes: 4 << 20,
+      reassemblyFragments: 8192,
+      reassemblyDatagrams: 1024,
+      pathMtuTimeMs: 600_000,
+      pathMtuMin: 552,
+      pathMtuEntries: 4096,
+    },
+    icmp: { echoBroadcast: false, errorsPerSecond: 1000, errorsBurst: 50, errorsPerSecondPerHost: 10, quoteBytes: 548 },
     udp: {
       receiveBufferBytes: 212_992,
       ephemeralFirst: 32768,
@@ -373,6 +387,10 @@ function verify(config: Config): void {
   const { tcp, udp, ipv4, nd, turn, forward } = config
   verifyForward(forward)
   verifyNd(nd)
+  verifyDhcp(config.dhcp)
+  if (nd.linkLocal !== 'eui64' && nd.linkLocal !== 'stable') {
+    throw invalidArgument(`option nd.linkLocal cannot be ${nd.linkLocal}, known: eui64, stable`)
+  }
   for (const [name, known] of Object.entries(TCP_WORDS)) {
     const value = String(tcp[name as keyof TcpConfig])
     if (!known.includes(value)) throw invalidArgument(`option tcp.${name} cannot be ${value}, known: ${known.join(', ')}`)

@@ -23,6 +23,7 @@ export const DHCP = offsetsOf(dhcpMessage, [
   'op',
   'hardwareType',
   'hardwareLength',
+  'hops',
   'transactionId',
   'seconds',
   'flags',

@@ -234,17 +234,6 @@ export function defaults(): Config {
     ipv4: ipv4Defaults(),
     icmp: icmpDefaults(),
     dhcp: dhcpDefaults(),
-    ipv4: {
-      ttl: 64,
-      reassemblyTimeMs: 30_000,
-      reassemblyBytes: 4 << 20,
-      reassemblyFragments: 8192,
-      reassemblyDatagrams: 1024,
-      pathMtuTimeMs: 600_000,
-      pathMtuMin: 552,
-      pathMtuEntries: 4096,
-    },
-    icmp: { echoBroadcast: false, errorsPerSecond: 1000, errorsBurst: 50, errorsPerSecondPerHost: 10, quoteBytes: 548 },
     udp: {
       receiveBufferBytes: 212_992,
       ephemeralFirst: 32768,
@@ -388,9 +377,6 @@ function verify(config: Config): void {
   verifyForward(forward)
   verifyNd(nd)
   verifyDhcp(config.dhcp)
-  if (nd.linkLocal !== 'eui64' && nd.linkLocal !== 'stable') {
-    throw invalidArgument(`option nd.linkLocal cannot be ${nd.linkLocal}, known: eui64, stable`)
-  }
   for (const [name, known] of Object.entries(TCP_WORDS)) {
     const value = String(tcp[name as keyof TcpConfig])
     if (!known.includes(value)) throw invalidArgument(`option tcp.${name} cannot be ${value}, known: ${known.join(', ')}`)

@@ -78,6 +78,8 @@ export class Interface {
   /** What comes in here for others is sent on: a router, as far as this interface goes. */
   forwarding4 = false
   forwarding6 = false
+  /** UDP port at which packets to any IPv4 address are heard: DHCP, while there is no address of ours (RFC 2131 section 4.1). 0: none. */
+  openPort = 0
   /** Bytes that the link layer puts before an IP packet. */
   linkHeader: number
 

@@ -1,8 +1,11 @@
 /** Judging the addresses of incoming packets: sources that no host can have, and the broadcast forms of old. */
+import { get16 } from '../base/bytes.ts'
+import { Cast } from '../ethernet/ethernet.ts'
 import type { Interface } from '../ip/interface.ts'
 import type { Ip } from '../ip/ip.ts'
 import { type Packet, PROTO_ICMP, PROTO_IGMP, PROTO_UDP, To } from '../ip/packet.ts'
 import { C } from './counters.ts'
+import { IP4, IP4_MORE_FRAGMENTS, IP4_OFFSET_MASK } from './wire.ts'
 
 /** The counter that says why the source address cannot be (RFC 1122 section 3.2.1.3, RFC 1812 section 5.3.7), or -1. */
 export function sourceFault(packet: Packet, ip: Ip): number {
@@ -41,4 +44,15 @@ export function isOldBroadcast(word: number, iface: Interface): boolean {
     if (own[i].broadcast !== null && (own[i].address.w3 & own[i].prefix.mask) === word) return true
   }
   return false
+}
+
+/**
+ * A packet to an address that is not ours yet, at the port where answers of DHCP are awaited (RFC 2131 section 4.1, RFC 1542 section 4.1.2). It came
+ * to our link address, whole.
+ */
+export function isForOpenPort(packet: Packet): boolean {
+  const { buf, start, off, end, iface } = packet
+  if (packet.protocol !== PROTO_UDP || packet.cast !== Cast.UNICAST || end - off < 4) return false
+  if ((get16(buf, start + IP4.flagsFragment) & (IP4_MORE_FRAGMENTS | IP4_OFFSET_MASK)) !== 0) return false
+  return get16(buf, off + 2) === iface.openPort
 }

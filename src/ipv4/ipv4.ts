@@ -29,7 +29,7 @@ import { Added } from '../ip/reassembly-rules.ts'
 import { type Route, RouteKind } from '../ip/route.ts'
 import type { Frame } from '../netif/frame.ts'
 import { CSUM_MASK, CSUM_PARTIAL, GSO_MASK } from '../netif/netif.ts'
-import { isOldBroadcast, sourceFault } from './addresses.ts'
+import { isForOpenPort, isOldBroadcast, sourceFault } from './addresses.ts'
 import { C, NAMES } from './counters.ts'
 import { Fragmenter } from './fragment.ts'
 import { writeHeader } from './header.ts'
@@ -168,7 +168,10 @@ export class Ipv4 implements Family, FamilyRouting {
     packet.reassembled = false
     if (this.ip.hooks !== null && !this.ip.hooks.prerouting(packet)) return
     let to = this.ip.classify(packet.destination, iface)
-    if (to === To.OTHER && isOldBroadcast(packet.destination.w3, iface)) to = To.BROADCAST
+    if (to === To.OTHER) {
+      if (isOldBroadcast(packet.destination.w3, iface)) to = To.BROADCAST
+      else if (iface.openPort !== 0 && isForOpenPort(packet)) to = To.HOST
+    }
     packet.to = to
     const fault = sourceFault(packet, this.ip)
     if (fault >= 0) {

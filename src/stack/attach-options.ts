@@ -1,4 +1,5 @@
 /** How an interface is attached, and what it looks like from outside. */
+import type { DhcpOptions } from '../dhcp/client-options.ts'
 
 export interface AttachOptions {
   /** `eth0`, `eth1`, ... (or `tun0`, ... without Ethernet) when left out. */
@@ -20,7 +21,11 @@ export interface AttachOptions {
   ipv6?: boolean
   /** Metric of the routes that `gateway` makes. */
   metric?: number
-  dhcp?: boolean
+  /**
+   * Has its IPv4 address, routes and DNS servers from a DHCP server. `ready` waits for the first lease and rejects with ETIMEDOUT when there is none
+   * within `dhcp.timeoutMs`; the client goes on. Ethernet only: EOPNOTSUPP.
+   */
+  dhcp?: boolean | DhcpOptions
   /**
    * Listens to routers (RFC 4861) and makes addresses of the prefixes that they announce (RFC 4862). `ready` waits for the first one, and rejects
    * with ETIMEDOUT when no router is heard within `nd.slaacTimeoutMs`, EADDRNOTAVAIL when they announce no prefix. Ethernet only: EOPNOTSUPP.

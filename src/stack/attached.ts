@@ -3,6 +3,7 @@
 import type { Arp } from '../arp/arp.ts'
 import type { Address, Prefix } from '../base/address.ts'
 import { invalidArgument, NetError } from '../base/errors.ts'
+import type { Lease } from '../dhcp/lease.ts'
 import { formatMac } from '../ethernet/mac.ts'
 import { type AddressClaims, addAddress, removeAddress } from '../ip/addresses.ts'
 import { type AddressNotes, AddressState, type Interface, type InterfaceAddress } from '../ip/interface.ts'
@@ -14,6 +15,7 @@ import type { NdInterface } from '../nd/nd-interface.ts'
 import type { NetIf } from '../netif/netif.ts'
 import type { AddressOptions, AttachOptions, InterfaceSummary } from './attach-options.ts'
 import { Autoconf, type RouterReport, reportOf } from './autoconf.ts'
+import { DhcpInterface, type LeaseListener } from './dhcp.ts'
 import type { ForwardingSwitch } from './forwarding.ts'
 import type { Stack } from './stack.ts'
 import type { Port } from './turn.ts'
@@ -42,6 +44,10 @@ export class AttachedInterface implements LifetimeListener {
   private linkLocal: InterfaceAddress | null = null
   private attempts = 0
   private autoconf: Autoconf | null = null
+  /** The DHCP client; null unless it was asked for. */
+  readonly dhcp: DhcpInterface | null = null
+  /** Called when DHCP has an address, has renewed it, or has it no more. */
+  onLease: LeaseListener | null = null
   private readonly waiting = new Map<InterfaceAddress, { resolve: () => void; reject: (error: NetError) => void }>()
 
   constructor(
@@ -58,6 +64,9 @@ export class AttachedInterface implements LifetimeListener {
       const isSix = options.ipv6 === true || listens || iface.addresses.some((a) => !a.address.isV4)
       if (isSix) all.push(this.startIpv6(options.probe))
       if (listens) all.push(this.listen(options.slaac === true, options.probe))
+      const { dhcp = false, metric = 0 } = options
+      if (dhcp !== false) this.dhcp = new DhcpInterface(stack, this, dhcp === true ? {} : dhcp, metric)
+      if (this.dhcp !== null) all.push(this.dhcp.ready)
       this.ready = Promise.all(all).then(() => undefined)
       this.ready.catch(() => undefined) // whoever does not await it is not punished with an unhandled rejection
       const gateways = typeof options.gateway === 'string' ? [options.gateway] : (options.gateway ?? [])
@@ -87,13 +96,18 @@ export class AttachedInterface implements LifetimeListener {
     return discovery === null ? null : reportOf(this.stack, discovery)
   }
 
-  /** DNS servers and search domains that routers announce (RFC 8106). */
+  /** What DHCP gave; null: nothing yet, or nothing any more. */
+  get lease(): Lease | null {
+    return this.dhcp?.lease ?? null
+  }
+
+  /** DNS servers and search domains of DHCP, and those that routers announce (RFC 8106). */
   get nameservers(): string[] {
-    return this.ra?.nameservers ?? []
+    return [...(this.lease?.nameservers ?? []), ...(this.ra?.nameservers ?? [])]
   }
 
   get searchDomains(): string[] {
-    return this.ra?.searchDomains ?? []
+    return [...(this.lease?.searchDomains ?? []), ...(this.ra?.searchDomains ?? [])]
   }
 
   /**
@@ -155,6 +169,7 @@ export class AttachedInterface implements LifetimeListener {
       this.iface.groups.linkUp()
     }
     for (const vlan of this.vlans) vlan.setUp(on)
+    this.dhcp?.linkChanged(on)
     this.stack.ipLayer.changed()
     this.stack.turn.rearm()
   }
@@ -353,6 +368,7 @@ export class AttachedInterface implements LifetimeListener {
     this.stack.ipLayer.changed()
     if (this.stack.routers.addressReady(this.iface, own)) return
     this.settle(own, null)
+    this.dhcp?.addressReady(own)
   }
 
   /** Another host has the address; its state is DUPLICATE already. */
@@ -365,6 +381,7 @@ export class AttachedInterface implements LifetimeListener {
       message: `${own.address} on ${this.name} is in use by ${formatMac(mac)}: choose another address`,
     })
     this.settle(own, error)
+    if (this.dhcp?.addressConflict(own) === true) return // it finds another
     this.stack.onAddressConflict?.(this, own.address.toString(), formatMac(mac))
   }
 
@@ -416,6 +433,7 @@ export class AttachedInterface implements LifetimeListener {
     const error = new NetError('ECANCELED', { message: `${this.name} was closed` })
     for (const own of [...this.waiting.keys()]) this.settle(own, error)
     this.autoconf?.failed(error)
+    this.dhcp?.close()
   }
 
   /** The first address, for messages. */

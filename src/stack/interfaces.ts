@@ -32,9 +32,6 @@ export class Interfaces {
   /** See `Stack.attach`. */
   attach(netif: NetIf, options: AttachOptions): AttachedInterface {
     const { attached, stack } = this
-    if (options.dhcp) {
-      throw new NetError('EOPNOTSUPP', { message: 'dhcp is not part of this version: give addresses and gateway, or slaac' })
-    }
     // Caught here, for a turn that meets one is no place to throw: most often the `await` before openLink() is missing.
     if (typeof netif?.receive !== 'function' || typeof netif.attach !== 'function' || typeof netif.send !== 'function') {
       throw invalidArgument('attach: a link is expected, as `await openLink(url)` gives it', 'ERR_INVALID_ARG_TYPE')

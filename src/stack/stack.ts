@@ -398,6 +398,7 @@ export class Stack implements NeighborListener, ClaimListener {
   private async end(): Promise<void> {
     this.turn.readClock()
     this.tcp.shutdown()
+    for (const a of this.interfaces) a.dhcp?.close() // leases are given back
     this.udp.close()
     this.icmp.close()
     this.icmp6.close()

@@ -100,7 +100,6 @@ describe('interfaces', () => {
     ['a group MAC', { mac: '01:00:00:00:00:01' }, 'ERR_INVALID_MAC_ADDRESS'],
     ['half a MAC', { mac: '02:00' }, 'ERR_INVALID_MAC_ADDRESS'],
     ['an MTU beyond the link', { mtu: 9000 }, 'ERR_INVALID_ARG_VALUE'],
-    ['dhcp', { dhcp: true }, 'EOPNOTSUPP'],
   ])('refuse %s, and leave nothing behind', async (_, options, code) => {
     const world = createWorld()
     const stack = world.stack()

@@ -75,7 +75,7 @@ export class Conntrack extends Timed {
     }
     if (ctx.inIface?.isLoopback) {
       // It was translated on its way out: its answer is what the table knows.
-      const answer = this.lookup(this.key.invertOf(h))
+      const answer = this.lookup(this.key.invert(h))
       if (answer !== null) {
         ctx.isTranslated = true
         this.belongs(ctx, answer.entry!, !answer.isReply)
@@ -100,14 +100,14 @@ export class Conntrack extends Timed {
     let tuple = this.table.find(this.key.set(h))
     const isDirect = tuple !== null
     ctx.isTranslated = !isDirect
-    tuple ??= this.table.find(this.key.invertOf(h))
+    tuple ??= this.table.find(this.key.invert(h))
     if (tuple !== null) this.describe(ctx, tuple.entry!, isDirect ? tuple.isReply : !tuple.isReply)
     else ctx.state = isUntracked(h) ? State.UNTRACKED : State.INVALID
   }
 
   /** Who sent the packet with these headers, as it left us; null: it has no connection, or its source was not translated. */
   originOf(h: Headers): Address | null {
-    const answer = this.table.find(this.key.invertOf(h))
+    const answer = this.table.find(this.key.invert(h))
     if (answer === null) return null
     const { sourceNat, destinationNat, original, reply } = answer.entry!
     if (answer.isReply) return sourceNat ? original.source : null
@@ -133,7 +133,7 @@ export class Conntrack extends Timed {
 
   /** True when another connection has the tuple that answers to `entry` would have. */
   isTaken(tuple: Tuple, entry: Entry): boolean {
-    const found = this.lookup(this.key.copy(tuple))
+    const found = this.lookup(this.key.set(tuple))
     return found !== null && found.entry !== entry
   }
 
@@ -284,7 +284,7 @@ export class Conntrack extends Timed {
     }
     if (quote.source.isLinkLocal) quote.source.zone = h.source.zone !== 0 ? h.source.zone : h.destination.zone
     if (quote.destination.isLinkLocal) quote.destination.zone = quote.source.zone
-    let found = this.lookup(this.key.invertOf(quote))
+    let found = this.lookup(this.key.invert(quote))
     let isReply = found?.isReply === true
     if (found === null && ctx.inIface?.isLoopback) {
       found = this.lookup(this.key.set(quote))

@@ -7,7 +7,7 @@
  * is free, else gets a random one of a range; the tuple of an answer belongs to one connection only, those of this host among them. With
  * `endpointIndependent` a host's port keeps one outside port for all its destinations (RFC 4787 REQ-1), which is then nobody else's; what is let
  * in stays a matter of address and port (REQ-8), for only what has an entry is translated. ICMP errors are translated with the
- * packet that they quote. A borrowed address (masquerade) ends its connections when the interface loses it. TTL is the forwarder's.
+ * packet that they quote. A borrowed address (masquerade) ends its connections when the interface loses it, or goes down. TTL is the forwarder's.
  */
 import { Address, LOOPBACK_V6 } from '../base/address.ts'
 import type { FilterConfig } from '../base/filter-config.ts'
@@ -249,7 +249,7 @@ export class Nat {
   }
 
   private isFree(entry: Entry, address: Address, port: number, isMapped: boolean): boolean {
-    const wanted = this.wanted.copy(entry.reply)
+    const wanted = this.wanted.set(entry.reply)
     wanted.destination.copy(address)
     wanted.destinationPort = port
     if (this.deps.conntrack.isTaken(wanted, entry)) return false
@@ -265,12 +265,16 @@ export class Nat {
     return chosen
   }
 
-  /** We still have the address that the connection borrowed. */
+  /** We still have the address that the connection borrowed, on an interface that is up (Linux: masq_device_event). */
   private isStillOurs(entry: Entry): boolean {
     const { ip } = this.deps
     if (entry.generation === ip.generation) return true
-    entry.generation = ip.generation
-    return ip.isLocal(entry.reply.destination)
+    for (const iface of ip.interfaces) {
+      if (!iface.up || !iface.has(entry.reply.destination)) continue
+      entry.generation = ip.generation
+      return true
+    }
+    return false
   }
 
   /** For those that no packet asks about any more. */

@@ -1,6 +1,5 @@
 /** One direction of a connection as its packets show it, and the connection: an entry has two tuples. */
 import { Address } from '../base/address.ts'
-import type { Headers } from './headers.ts'
 
 /** States of TCP as a middle box sees them: no sequence numbers are watched (tcp-track.ts). */
 export const TcpState = {
@@ -15,7 +14,16 @@ export const TcpState = {
   CLOSE: 8,
 } as const
 
-export class Tuple {
+/** Who talks to whom: the headers of a packet, or a tuple. */
+export interface Ends {
+  readonly source: Address
+  readonly destination: Address
+  readonly sourcePort: number
+  readonly destinationPort: number
+  readonly protocol: number
+}
+
+export class Tuple implements Ends {
   readonly source = new Address()
   readonly destination = new Address()
   sourcePort = 0
@@ -31,7 +39,7 @@ export class Tuple {
     readonly isReply: boolean,
   ) {}
 
-  set(from: Headers): this {
+  set(from: Ends): this {
     this.source.copy(from.source)
     this.destination.copy(from.destination)
     this.sourcePort = from.sourcePort
@@ -40,27 +48,8 @@ export class Tuple {
     return this
   }
 
-  copy(from: Tuple): this {
-    this.source.copy(from.source)
-    this.destination.copy(from.destination)
-    this.sourcePort = from.sourcePort
-    this.destinationPort = from.destinationPort
-    this.protocol = from.protocol
-    return this
-  }
-
-  /** The tuple of what answers `other`. */
-  invert(other: Tuple): this {
-    this.source.copy(other.destination)
-    this.destination.copy(other.source)
-    this.sourcePort = other.destinationPort
-    this.destinationPort = other.sourcePort
-    this.protocol = other.protocol
-    return this
-  }
-
-  /** The tuple of what answers the packet with these headers. */
-  invertOf(from: Headers): this {
+  /** The tuple of what answers `from`. */
+  invert(from: Ends): this {
     this.source.copy(from.destination)
     this.destination.copy(from.source)
     this.sourcePort = from.destinationPort

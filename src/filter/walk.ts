@@ -252,6 +252,7 @@ export class Walk implements PacketHooks {
     copy.nextHop.copy(route.nextHop)
     copy.kind = route.kind
     copy.mtu = route.mtu
+    copy.flow = 0 // the label is another flow's, or that of other addresses
     return copy
   }
 

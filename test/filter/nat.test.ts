@@ -1,5 +1,6 @@
 /** Address translation between an inside and an outside, in both families: RFC 4787, 5382, 5508 as far as they are about addresses and ports. */
 import { describe, expect, it } from 'vitest'
+import { createPipe } from '../../src/link/pipe.ts'
 import type { Stack } from '../../src/stack/stack.ts'
 import {
   checksumFault,
@@ -118,6 +119,31 @@ describe.each(both)('masquerade, IPv%i', (family) => {
     w.world.run(30_000)
     expect(translated(w.router)).toHaveLength(0)
     expect(server.heard).toHaveLength(1)
+    await w.world.close()
+  })
+
+  it('when their uplink goes down they end too, and begin anew by another', async () => {
+    const w = filterWorld()
+    const [x, y] = createPipe({ medium: 'ip', names: ['up.a', 'up.b'] })
+    const second = w.router.attach(x, { name: 'eth2', addresses: ['198.51.100.1/24', '2001:db8:2::1/64'] })
+    w.outside.attach(y, { addresses: ['198.51.100.2/24', '2001:db8:2::2/64'] })
+    w.router.addRoute(
+      family === 4 ? '192.0.2.0/24' : '2001:db8::/64',
+      family === 4 ? '198.51.100.2' : '2001:db8:2::2',
+      second,
+      10,
+    )
+    w.router.filter.masquerade({ out: ['eth1', 'eth2'] })
+    const server = udpPeer(w.outside, 53)
+    const client = udpPeer(w.inside, 5000)
+    client.send(a.outside, 53, 4)
+    w.world.run(10)
+    w.eth1.setUp(false)
+    for (let i = 0; i < 2; i++) client.send(a.outside, 53, 4)
+    w.world.run(10)
+    const next = family === 4 ? '198.51.100.1' : '2001:db8:2::1'
+    expect(server.heard.map((h) => h.from)).toEqual([a.far, next])
+    expect(w.router.filter.connections().map((c) => c.reply.destination)).toEqual([next])
     await w.world.close()
   })
 

@@ -62,10 +62,12 @@ describe('radvd on the host', () => {
         DNSSL example.org lab.example.org { AdvDNSSLLifetime 900; };
       };\n`,
     )
-    radvd = await serve('radvd', ['-n', '-m', 'stderr', '-d', '1', '-C', config, '-p', join(dir, 'radvd.pid')], /syntax ok/)
     stack = createStack({ name: 'slaac', nd: FAST })
     stack.host.hold()
     eth0 = stack.attach(tap, { name: 'eth0', mac: MAC, slaac: true })
+    // Asked for before there is one.
+    while (stack.counters().routers.outRouterSolicits === 0) await run('sleep 0.02')
+    radvd = await serve('radvd', ['-n', '-m', 'stderr', '-d', '1', '-C', config, '-p', join(dir, 'radvd.pid')], /syntax ok/)
     await eth0.ready
   })
 

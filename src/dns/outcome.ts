@@ -1,0 +1,39 @@
+/** What comes of a question. */
+import type { ResourceRecord } from './records.ts'
+
+/** As node:dns has them, without the name of the call. */
+export type DnsCode =
+  | 'ENODATA'
+  | 'EFORMERR'
+  | 'ESERVFAIL'
+  | 'ENOTFOUND'
+  | 'ENOTIMP'
+  | 'EREFUSED'
+  | 'EBADNAME'
+  | 'EBADRESP'
+  | 'ECONNREFUSED'
+  | 'ETIMEOUT'
+  | 'ENOMEM'
+  | 'ECANCELLED'
+
+export interface Outcome {
+  /** Empty: it was answered. */
+  readonly code: DnsCode | ''
+  readonly records: readonly ResourceRecord[]
+  /** The name at the end of a chain of CNAMEs. */
+  readonly canonical: string
+  /** Seconds for which this holds. */
+  readonly ttl: number
+  /** More than the code says, for people. */
+  readonly why?: string
+}
+
+export function failed(code: DnsCode, canonical: string, why?: string): Outcome {
+  return { code, records: [], canonical, ttl: 0, ...(why === undefined ? {} : { why }) }
+}
+
+/** Something that is under way. */
+export interface Cancelable {
+  /** Nothing is told any more. */
+  cancel(): void
+}

@@ -19,7 +19,7 @@ import type { Udp } from '../udp/udp.ts'
 import { isLame } from './answer.ts'
 import { BAD, C } from './counters.ts'
 import { decodeMessage, encodeMessage, type Message, QUERY, question, Rcode } from './message.ts'
-import { sameName } from './names.ts'
+import { labelsOf, sameName } from './names.ts'
 import type { DnsCode } from './outcome.ts'
 import { CLASS_IN, type TypeName } from './records.ts'
 import type { Server } from './servers.ts'
@@ -68,6 +68,7 @@ const MOST_REMEMBERED = 64
 const LEAST_MS = 1000
 /** Without EDNS an answer has at most 512 bytes, with it what we said; more is a server's mistake, and read as far as it fits. */
 const LARGEST = 4096
+const HEADER = 12
 
 const CODES: ReadonlyMap<number, DnsCode> = new Map([
   [Rcode.FORMERR, 'EFORMERR'],
@@ -90,7 +91,7 @@ export class Exchange implements UdpHandler, TcpQueryOwner, Task {
   private stream: TcpQuery | null = null
   private timer: TimerHandle | null = null
   private mismatches = 0
-  private query = new Uint8Array(0)
+  private query: Uint8Array = new Uint8Array(0)
   /** Why it failed, if it does: what a server said counts more than that none did. */
   private code: DnsCode = 'ETIMEOUT'
   private ended = false
@@ -278,7 +279,18 @@ export class Exchange implements UdpHandler, TcpQueryOwner, Task {
         return
       }
     }
-    this.accept(message, end - start, overTcp)
+    this.accept(this.asWritten(message, buf, start, end), end - start, overTcp)
+  }
+
+  /** Names of an answer point at the question: its letters are put back as they were, so that nobody sees our game with them. */
+  private asWritten(message: Message, buf: Uint8Array, start: number, end: number): Message {
+    if (this.name === this.asked || message.questions.length === 0) return message
+    let at = start + HEADER
+    for (const label of labelsOf(this.asked)!) {
+      buf.set(label, at + 1)
+      at += label.length + 1
+    }
+    return decodeMessage(buf, start, end).message ?? message
   }
 
   /** Somebody's guess, or an answer to another question. */

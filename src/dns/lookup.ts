@@ -19,10 +19,10 @@ export interface LookupOptions {
   configuredOnly?: boolean
 }
 
-/** `ENOTFOUND`: there is no such name, or it has no such address. `EAI_AGAIN`: nobody could say. */
+/** `ENOTFOUND`: there is no such name, or it has no such address. `EAI_AGAIN`: nobody could say. `ECANCELLED`: the resolver was. */
 export type LookupResult =
   | { readonly code: ''; readonly addresses: Address[]; readonly canonical: string }
-  | { readonly code: 'ENOTFOUND' | 'EAI_AGAIN'; readonly addresses: readonly []; readonly why?: string }
+  | { readonly code: 'ENOTFOUND' | 'EAI_AGAIN' | 'ECANCELLED'; readonly addresses: readonly []; readonly why?: string }
 
 type Family = 4 | 6
 
@@ -55,7 +55,7 @@ export async function lookup(resolver: Resolver, text: string, options: LookupOp
     if (trouble.code !== 'ESERVFAIL') break
   }
   if (again === null) return notFound(why)
-  return { code: 'EAI_AGAIN', addresses: [], why: again.why }
+  return { code: again.code === 'ECANCELLED' ? 'ECANCELLED' : 'EAI_AGAIN', addresses: [], why: again.why }
 }
 
 function notFound(why?: string): LookupResult {
@@ -103,6 +103,12 @@ function candidates(resolver: Resolver, text: string, name: string): string[] {
 }
 
 function addressesOf(outcome: Outcome): Address[] {
-  const of = (type: 'A' | 'AAAA'): Address[] => outcome.records.filter((r) => isType(r, type)).map((r) => r.data.address)
-  return [...of('A'), ...of('AAAA')].filter((a) => !a.isUnspecified).map((a) => a.clone())
+  const out: Address[] = []
+  for (const r of outcome.records) {
+    // An IPv4 address in the clothes of IPv6 would get past whoever looks at families.
+    if ((isType(r, 'A') || (isType(r, 'AAAA') && !r.data.address.isV4)) && !r.data.address.isUnspecified) {
+      out.push(r.data.address.clone())
+    }
+  }
+  return out
 }

@@ -60,6 +60,7 @@ export function listCounters(stack: Stack, onlyNonZero: boolean): Record<string,
     mld: stack.multicast.mld.counters.snapshot(onlyNonZero),
     udp: stack.udp.counters.snapshot(onlyNonZero),
     tcp: stack.tcp.counters.snapshot(onlyNonZero),
+    dns: stack.resolver.counters.snapshot(onlyNonZero),
     lo: lo.counters.snapshot(onlyNonZero),
   }
   const { forward4, forward6 } = stack.forwarders

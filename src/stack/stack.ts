@@ -6,6 +6,7 @@ import { BufferPool } from '../base/pool.ts'
 import type { Random } from '../base/random.ts'
 import { TellList } from '../base/tell.ts'
 import { Timers } from '../base/timers.ts'
+import { Resolver } from '../dns/resolver.ts'
 import type { Filter } from '../filter/filter.ts'
 import { Icmp } from '../icmp/icmp.ts'
 import { type PingOptions, type PingResult, ping } from '../icmp/ping-iterator.ts'
@@ -17,7 +18,6 @@ import type { Neighbor, NeighborListener } from '../ip/neighbor.ts'
 import { Packet, PROTO_TCP } from '../ip/packet.ts'
 import { TABLE_MAIN } from '../ip/rules.ts'
 import { hasOtherWay } from '../ip/tables.ts'
-import { parseScoped } from '../ip/zone.ts'
 import { Ipv4 } from '../ipv4/ipv4.ts'
 import { Ipv6 } from '../ipv6/ipv6.ts'
 import { createLoopback } from '../link/loopback.ts'
@@ -31,6 +31,7 @@ import type { TracerouteHop, TracerouteOptions } from '../probe/traceroute.ts'
 import { Tcp } from '../tcp/tcp.ts'
 import { Udp } from '../udp/udp.ts'
 import type { AttachedInterface, AttachOptions } from './attached.ts'
+import { byName } from './by-name.ts'
 import { Forwarding, type ForwardingSwitch } from './forwarding.ts'
 import { Interfaces } from './interfaces.ts'
 import { ipCommand } from './ip-command/command.ts'
@@ -83,6 +84,8 @@ export class Stack implements NeighborListener, ClaimListener {
   readonly udp: Udp
   /** TCP in the raw shape. */
   readonly tcp: Tcp
+  /** Names to addresses and records. */
+  readonly resolver: Resolver
   readonly pool = new BufferPool()
   /** Called when another host is found to use one of our addresses. */
   onAddressConflict: ((iface: AttachedInterface, address: string, mac: string) => void) | null = null
@@ -143,6 +146,8 @@ export class Stack implements NeighborListener, ClaimListener {
     )
     ip.register(PROTO_TCP, this.tcp)
     this.turn.setSpeaker(this.tcp)
+    const { udp, tcp } = this
+    this.resolver = new Resolver({ ip, udp, tcp, host, random, config: config.dns, sources: () => this.interfaces })
     this.probing = new Probing(this)
     if (config.forwarding) this.setForwarding(true)
   }
@@ -290,30 +295,27 @@ export class Stack implements NeighborListener, ClaimListener {
   }
 
   /**
-   * Pings an address: `for await (const reply of stack.ping('10.0.0.1', { count: 3 }))`. Throws ERR_INVALID_IP_ADDRESS; what goes wrong on the
-   * way is in the results. Closing the stack ends it.
+   * Pings a host: `for await (const reply of stack.ping('10.0.0.1', { count: 3 }))`. Throws ERR_INVALID_IP_ADDRESS; the iterator ENOTFOUND and
+   * EAI_AGAIN for a name; what goes wrong on the way is in the results. Closing the stack ends it.
    */
   ping(destination: string | Address, options: PingOptions = {}): AsyncIterableIterator<PingResult> {
-    const to = typeof destination === 'string' ? parseScoped(this.ipLayer, destination) : destination
-    const { host, random } = this
-    const icmp = to.isV4 ? this.icmp : this.icmp6
-    return ping({ icmp, host, random, tells: this.tellList, wake: this.turn.wake }, to, options)
+    const { host, random, tellList: tells } = this
+    return byName(this, destination, options.source, (to) =>
+      ping({ icmp: to.isV4 ? this.icmp : this.icmp6, host, random, tells, wake: this.turn.wake }, to, options),
+    )
   }
 
   /**
-   * The routers on the way to an address: `for await (const { hop, answers } of stack.traceroute('10.2.0.9')) ...`, as traceroute(8). Throws
-   * ERR_INVALID_IP_ADDRESS, ERR_INVALID_ARG_VALUE; the iterator ENETUNREACH and its like. Closing the stack ends it.
+   * The routers on the way to a host: `for await (const { hop, answers } of stack.traceroute('10.2.0.9')) ...`, as traceroute(8). Throws
+   * ERR_INVALID_IP_ADDRESS, ERR_INVALID_ARG_VALUE; the iterator ENOTFOUND, ENETUNREACH and their like. Closing the stack ends it.
    */
   traceroute(destination: string | Address, options: TracerouteOptions = {}): AsyncIterableIterator<TracerouteHop> {
-    return this.probing.traceroute(
-      typeof destination === 'string' ? parseScoped(this.ipLayer, destination) : destination,
-      options,
-    )
+    return byName(this, destination, options.source, (to) => this.probing.traceroute(to, options))
   }
 
   /** The same, and how large a packet each link on the way takes, as tracepath(8). Throws the same. */
   tracepath(destination: string | Address, options: TracepathOptions = {}): AsyncIterableIterator<TracepathStep> {
-    return this.probing.tracepath(typeof destination === 'string' ? parseScoped(this.ipLayer, destination) : destination, options)
+    return byName(this, destination, options.source, (to) => this.probing.tracepath(to, options))
   }
 
   /**
@@ -397,6 +399,7 @@ export class Stack implements NeighborListener, ClaimListener {
 
   private async end(): Promise<void> {
     this.turn.readClock()
+    this.resolver.close()
     this.tcp.shutdown()
     for (const a of this.interfaces) a.dhcp?.close() // leases are given back
     this.udp.close()

@@ -12,7 +12,7 @@ const MAX_POINTER = 0x3fff
 export class Writer {
   buf = new Uint8Array(512)
   at = 0
-  /** Where names were written, in lower case: what can be pointed at. */
+  /** Where names were written: what can be pointed at. In the same case alone, for case is kept (RFC 4343 section 4.1). */
   private readonly names = new Map<string, number>()
 
   u8(n: number): void {
@@ -56,7 +56,7 @@ export class Writer {
     const labels = labelsOf(text)
     if (labels === null) throw new NetError('EBADNAME', { message: `${text} is not a domain name` })
     for (let i = 0; i < labels.length; i++) {
-      const key = joinLabels(labels.slice(i)).toLowerCase()
+      const key = joinLabels(labels.slice(i))
       const known = this.names.get(key)
       if (known !== undefined && compress) {
         this.u16(0xc000 | known)

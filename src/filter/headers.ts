@@ -31,8 +31,8 @@ export const ERROR_HEADER = 8
 
 /** Authentication header (RFC 4302): a header before the transport like the others, but its length counts words. */
 const NEXT_AUTHENTICATION = 51
-/** More headers than this before a transport are nobody's honest packet (RFC 8504 section 5.3). */
-const MAX_EXTENSIONS = 16
+/** As many as fit a packet: a rule about ports must not be got around by one header more. Each has eight bytes, so that this has its end. */
+const MAX_EXTENSIONS = 8192
 
 export class Headers {
   buf: Uint8Array = new Uint8Array(0)

@@ -356,8 +356,10 @@ export class Reassembly {
 
   /** The whole datagram is dropped. WAITS, for `add`. */
   private condemn(d: Datagram, reason: number): number {
-    this.counters[reason]++
-    this.counters[this.rules.index.fails]++
+    if (!d.condemned) {
+      this.counters[reason]++
+      this.counters[this.rules.index.fails]++
+    }
     this.remove(d)
     return Added.WAITS
   }

@@ -217,7 +217,7 @@ export class Ipv6 implements Family, FamilyRouting {
     } else if (packet.source.isLinkLocal) {
       n[C.ip6InAddrErrors]++
       n[C.ip6DropBeyondScope]++
-      this.ip.errors.unreachable(packet, ErrorKind.BEYOND_SCOPE)
+      if (packet.iface.forwarding6) this.ip.errors.unreachable(packet, ErrorKind.BEYOND_SCOPE)
     } else this.forward.forward(packet)
   }
 

@@ -94,8 +94,9 @@ export class Mld implements Icmp6Handler, Speaker {
     else if (packet.ttl !== 1) n[C.mldDropHopLimit]++
     else if (!packet.routerAlert) n[C.mldDropNoRouterAlert]++
     else if (packet.end - packet.off < wire.MLD_HEADER) n[C.mldDropLength]++
+    // RFC 2710 section 4, RFC 3590 section 4: a report may come from nobody, a query may not.
+    else if (!packet.source.isLinkLocal && (type === MLD_QUERY || !packet.source.isUnspecified)) n[C.mldDropSource]++
     else if (type === MLD_REPORT_V1) this.heard(packet)
-    else if (!packet.source.isLinkLocal) n[C.mldDropSource]++
     else this.query(packet)
   }
 

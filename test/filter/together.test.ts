@@ -2,7 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { createWorld, type World } from '../../src/sim/world.ts'
 import type { Stack } from '../../src/stack/stack.ts'
-import { echoServer, exchange, filterWorld, udpPeer } from '../support/filter-world.ts'
+import { echoServer, exchange, FAMILIES, filterWorld, hear, udpPeer } from '../support/filter-world.ts'
+import { extension, fragment6, packet6, udp6 } from '../support/ip6-world.ts'
 
 async function all<T>(world: World, iterator: AsyncIterableIterator<T>): Promise<T[]> {
   const out: T[] = []
@@ -109,4 +110,61 @@ describe.each([4, 6] as const)('IPv%i', (family) => {
     expect(heard).toBe(1)
     await w.world.close()
   })
+})
+
+it('a host behind a wall: what it asks for is answered, errors come in, and nothing else', async () => {
+  const w = filterWorld()
+  const { filter } = w.inside
+  filter.policy('input', 'drop')
+  filter.add('input', { state: ['established', 'related'] }, 'accept')
+  filter.add('input', { protocol: 'tcp', destinationPort: 22 }, 'accept')
+  w.outside.addRoute('10.0.0.0/24', '192.0.2.1')
+  w.outside.addRoute('fd00::/64', '2001:db8::1')
+  echoServer(w.outside, 7)
+  echoServer(w.inside, 22)
+  echoServer(w.inside, 23)
+  for (const family of [4, 6] as const) {
+    const at = FAMILIES[family]
+    const [out, open, shut] = [
+      exchange(w.inside, at.outside, 7),
+      exchange(w.outside, at.inside, 22),
+      exchange(w.outside, at.inside, 23),
+    ]
+    w.world.run(2000)
+    expect([out.got, open.got, shut.got]).toEqual([10, 10, 0])
+    // The way becomes narrow: the error is let in.
+    w.eth1.setMtu(1300)
+    out.connection.write(new Uint8Array(20_000), 0, 20_000)
+    w.world.run(3000)
+    expect([out.got, out.connection.info().pathMtu]).toEqual([20_010, 1300])
+    w.eth1.setMtu(1500)
+    const hops = await all(w.world, w.inside.traceroute(at.outside, { queries: 1 }))
+    expect(hops.map((h) => h.answers[0].from)).toEqual([at.near, at.outside])
+    expect(await all(w.world, w.outside.ping(at.inside, { count: 1, timeoutMs: 500 }))).toMatchObject([{ error: 'ETIMEDOUT' }])
+  }
+  await w.world.close()
+})
+
+it('a port is found behind any number of extension headers', async () => {
+  const w = filterWorld()
+  const rule = w.router.filter.add('forward', { protocol: 'udp', destinationPort: 53 }, 'drop')
+  const datagram = udp6(5000, 53, Buffer.from('question'), FAMILIES[6].inside, FAMILIES[6].outside)
+  const chain = Buffer.concat(Array.from({ length: 100 }, (_, i) => extension(i < 99 ? 60 : 17, [1, 4, 0, 0, 0, 0])))
+  const addresses = { from: FAMILIES[6].inside, to: FAMILIES[6].outside }
+  hear(w.router, w.eth0, packet6({ next: 60, ...addresses }, Buffer.concat([chain, datagram])))
+  expect(rule.packets).toBe(1)
+  await w.world.close()
+})
+
+it('what overlapped and is pushed out later failed once', async () => {
+  const w = filterWorld({ ipv6: { reassemblyDatagrams: 2 } })
+  const piece = (id: number, at: number, length: number): void => {
+    const addresses = { from: FAMILIES[6].inside, to: FAMILIES[6].near }
+    hear(w.router, w.eth0, packet6({ next: 44, ...addresses }, fragment6(17, at, true, id, new Uint8Array(length).fill(at))))
+  }
+  piece(1, 0, 32)
+  piece(1, 8, 16)
+  for (const id of [2, 3]) piece(id, 8, 16)
+  expect(w.router.counters(true).ip6).toMatchObject({ ip6ReasmReqds: 4, ip6ReasmDropOverlap: 1, ip6ReasmFails: 1 })
+  await w.world.close()
 })

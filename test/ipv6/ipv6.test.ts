@@ -107,6 +107,7 @@ describe('packets for others', () => {
   it('go to the forwarder, if their addresses may leave their links', () => {
     const { w } = host()
     const forwarded: string[] = []
+    w.iface.forwarding6 = true
     w.ipv6.forward = { forward: (p) => void forwarded.push(`${p.source} > ${p.destination}, alert ${p.routerAlert}`) }
     w.arrive6(plain({ to: '2001:db8::1' }))
     w.arrive6(packet6({ next: 0, to: '2001:db8::2' }, Buffer.concat([extension(TEST, [5, 2, 0, 0, 1, 0]), BODY])))

@@ -113,6 +113,12 @@ it('reports of others: those of older versions about the group that they were se
   expect(w.counters()).toMatchObject({ igmpInMsgs: 3, igmpInReports: 2, igmpDropGroup: 1 })
 })
 
+it('reports of MLD come from the link, or from nobody (RFC 2710 section 4, RFC 3590 section 4)', () => {
+  const w = member(V6)
+  for (const from of ['fe80::9', '::', 'fd00::1']) w.send(V6.oldReport(1, V6.groups[0], from))
+  expect(w.counters()).toMatchObject({ mldInReports: 2, mldDropSource: 1 })
+})
+
 describe('times as codes', () => {
   it.each([
     [0, 8, 0],

@@ -56,7 +56,7 @@ export interface Family {
   /** Codes per second of a Maximum Response Code. */
   codesPerSecond: number
   query(asking: Asking): Buffer
-  oldReport(version: number, group: string): Buffer
+  oldReport(version: number, group: string, from?: string): Buffer
   read(packet: Buffer): Omit<Said, 'at'> | null
 }
 
@@ -98,10 +98,10 @@ export const V4: Family = {
     for (const [i, s] of sources.entries()) body.writeUInt32BE(int(s), 12 + 4 * i)
     return igmp(body, asking, to)
   },
-  oldReport(version, group) {
+  oldReport(version, group, from) {
     const body = Buffer.alloc(8)
     wire.igmpHeader.encode({ type: version === 1 ? 0x12 : 0x16, maxResponse: 0, checksum: 0, group: int(group) }, body)
-    return igmp(body, {}, group)
+    return igmp(body, { from }, group)
   },
   read(packet) {
     const ip = ipv4Header.decode(packet) as {
@@ -184,10 +184,10 @@ export const V6: Family = {
     for (const [i, s] of sources.entries()) body.set(sixteen(s), 28 + 16 * i)
     return mld(body, asking, to)
   },
-  oldReport(_version, group) {
+  oldReport(_version, group, from) {
     const body = Buffer.alloc(24)
     wire.mldHeader.encode({ type: 131, code: 0, checksum: 0, maxResponse: 0, reserved: 0, group: sixteen(group) }, body)
-    return mld(body, {}, group)
+    return mld(body, { from }, group)
   },
   read(packet) {
     const ip = ipv6Header.decode(packet) as { nextHeader: number; hopLimit: number }

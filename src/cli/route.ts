@@ -52,6 +52,7 @@ async function routeLinks(context: Context, values: Values, urls: readonly strin
   const addresses = perLink(values, urls)
   const gateways = texts(values, 'gateway').map((text) => parseAddress(text))
   const stack = new Stack(context.platform, { name: 'tapstack', forwarding: true })
+  context.platform.host.hold() // a router has neither servers nor sockets that would
   try {
     const broken = new Promise<never>((_, reject) => {
       stack.onLinkClosed = (iface, error) => reject(error ?? new Error(`${iface.name}: the link has ended`))
@@ -69,6 +70,7 @@ async function routeLinks(context: Context, values: Values, urls: readonly strin
     await Promise.race([stopped(context), broken])
     return 0
   } finally {
+    context.platform.host.release()
     await stack.close()
     if (verbose) for (const line of counterLines(stack.counters(true))) context.out(line)
   }

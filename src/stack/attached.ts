@@ -8,7 +8,7 @@ import { formatMac } from '../ethernet/mac.ts'
 import { type AddressClaims, addAddress, removeAddress } from '../ip/addresses.ts'
 import { type AddressNotes, AddressState, type Interface, type InterfaceAddress } from '../ip/interface.ts'
 import { AddressLifetime, type LifetimeListener } from '../ip/lifetime.ts'
-import { addressOn, prefixOn } from '../ip/zone.ts'
+import { addressOn, prefixOn, scopedText } from '../ip/zone.ts'
 import type { AdvertiseOptions } from '../nd/advertise-options.ts'
 import { hasLinkLocal } from '../nd/link-local.ts'
 import type { NdInterface } from '../nd/nd-interface.ts'
@@ -191,9 +191,9 @@ export class AttachedInterface implements LifetimeListener {
     this.stack.forwarders.setInterface(this.iface, typeof on === 'boolean' ? { v4: on, v6: on } : on)
   }
 
-  /** `10.0.0.2/24`, ... */
+  /** `10.0.0.2/24`, `fe80::1%eth0/64`, ... */
   get addresses(): string[] {
-    return this.iface.addresses.map((a) => `${a.address}/${a.prefix.length}`)
+    return this.iface.addresses.map((a) => `${scopedText(this.stack.ipLayer, a.address)}/${a.prefix.length}`)
   }
 
   /** Adds an address; resolves when it is usable. Throws NetError EEXIST, ERR_INVALID_IP_ADDRESS. */
@@ -376,13 +376,14 @@ export class AttachedInterface implements LifetimeListener {
     this.stack.ipLayer.changed()
     if (this.stack.routers.addressConflict(this.iface, own, mac)) return
     if (own === this.linkLocal && this.retryLinkLocal(own)) return
+    const address = scopedText(this.stack.ipLayer, own.address)
     const error = new NetError('EADDRINUSE', {
-      address: own.address.toString(),
-      message: `${own.address} on ${this.name} is in use by ${formatMac(mac)}: choose another address`,
+      address,
+      message: `${address} on ${this.name} is in use by ${formatMac(mac)}: choose another address`,
     })
     this.settle(own, error)
     if (this.dhcp?.addressConflict(own) === true) return // it finds another
-    this.stack.onAddressConflict?.(this, own.address.toString(), formatMac(mac))
+    this.stack.onAddressConflict?.(this, address, formatMac(mac))
   }
 
   /** Makes another link-local address in place of one that is another host's; who waits, waits on. False: there is no other. */

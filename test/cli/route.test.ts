@@ -51,6 +51,7 @@ describe('tapstack route', () => {
       'fd02::/64 dev eth1',
       'ready: eth0 on tap0, eth1 on tap1',
     ])
+    expect(world.host.holds).toBe(1) // it has nothing else that keeps the process
     for (const [to, hop] of [
       ['10.2.0.2', '10.1.0.1'],
       ['fd02::2', 'fd01::1'],

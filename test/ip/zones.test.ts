@@ -89,11 +89,11 @@ describe('two links with the same link-local addresses', () => {
 describe('zones as text', () => {
   it('what an interface lists, it takes', async () => {
     const { world, a, left } = twins()
-    expect(left.a.addresses).toEqual(['fe80::1%2/64'])
+    expect(left.a.addresses).toEqual(['fe80::1%eth0/64'])
     expect(left.a.removeAddress(left.a.addresses[0])).toBe(true)
     expect(left.a.addresses).toEqual([])
     await Promise.all([world.settle(left.a.addAddress('fe80::7%eth0/64')), world.settle(left.a.addAddress('fe80::8%2/64'))])
-    expect(left.a.addresses).toEqual(['fe80::7%2/64', 'fe80::8%2/64'])
+    expect(left.a.addresses).toEqual(['fe80::7%eth0/64', 'fe80::8%eth0/64'])
     for (const wrong of ['fe80::9%eth1/64', 'fe80::9%/64', '10.0.0.1%eth0/24', 'fd00::1%eth0/64'])
       expect(
         codeOf(() => left.a.addAddress(wrong)),

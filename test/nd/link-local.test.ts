@@ -70,19 +70,19 @@ describe('an interface', () => {
 
   test('begins with its first IPv6 address, also a late one, or when it is told to', async () => {
     const given = attached({ addresses: ['fd00::1/64'] })
-    expect(given.eth0.addresses).toEqual(['fd00::1/64', 'fe80::ff:fe00:1%2/64'])
+    expect(given.eth0.addresses).toEqual(['fd00::1/64', 'fe80::ff:fe00:1%eth0/64'])
     const late = attached({ addresses: ['10.0.0.1/24'] })
     await late.world.settle(late.eth0.addAddress('fd00::1/64'))
-    expect(late.eth0.addresses).toEqual(['10.0.0.1/24', 'fd00::1/64', 'fe80::ff:fe00:1%2/64'])
+    expect(late.eth0.addresses).toEqual(['10.0.0.1/24', 'fd00::1/64', 'fe80::ff:fe00:1%eth0/64'])
     const told = attached({ ipv6: true })
     await told.world.settle(told.eth0.ready)
-    expect(told.eth0.addresses).toEqual(['fe80::ff:fe00:1%2/64'])
+    expect(told.eth0.addresses).toEqual(['fe80::ff:fe00:1%eth0/64'])
     for (const { world } of [given, late, told]) await world.close()
   })
 
   test('keeps the link-local address that it is given', async () => {
     const { world, eth0 } = attached({ addresses: ['fd00::1/64', 'fe80::1/64'] })
-    expect(eth0.addresses).toEqual(['fd00::1/64', 'fe80::1%2/64'])
+    expect(eth0.addresses).toEqual(['fd00::1/64', 'fe80::1%eth0/64'])
     expect(eth0.removeAddress('fe80::1')).toBe(true)
     expect(eth0.addresses).toEqual(['fd00::1/64'])
     await world.close()
@@ -92,7 +92,7 @@ describe('an interface', () => {
     const { world, eth0 } = attached({ addresses: ['fd00::1/64'] }, { nd: { stableSecret: 'x' } }, 'ip')
     await world.settle(eth0.ready)
     expect(world.elapsedMs).toBe(0)
-    expect(eth0.addresses[1]).toMatch(/^fe80::[0-9a-f:]+%2\/64$/)
+    expect(eth0.addresses[1]).toMatch(/^fe80::[0-9a-f:]+%tun0\/64$/)
     expect(eth0.addresses[1]).not.toContain('ff:fe00')
     await world.close()
   })
@@ -124,7 +124,7 @@ describe('an interface', () => {
       if (taken > IDGEN_RETRIES) await expect(world.settle(eth0.ready)).rejects.toMatchObject({ code: 'EADDRINUSE' })
       else {
         await world.settle(eth0.ready)
-        expect(eth0.addresses).toEqual([`${ids.address(NETWORK, 'eth0', taken)}%2/64`])
+        expect(eth0.addresses).toEqual([`${ids.address(NETWORK, 'eth0', taken)}%eth0/64`])
       }
       await world.close()
     }

@@ -41,7 +41,7 @@ describe('two hosts', () => {
     const { world, a, b, left, right } = two()
     expect(left.iface.addresses.map((o) => o.state)).toEqual([0, 0])
     await world.settle(Promise.all([left.ready, right.ready]))
-    expect(left.addresses).toEqual(['fd00::1/64', 'fe80::ff:fe00:1%1/64'].map((t) => t.replace('%1', `%${left.index}`)))
+    expect(left.addresses).toEqual(['fd00::1/64', `fe80::ff:fe00:1%${left.name}/64`])
     expect(talk(world, a, b, to)).toBe(1)
     expect(a.neighbors.filter((n) => n.state === 'REACHABLE')).toEqual([
       { address: to, mac: '02:00:00:00:00:02', state: 'REACHABLE', interface: 'eth0' },

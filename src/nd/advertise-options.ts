@@ -1,7 +1,8 @@
 /** What a router says of itself and its link (RFC 4861 section 6.2.1), as people write it, and checked. */
 import { type Address, Prefix, address as parseAddress, prefix as parsePrefix } from '../base/address.ts'
 import { invalidArgument } from '../base/errors.ts'
-import { MAX_TIME_MS, MIN_MTU } from './router-discovery.ts'
+import { IP6_MIN_MTU } from '../ipv6/wire.ts'
+import { MAX_TIME_MS } from './router-discovery.ts'
 import { Preference } from './router-routes.ts'
 
 export type PreferenceName = 'high' | 'medium' | 'low'
@@ -101,7 +102,7 @@ export function advertised(options: AdvertiseOptions): Advertised {
   const lifetime = inRange(options.lifetime ?? Math.round((3 * maxIntervalMs) / 1000), 0, 65535, 'lifetime')
   const dnsLifetime = lifetimeOf(options.dnsLifetime ?? Math.round((3 * maxIntervalMs) / 1000), 'dnsLifetime')
   const { mtu = 0, hopLimit = 64, reachableTimeMs = 0, retransTimerMs = 0 } = options
-  if (mtu !== 0) inRange(mtu, MIN_MTU, 0x7fffffff, 'mtu')
+  if (mtu !== 0) inRange(mtu, IP6_MIN_MTU, 0x7fffffff, 'mtu')
   return {
     prefixes: prefixes?.map(prefixOf) ?? null,
     lifetime,

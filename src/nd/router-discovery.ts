@@ -16,6 +16,7 @@ import type { InterfaceAddress } from '../ip/interface.ts'
 import type { Ip } from '../ip/ip.ts'
 import type { NeighborClock } from '../ip/neighbor.ts'
 import type { Packet } from '../ip/packet.ts'
+import { IP6_MIN_MTU } from '../ipv6/wire.ts'
 import type { Frame } from '../netif/frame.ts'
 import { DnsList } from './dns-list.ts'
 import type { StableIds } from './interface-id.ts'
@@ -39,8 +40,6 @@ import {
   RA_OTHER,
 } from './wire.ts'
 
-/** RFC 8200 section 5: every link takes as much. */
-export const MIN_MTU = 1280
 /** RFC 4861 section 6.2.1: the largest AdvReachableTime. RetransTimer has no such bound; more would be no time between two questions. */
 export const MAX_TIME_MS = 3_600_000
 /** Less than this is not heeded: it would turn every resolution into a flood. Linux: a hundredth of a second. */
@@ -101,6 +100,10 @@ export class RouterDiscovery {
     const { iface } = this.nd
     const { buf, off } = packet
     const now = this.deps.longClock.now
+    if (iface.mtu < IP6_MIN_MTU) {
+      this.deps.counts[RC.dropAdvertisementUnwanted]++ // there is no IPv6 here as long as it is so narrow
+      return
+    }
     this.heard++
     const flags = buf[off + ND_RA.flags]
     this.managed = (flags & RA_MANAGED) !== 0
@@ -157,7 +160,7 @@ export class RouterDiscovery {
     else if (retrans !== 0) counts[RC.dropTimes]++
     const { mtu } = options
     if (mtu === 0) return
-    if (mtu < MIN_MTU || mtu > iface.mtu) counts[RC.dropMtu]++
+    if (mtu < IP6_MIN_MTU || mtu > iface.mtu) counts[RC.dropMtu]++
     else if (iface.routerMtu !== mtu) {
       iface.routerMtu = mtu
       this.deps.ip.changed()

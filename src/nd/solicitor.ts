@@ -10,6 +10,7 @@ import { type Random, randomBelow, randomFraction } from '../base/random.ts'
 import { Timed, type Timers } from '../base/timers.ts'
 import { ND_ROUTER_SOLICITATION } from '../icmp6/wire.ts'
 import type { NeighborClock } from '../ip/neighbor.ts'
+import { IP6_MIN_MTU } from '../ipv6/wire.ts'
 import type { Frame } from '../netif/frame.ts'
 import { putLinkAddress, usableLinkLocal } from './link-local.ts'
 import type { NdInterface } from './nd-interface.ts'
@@ -56,7 +57,8 @@ export class RouterSolicitor extends Timed {
   }
 
   override onTimer(now: number): void {
-    if (!this.nd.iface.up) return // until the link is up again
+    const { iface } = this.nd
+    if (!iface.up || iface.mtu < IP6_MIN_MTU) return // until the link is up again, or wide enough
     if (!this.send()) {
       this.counts[RC.dropLinkFull]++
       this.timers.arm(this, (now + RETRY_MS) | 0)

@@ -270,8 +270,8 @@ export class AttachedInterface implements LifetimeListener {
   }
 
   /**
-   * Changes the largest IP packet in bytes: from 68 to what the link takes. Below 1280 there is no IPv6: its addresses go (RFC 8200 section 5).
-   * VLANs are never wider than what is below them. Throws NetError EINVAL.
+   * Changes the largest IP packet in bytes: from 68 to what the link takes. Below 1280 there is no IPv6: its addresses go (RFC 8200 section 5), and
+   * above it begins anew where it was in use, with its link-local address and those of routers. VLANs are never wider than what is below them. Throws NetError EINVAL.
    */
   setMtu(mtu: number): void {
     const { iface, stack } = this
@@ -279,12 +279,18 @@ export class AttachedInterface implements LifetimeListener {
     if (!(Number.isInteger(mtu) && mtu >= IPV4_MIN_MTU && mtu <= most)) {
       throw new NetError('EINVAL', { message: `mtu ${mtu} is not between ${IPV4_MIN_MTU} and the ${most} of ${this.name}` })
     }
+    const wasNarrow = iface.mtu < IPV6_MIN_MTU
     iface.mtu = mtu
-    if (mtu < IPV6_MIN_MTU) {
+    stack.turn.readClock()
+    if (wasNarrow && mtu >= IPV6_MIN_MTU && this.nd !== null) {
+      void this.startIpv6()
+      stack.routers.linkUp(iface)
+    } else if (mtu < IPV6_MIN_MTU) {
       for (const own of iface.addresses.filter((a) => !a.address.isV4)) this.drop(own, `the MTU is below ${IPV6_MIN_MTU}`)
     }
     for (const vlan of this.vlans) if (vlan.mtu > mtu) vlan.setMtu(mtu)
     stack.ipLayer.changed()
+    stack.turn.rearm()
   }
 
   /** Gives it another name. Throws NetError EEXIST, and EINVAL for what is no name: 1 to 15 characters, no space, `/` or `:`. */

@@ -34,8 +34,8 @@ const REGEN_ADVANCE_MS = 2_000
 
 /** Who waits for addresses. Told from timers only. */
 export interface SlaacListener {
-  /** An address may be used; a temporary one as well. */
-  usable(own: InterfaceAddress): void
+  /** Addresses may be used, and none is being asked for any more. */
+  usable(): void
   /** None can be had of a prefix: all that were tried are other hosts'. */
   failed(error: NetError): void
 }
@@ -159,7 +159,7 @@ export class Slaac implements LifetimeListener {
   /** An address passed its probes. False: it is not one of ours. */
   ready(own: InterfaceAddress): boolean {
     if (this.find(own) === null) return false
-    this.listener.usable(own)
+    this.tell(null)
     return true
   }
 
@@ -178,17 +178,31 @@ export class Slaac implements LifetimeListener {
     if (temporary) {
       prefix.noTemporary = true
       this.remove(made)
+      this.tell(null)
       return true
     }
     const { address } = own
     const message = `${address} on ${this.nd.iface.name} is in use by ${formatMac(mac)}, and so were ${attempt} before it`
-    this.listener.failed(new NetError('EADDRINUSE', { address: `${address}`, message }))
+    this.tell(new NetError('EADDRINUSE', { address: `${address}`, message }))
     return true
   }
 
   close(): void {
     for (const prefix of this.prefixes) for (const made of [...prefix.made]) this.remove(made)
     this.prefixes = []
+  }
+
+  /** Who waits is told when all that is to be had is there: which address a packet leaves with does not change a moment later. */
+  private tell(error: NetError | null): void {
+    let usable = false
+    for (const { made } of this.prefixes) {
+      for (const { own } of made) {
+        if (own.state === AddressState.TENTATIVE) return
+        if (own.state !== AddressState.DUPLICATE) usable = true
+      }
+    }
+    if (usable) this.listener.usable()
+    else if (error !== null) this.listener.failed(error)
   }
 
   private get count(): number {

@@ -27,7 +27,7 @@ export interface AttachOptions {
    */
   dhcp?: boolean | DhcpOptions
   /**
-   * Listens to routers (RFC 4861) and makes addresses of the prefixes that they announce (RFC 4862). `ready` waits for the first one, and rejects
+   * Listens to routers (RFC 4861) and makes addresses of the prefixes that they announce (RFC 4862). `ready` waits for those of the first, and rejects
    * with ETIMEDOUT when no router is heard within `nd.slaacTimeoutMs`, EADDRNOTAVAIL when they announce no prefix. Ethernet only: EOPNOTSUPP.
    */
   slaac?: boolean

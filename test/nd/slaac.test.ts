@@ -369,6 +369,20 @@ describe('`ready`', () => {
     expect(w.globals.length).toBe(1)
   })
 
+  test('waits for all addresses that are being asked for', async () => {
+    const w = host()
+    w.ra({ options: ['prefix fd00:1::/64 A 3600 1800', 'prefix fd00:2::/64 A 3600 1800', 'prefix fd00:3::/64 A 3600 1800'] })
+    await w.world.settle(w.eth.ready)
+    expect(w.globals.filter((g) => g.endsWith('PREFERRED')).length).toBe(3)
+  })
+
+  test('one that is another host’s does not matter where there are others', async () => {
+    const w = host({ nd: { identifiers: 'eui64' } }, {}, (a) => a.startsWith('fd00:1:'))
+    w.ra({ options: ['prefix fd00:1::/64 A 3600 1800', 'prefix fd00:2::/64 A 3600 1800'] })
+    await w.world.settle(w.eth.ready)
+    expect(w.globals.map((g) => g.split(' ')[1]).sort()).toEqual(['DUPLICATE', 'PREFERRED'])
+  })
+
   test('routers that announce no prefix are told apart, with what they say of DHCPv6', async () => {
     const w = new RouterWorld({ slaac: true })
     w.run(2_000)

@@ -54,7 +54,8 @@ export class Secrets {
     const index = h.high & (TABLE - 1)
     const next = this.table[index]
     for (let tries = 0; tries < range; tries++) {
-      const port = first + ((offset + next + tries) % range)
+      // The sum is no int32, and its remainder a double: the connection would keep it in a box of its own.
+      const port = (first + ((offset + next + tries) % range)) | 0
       if (!isFree(port)) continue
       this.table[index] = next + tries + 1
       return port

@@ -112,6 +112,38 @@ describe.each([4, 6] as const)('IPv%i', (family) => {
   })
 })
 
+it.each([4, 6] as const)('IPv%i: fragments that overtake each other are translated, sent on and put together', async (family) => {
+  const world = createWorld({ seed: 5 })
+  const [inside, router, outside] = [world.stack(), world.stack({ forwarding: true }), world.stack()]
+  const rough = { offload: false, delay: 5, jitter: 4 }
+  const near = world.link(inside, router, { addresses: ['10.0.0.2/24', '10.0.0.1/24'], ...rough, reorder: 0.5 })
+  const far = world.link(router, outside, { addresses: ['192.0.2.1/24', '192.0.2.2/24'], ...rough })
+  near.a.addAddress('fd00::2/64')
+  near.b.addAddress('fd00::1/64')
+  far.a.addAddress('2001:db8::1/64')
+  far.b.addAddress('2001:db8::2/64')
+  inside.addRoute('0.0.0.0/0', '10.0.0.1')
+  inside.addRoute('::/0', 'fd00::1')
+  router.filter.masquerade({ out: 'eth1' })
+  router.filter.redirect({ protocol: 'udp', destinationPort: 54, toPort: 53 })
+  const at = FAMILIES[family]
+  const [there, here, client] = [udpPeer(outside, 53), udpPeer(router, 53), udpPeer(inside, 999)]
+  world.run(3000)
+  client.send(at.outside, 1, 1) // neighbours know each other
+  world.run(1000)
+  const lengths = Array.from({ length: 10 }, (_, i) => 9000 + i)
+  for (const length of lengths) for (const port of [53, 54]) client.send(at.outside, port, length)
+  world.run(2000)
+  for (const peer of [there, here]) {
+    expect(peer.heard.map((h) => h.length).sort()).toEqual(lengths)
+    for (const h of peer.heard) peer.send(h.from, h.port, h.length)
+  }
+  world.run(2000)
+  expect(client.heard.map((h) => h.from)).toEqual(new Array(20).fill(at.outside))
+  expect(router.filter.counters.snapshot(true).fragmentsHeld).toBeGreaterThan(0)
+  await world.close()
+})
+
 it('a host behind a wall: what it asks for is answered, errors come in, and nothing else', async () => {
   const w = filterWorld()
   const { filter } = w.inside

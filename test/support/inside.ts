@@ -19,7 +19,7 @@ export function insideNamespace(file: string): void {
   const dir = mkdtempSync(join(tmpdir(), 'tapstack-inside-'))
   const output = join(dir, 'report.json')
   const [command, ...rest] = namespacePrefix
-  const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/e2e/inside/vitest.config.ts', file]
+  const vitest = ['node_modules/vitest/vitest.mjs', 'run', '--config', 'test/e2e/inside/vitest.config.ts', `inside/${file}`]
   const run = spawnSync(command, [...rest, process.execPath, ...vitest, '--reporter=json', `--outputFile=${output}`], {
     encoding: 'utf8',
     // The inner run is a run of its own, not a worker of this one.

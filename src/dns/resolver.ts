@@ -120,7 +120,7 @@ export class Resolver implements ExchangeDeps {
 
   /** Asks these from now on, whatever interfaces are told; with none, those of the interfaces again. Throws ERR_INVALID_IP_ADDRESS. */
   setServers(servers: readonly string[]): void {
-    const parsed = servers.map(parseServer)
+    const parsed = [...new Map(servers.map((text) => [parseServer(text).text, parseServer(text)])).values()]
     this.ownServers = parsed.length > 0 ? parsed : null
     this.cache.clear()
   }

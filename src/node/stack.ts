@@ -1,15 +1,21 @@
 /**
  * A stack for Node: the host is Node, and `net`, `dgram` and `http` are there in Node's own shape, made when first looked at.
  */
+import { isIP } from 'node:net'
 import type { Address } from '../base/address.ts'
 import type { Host } from '../base/clock.ts'
 import type { ConfigOverrides } from '../base/config.ts'
 import { NetError } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
+import { lookupError } from '../dns/errors.ts'
+import { lookup } from '../dns/lookup.ts'
+import type { ResolverDeps } from '../dns/resolver.ts'
 import { parseScoped, scopedText } from '../ip/zone.ts'
 import { Stack } from '../stack/stack.ts'
-import { type LookupFamily, lookupLiteral, type NodeDeps, type Owned } from './deps.ts'
+import type { LookupFamily, NodeDeps, Owned } from './deps.ts'
 import { createDgram, type DgramModule } from './dgram.ts'
+import { createDns, type DnsDeps, type DnsModule } from './dns.ts'
+import { ascii } from './dns-calls.ts'
 import { nodeHost, nodeRandom } from './host.ts'
 import { createHttp, type HttpModule } from './http.ts'
 import { createNet, type NetModule } from './net.ts'
@@ -20,12 +26,13 @@ export interface StackOptions extends ConfigOverrides {
   random?: Random
 }
 
-export class NodeStack extends Stack implements NodeDeps {
+export class NodeStack extends Stack implements NodeDeps, DnsDeps {
   /** Servers and datagram sockets that are open: they end with the stack. */
   readonly owned = new Set<Owned>()
   private madeNet: NetModule | null = null
   private madeDgram: DgramModule | null = null
   private madeHttp: HttpModule | null = null
+  private madeDns: DnsModule | null = null
 
   constructor(options: StackOptions = {}) {
     const { host = nodeHost, random = nodeRandom, ...overrides } = options
@@ -50,6 +57,18 @@ export class NodeStack extends Stack implements NodeDeps {
     return this.madeHttp
   }
 
+  /** `node:dns` on this stack, and `.promises`. */
+  get dns(): DnsModule {
+    this.madeDns ??= createDns(this)
+    return this.madeDns
+  }
+
+  /** What a resolver of an application's own is made of. */
+  get resolverDeps(): ResolverDeps {
+    const { ipLayer: ip, udp, tcp, host, random, config } = this
+    return { ip, udp, tcp, host, random, config: config.dns, sources: () => this.interfaces }
+  }
+
   literal(text: string): Address {
     try {
       return parseScoped(this.ipLayer, text)
@@ -66,9 +85,16 @@ export class NodeStack extends Stack implements NodeDeps {
     return this.ipLayer.v6 !== null
   }
 
-  /** Addresses of a name. Rejects with ENOTFOUND as `dns.lookup` does. */
-  lookup(hostname: string, family: LookupFamily = 0): Promise<Address[]> {
-    return lookupLiteral(this, hostname, family)
+  /** Addresses of a name, best first. Rejects with ENOTFOUND and EAI_AGAIN as `dns.lookup` does. */
+  async lookup(hostname: string, family: LookupFamily = 0): Promise<Address[]> {
+    if (isIP(hostname) !== 0) {
+      const literal = this.literal(hostname)
+      if (family !== 0 && literal.family !== family) throw lookupError(hostname, { code: 'ENOTFOUND' })
+      return [literal]
+    }
+    const result = await lookup(this.resolver, ascii(hostname), { family, configuredOnly: true })
+    if (result.code !== '') throw lookupError(hostname, result)
+    return result.addresses
   }
 
   override close(): Promise<void> {

@@ -145,7 +145,7 @@ describe('http', () => {
       expect(() => one.listen(81)).toThrow(expect.objectContaining({ code: 'ERR_SERVER_ALREADY_LISTEN' }))
       await expect(get(left, 'http://10.0.0.2:81/')).rejects.toMatchObject({ message: 'connect ECONNREFUSED 10.0.0.2:81' })
       await expect(get(left, 'http://nowhere.example/')).rejects.toMatchObject({
-        message: 'getaddrinfo ENOTFOUND nowhere.example',
+        message: 'getaddrinfo ENOTFOUND nowhere.example: no DNS server is known: none was set, and no interface was told of one',
       })
     }))
 

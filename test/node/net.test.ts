@@ -101,7 +101,7 @@ describe('net between two stacks', () => {
     const error = (await event(client, 'error')) as NodeJS.ErrnoException
     const { message, code, errno, syscall } = error
     expect({ message, code, errno, syscall, hostname: (error as { hostname?: string }).hostname }).toEqual({
-      message: 'getaddrinfo ENOTFOUND nowhere.example',
+      message: 'getaddrinfo ENOTFOUND nowhere.example: no DNS server is known: none was set, and no interface was told of one',
       code: 'ENOTFOUND',
       errno: -3008,
       syscall: 'getaddrinfo',

@@ -5,9 +5,17 @@
 export { Address, address, Prefix, parseAddress, prefix } from './base/address.ts'
 // Addresses, buffers, time, randomness, configuration, errors
 export { allocate } from './base/arena.ts'
+export type { ArpConfig } from './base/arp-config.ts'
 export type { Host, Task, TimerHandle } from './base/clock.ts'
-export { type Config, type ConfigOverrides, defaults } from './base/config.ts'
+export { type Config, type ConfigOverrides, defaults, type TcpConfig, type TurnConfig, type UdpConfig } from './base/config.ts'
+export type { DhcpConfig } from './base/dhcp-config.ts'
+export type { DnsConfig } from './base/dns-config.ts'
 export { type ErrorPlace, NetError } from './base/errors.ts'
+export type { FilterConfig } from './base/filter-config.ts'
+export type { ForwardConfig } from './base/forward-config.ts'
+export type { IcmpConfig, Ipv4Config } from './base/ipv4-config.ts'
+export type { Ipv6Config, NdConfig } from './base/ipv6-config.ts'
+export type { MulticastConfig } from './base/multicast-config.ts'
 export { type Random, SeededRandom } from './base/random.ts'
 // DHCP
 export type { DhcpOptions } from './dhcp/client-options.ts'
@@ -20,13 +28,23 @@ export { VlanLink, type VlanProtocol, type VlanTagOptions } from './ethernet/vla
 // Packet filter
 export type { Filter, RuleOptions } from './filter/filter.ts'
 export type { TrackedConnection, TrackedDirection } from './filter/listing.ts'
-export type { Match, ProtocolName, StateName } from './filter/match.ts'
-export type { DnatOptions, MasqueradeOptions, RedirectOptions, SnatOptions } from './filter/nat-rule.ts'
+export type { Match, OneOrMore, ProtocolName, StateName } from './filter/match.ts'
+export type { DnatOptions, MasqueradeOptions, NatMatch, RedirectOptions, SnatOptions, SourceMatch } from './filter/nat-rule.ts'
 export type { HookName, RejectKind, RuleHandle, Verdict, VerdictFunction } from './filter/rule.ts'
 export type { FilterPacket } from './filter/view.ts'
 export { WebHost, type WebPlatform, WebRandom } from './host-web/web-host.ts'
 export { Ping, type PingHandler, type PingSettings } from './icmp/ping.ts'
-export { type PingFailure, type PingOptions, type PingReply, type PingResult, ping } from './icmp/ping-iterator.ts'
+export {
+  type AbortLike,
+  type PingFailure,
+  type PingOptions,
+  type PingReply,
+  type PingResult,
+  ping,
+} from './icmp/ping-iterator.ts'
+// What IP knows of an interface (`eth0.iface`)
+export type { Interface, InterfaceAddress } from './ip/interface.ts'
+export type { RouteType } from './ip/route.ts'
 // Links in memory and around others
 export { type CaptureOptions, capture } from './link/capture.ts'
 export { type FaultLink, fault } from './link/fault.ts'
@@ -36,7 +54,7 @@ export { createLoopback, type LoopbackOptions } from './link/loopback.ts'
 export { createPipe, type PipeOptions } from './link/pipe.ts'
 export type { GroupSummary } from './multicast/multicast.ts'
 // What routers say
-export type { AdvertisedPrefixOptions, AdvertisedRouteOptions, AdvertiseOptions } from './nd/advertise-options.ts'
+export type { AdvertisedPrefixOptions, AdvertisedRouteOptions, AdvertiseOptions, PreferenceName } from './nd/advertise-options.ts'
 // What a link of one's own is made of
 export {
   CSUM_MASK,
@@ -55,6 +73,7 @@ export {
   type NetIf,
   type NetIfSink,
   Offload,
+  type Place,
 } from './netif/netif.ts'
 export { withoutOffload } from './offload/soften.ts'
 // Looking at paths
@@ -70,6 +89,7 @@ export { type CreateStackOptions, createStack } from './stack/create.ts'
 export type { DhcpInterface, LeaseListener } from './stack/dhcp.ts'
 export type { ForwardingSwitch } from './stack/forwarding.ts'
 export { IpCommandError } from './stack/ip-command/command.ts'
+export type { ConnectionSummary, NeighborSummary } from './stack/listing.ts'
 // Configuration under nlinline's names
 export {
   type AddressFamily,

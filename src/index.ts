@@ -11,13 +11,13 @@ export { openTap, openTun, type TapNetIf, type TapOptions } from './backend/tap.
 export * from './core.ts'
 export { capture, openCapture } from './node/capture-file.ts'
 // Sockets in Node's shape
-export type { ConnectOptions, LookupFunction } from './node/connect.ts'
+export type { ConnectOptions, LookupCallback, LookupFunction, LookupOptions } from './node/connect.ts'
 export type { LookupFamily, NodeDeps } from './node/deps.ts'
-export type { DgramModule, DgramOptions, DgramSocket, RemoteInfo } from './node/dgram.ts'
+export type { DgramModule, DgramOptions, DgramSocket, MessageListener, RemoteInfo, SocketType } from './node/dgram.ts'
 export { NodeHost, nodeHost, nodeRandom } from './node/host.ts'
 export type { HttpModule, HttpServerOptions } from './node/http.ts'
-export type { NetModule } from './node/net.ts'
+export type { ConnectionListener, NetModule } from './node/net.ts'
 export type { ListenOptions as NetListenOptions, Server, ServerOptions } from './node/server.ts'
-export type { Socket, SocketOptions } from './node/socket.ts'
+export type { OnReadOptions, Socket, SocketOptions } from './node/socket.ts'
 // A stack
 export { createStack, NodeStack, type StackOptions } from './node/stack.ts'

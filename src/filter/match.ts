@@ -6,7 +6,7 @@ import { type Context, STATE_NAMES } from './context.ts'
 import type { FilterPacket } from './view.ts'
 
 export type StateName = (typeof STATE_NAMES)[number]
-type OneOrMore<T> = T | readonly T[]
+export type OneOrMore<T> = T | readonly T[]
 
 /** A protocol by name or number; `icmp` is ICMP of both families. */
 export type ProtocolName = 'tcp' | 'udp' | 'icmp' | 'igmp' | 'sctp' | 'gre' | 'esp'

@@ -4,12 +4,12 @@ import { invalidArgument } from '../base/errors.ts'
 import { AddressRange, type Match, Matcher } from './match.ts'
 import type { HookName, RuleHandle } from './rule.ts'
 
-interface NatMatch extends Match {
+export interface NatMatch extends Match {
   /** Lower ones are asked first. 0 when left out. */
   priority?: number
 }
 
-interface SourceMatch extends NatMatch {
+export interface SourceMatch extends NatMatch {
   /** Ports to choose from: `'2000-3000'`. When left out a connection keeps its own port if it can. */
   ports?: string
   /** A host's port is the same outside port to everybody (RFC 4787 REQ-1). */

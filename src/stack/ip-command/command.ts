@@ -12,7 +12,7 @@ import { addrCommand } from './addr.ts'
 import { linkCommand } from './link.ts'
 import { maddrCommand } from './maddr.ts'
 import { neighCommand } from './neigh.ts'
-import { badArgument, incomplete, wrong } from './problems.ts'
+import { badArgument, incomplete, unsupported, wrong } from './problems.ts'
 import { routeCommand } from './route.ts'
 import { ruleCommand } from './rule.ts'
 import { abbreviates, type IpOptions, Words } from './words.ts'
@@ -115,8 +115,9 @@ function readOption(word: string, options: IpOptions): void {
   else if (is('json')) options.json = true
   else if (is('pretty')) options.pretty = true
   else if (name.length > 1 && is('brief')) options.brief = true
+  else if (is('netns')) throw unsupported('"-netns" (every stack is a network of its own)')
   // Names are never looked up, and text has no colours.
-  else if (!is('numeric', 'Numeric') && !(name.length > 1 && is('color'))) {
+  else if (!is('Numeric') && !is('color')) {
     throw wrong(`Option "${word}" is unknown, try "ip -help".`)
   }
 }

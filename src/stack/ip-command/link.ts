@@ -63,7 +63,7 @@ function common(w: Words, word: string, wanted: Wanted): boolean {
     wanted.mtu = w.number(0, MAX_MTU, (bad) => badArgument(bad, 'Invalid "mtu" value\n'))
   } else if (abbreviates(word, 'address')) wanted.mac = w.mac()
   else if (word === 'txqueuelen' || word === 'qlen' || word === 'txqlen') {
-    throw unsupported(`"${word}": a stack has no queue of its own`)
+    throw unsupported(`"${word}" (a stack has no queue of its own)`)
   } else return false
   return true
 }

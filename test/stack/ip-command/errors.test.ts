@@ -12,6 +12,12 @@ describe('bad commands', () => {
     ['foo bar', ARG, 'Object "foo" is unknown, try "ip help".'],
     ['adr', ARG, 'Object "adr" is unknown, try "ip help".'],
     ['-z addr', ARG, 'Option "-z" is unknown, try "ip -help".'],
+    ['-n blue addr', 'EOPNOTSUPP', 'Error: "-netns" (every stack is a network of its own) is not supported by this stack.'],
+    [
+      'link set v0 txqueuelen 9',
+      'EOPNOTSUPP',
+      'Error: "txqueuelen" (a stack has no queue of its own) is not supported by this stack.',
+    ],
     ['-f frob addr', ARG, 'Error: argument "frob" is wrong: invalid protocol family'],
     ['addr frob', ARG, 'Command "frob" is unknown, try "ip address help".'],
     ['link frob', ARG, 'Command "frob" is unknown, try "ip link help".'],

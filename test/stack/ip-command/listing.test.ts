@@ -57,7 +57,7 @@ describe('addresses', () => {
         '2: v0    inet 10.0.0.5/24 scope global v0\\       valid_lft forever preferred_lft forever\n',
       ].join(''),
     )
-    expect(run('-br addr')).toBe(
+    expect(run('-c -br addr')).toBe(
       'lo               UNKNOWN        127.0.0.1/8 ::1/128 \nv0               UP             10.0.0.5/24 \n',
     )
     expect(JSON.parse(run('-br -j addr show dev v0'))).toEqual([

@@ -22,6 +22,21 @@ export type { DhcpOptions } from './dhcp/client-options.ts'
 export type { ClientState as DhcpState, LeaseEvent } from './dhcp/client-site.ts'
 export type { Lease, LeaseStore } from './dhcp/lease.ts'
 export type { FqdnOption, OptionName as DhcpOptionName, OptionValues as DhcpOptionValues, RouteOption } from './dhcp/options.ts'
+// Names
+export {
+  type LookupOptions as NameLookupOptions,
+  type LookupResult as NameLookupResult,
+  lookup as lookupName,
+} from './dns/lookup.ts'
+export {
+  decodeMessage as decodeDnsMessage,
+  encodeMessage as encodeDnsMessage,
+  type Message as DnsMessage,
+} from './dns/message.ts'
+export type { DnsCode, Outcome as DnsOutcome } from './dns/outcome.ts'
+export type { RecordFields as DnsRecordFields, ResourceRecord as DnsRecord } from './dns/records.ts'
+export { type NameSource, Resolver as DnsResolver, type ResolverDeps as DnsResolverDeps } from './dns/resolver.ts'
+export { dataText as dnsRecordText } from './dns/text.ts'
 export { formatMac, parseMac } from './ethernet/mac.ts'
 // Groups and VLANs
 export { VlanLink, type VlanProtocol, type VlanTagOptions } from './ethernet/vlan.ts'

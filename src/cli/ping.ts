@@ -1,12 +1,12 @@
 /** `tapstack ping`: as ping(8) of iputils, from a stack of its own. */
-import type { Address } from '../base/address.ts'
+import { type Address, parseAddress } from '../base/address.ts'
 import type { Task, TimerHandle } from '../base/clock.ts'
 import { NetError, wordsOf } from '../base/errors.ts'
 import { Ping, type PingHandler, type PingSettings } from '../icmp/ping.ts'
 import { ErrorKind } from '../ip/ip.ts'
 import { scopedText } from '../ip/zone.ts'
 import { type Command, type Context, integer, seconds, text, UsageError, type Values } from './command.ts'
-import { cannotAsk, destinationOf, FAMILY_OPTIONS, resolved, sourceOf } from './destination.ts'
+import { cannotAsk, destinationOf, FAMILY_OPTIONS, hostOf, sourceOf } from './destination.ts'
 import { NETWORK_OPTIONS, type Network, openNetwork } from './network.ts'
 
 /** ICMP and IP headers: what `56(84) bytes of data` adds. */
@@ -16,7 +16,7 @@ const IP_BYTES = 20
 export const ping: Command = {
   name: 'ping',
   summary: 'send echo requests and show what comes back',
-  usage: '[options] ADDRESS',
+  usage: '[options] HOST',
   about: [
     'Ends after --count requests or with Ctrl-C. Exit code: 0 there were replies, 1 there were none, 2 it could not be done.',
   ],
@@ -54,7 +54,8 @@ export const ping: Command = {
     try {
       const { stack } = network
       const all = { ...settings, ...sourceOf(stack, values, 'source') }
-      return await new Pinger(context, network, resolved(stack, name), all, schedule, values.quiet === true).done()
+      const to = await hostOf(stack, name, values)
+      return await new Pinger(context, network, name, to, all, schedule, values.quiet === true).done()
     } finally {
       await network.close()
     }
@@ -81,8 +82,9 @@ class Pinger implements PingHandler, Task {
   private readonly startMs: number
   private dueMs: number
   private readonly size: number
-  /** The address as it is shown. */
+  /** The host as it is shown, and its address. */
   private readonly name: string
+  private readonly address: string
   private sent = 0
   private received = 0
   private duplicates = 0
@@ -99,6 +101,7 @@ class Pinger implements PingHandler, Task {
   constructor(
     private readonly context: Context,
     private readonly network: Network,
+    word: string,
     private readonly to: Address,
     settings: PingSettings,
     private readonly schedule: Schedule,
@@ -107,7 +110,8 @@ class Pinger implements PingHandler, Task {
     const { stack } = network
     const { host, random, tellList } = stack
     const icmp = to.isV4 ? stack.icmp : stack.icmp6
-    this.name = scopedText(stack.ipLayer, to)
+    this.address = scopedText(stack.ipLayer, to)
+    this.name = parseAddress(word.replace(/%.*$/, '')) === null ? word : this.address
     this.ping = new Ping({ icmp, host, random, tells: tellList, wake: stack.turn.wake }, to, this, settings)
     this.size = settings.size!
     this.startMs = host.ms()
@@ -162,7 +166,7 @@ class Pinger implements PingHandler, Task {
   }
 
   private request(): void {
-    const { context, name, to, size } = this
+    const { context, name, address, to, size } = this
     const seq = ++this.sent
     let problem: string | null = null
     try {
@@ -176,8 +180,8 @@ class Pinger implements PingHandler, Task {
     if (seq === 1)
       context.out(
         to.isV4
-          ? `PING ${name} (${name}) ${size}(${size + ICMP_BYTES + IP_BYTES}) bytes of data.`
-          : `PING ${name} (${name}) ${size} data bytes`,
+          ? `PING ${name} (${address}) ${size}(${size + ICMP_BYTES + IP_BYTES}) bytes of data.`
+          : `PING ${name} (${address}) ${size} data bytes`,
       )
     if (problem === null) return
     context.err(`ping: ${name}: ${problem}`)

@@ -3,29 +3,17 @@ import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { type Command, type Context, UsageError, type Values } from './command.ts'
 import { commandHelp, overview } from './help.ts'
 import { ping } from './ping.ts'
+import { resolve } from './resolve.ts'
 import { route } from './route.ts'
 import { script } from './script.ts'
 import { echo, inetd } from './serve.ts'
 import { tracepath } from './tracepath.ts'
 import { traceroute } from './traceroute.ts'
 
-export const COMMANDS: readonly Command[] = [echo, inetd, ping, traceroute, tracepath, route, script]
+export const COMMANDS: readonly Command[] = [echo, inetd, ping, traceroute, tracepath, resolve, route, script]
 
 /** Commands that are to come: to be told apart from what is only mistyped. */
-const PLANNED: readonly string[] = [
-  'arping',
-  'get',
-  'serve',
-  'nc',
-  'dhcp',
-  'resolve',
-  'mux',
-  'switch',
-  'tunnel',
-  'gateway',
-  'dump',
-  'bench',
-]
+const PLANNED: readonly string[] = ['arping', 'get', 'serve', 'nc', 'dhcp', 'mux', 'switch', 'tunnel', 'gateway', 'dump', 'bench']
 
 const USAGE = 2
 

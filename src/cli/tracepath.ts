@@ -1,13 +1,13 @@
 /** `tapstack tracepath`: as tracepath(8) of iputils with -n, from a stack of its own. */
 import type { TracepathStep } from '../probe/tracepath.ts'
 import { type Command, integer } from './command.ts'
-import { cannotAsk, destinationOf, FAMILY_OPTIONS, resolved } from './destination.ts'
+import { cannotAsk, destinationOf, FAMILY_OPTIONS, hostOf } from './destination.ts'
 import { NETWORK_OPTIONS, openNetwork } from './network.ts'
 
 export const tracepath: Command = {
   name: 'tracepath',
   summary: 'show the routers on the way to a host, and how large a packet passes',
-  usage: '[options] ADDRESS',
+  usage: '[options] HOST',
   about: ['Path MTU discovery by UDP. Exit code: 0, or 1 when it could not be done.'],
   options: {
     ...NETWORK_OPTIONS,
@@ -31,7 +31,7 @@ export const tracepath: Command = {
     const network = await openNetwork(context, values)
     try {
       const { stack } = network
-      const steps = stack.tracepath(resolved(stack, name), { maxHops, size, port, signal: context.stop })
+      const steps = stack.tracepath(await hostOf(stack, name, values), { maxHops, size, port, signal: context.stop })
       const show = async (): Promise<void> => {
         let last: TracepathStep | null = null
         for await (const step of steps) {

@@ -1,13 +1,13 @@
 /** `tapstack traceroute`: as traceroute(8) of Linux with -n, from a stack of its own. */
 import type { TracerouteAnswer, TracerouteHop, TracerouteOptions } from '../probe/traceroute.ts'
 import { type Command, integer, seconds, UsageError, type Values } from './command.ts'
-import { cannotAsk, destinationOf, FAMILY_OPTIONS, resolved, sourceOf } from './destination.ts'
+import { cannotAsk, destinationOf, FAMILY_OPTIONS, hostOf, sourceOf } from './destination.ts'
 import { NETWORK_OPTIONS, openNetwork } from './network.ts'
 
 export const traceroute: Command = {
   name: 'traceroute',
   summary: 'show the routers on the way to a host',
-  usage: '[options] ADDRESS [BYTES]',
+  usage: '[options] HOST [BYTES]',
   about: ['Probes by UDP unless told otherwise. BYTES is the length of a probe. Exit code: 0, or 2 when it could not be done.'],
   options: {
     ...NETWORK_OPTIONS,
@@ -34,11 +34,12 @@ export const traceroute: Command = {
   failure: 2,
   async run(context, values, words) {
     const { name, isV4 } = destinationOf('traceroute', words, values)
-    const options = optionsOf(values, isV4, words[1])
+    optionsOf(values, isV4, words[1]) // what is wrong with them is said before anything is opened
     const network = await openNetwork(context, values)
     try {
       const { stack } = network
-      const to = resolved(stack, name)
+      const to = await hostOf(stack, name, values)
+      const options = optionsOf(values, to.isV4, words[1])
       const hops = stack.traceroute(to, { ...options, ...sourceOf(stack, values, 'source'), signal: context.stop })
       let first = true
       const show = async (): Promise<void> => {

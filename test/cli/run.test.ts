@@ -56,7 +56,7 @@ describe('help', () => {
     expect(await exec('--help')).toBe(0)
     const listed = out.filter((l) => /^ {2}[a-z]/.test(l)).map((l) => l.trim().split(' ')[0])
     expect(listed).toEqual(COMMANDS.map((c) => c.name))
-    expect(listed).toEqual(['echo', 'inetd', 'ping', 'traceroute', 'tracepath', 'route', 'script'])
+    expect(listed).toEqual(['echo', 'inetd', 'ping', 'traceroute', 'tracepath', 'resolve', 'route', 'script'])
   })
 
   for (const command of COMMANDS) {
@@ -94,7 +94,10 @@ describe('wrong command lines', () => {
   const cases: readonly (readonly [string, RegExp])[] = [
     ['nonsense', /^tapstack: unknown command "nonsense": tapstack --help/],
     ['--nonsense', /^tapstack: unknown option "--nonsense"/],
-    ['dhcp', /^tapstack: dhcp is not built yet: this version has echo, inetd, ping, traceroute, tracepath, route, script$/],
+    [
+      'dhcp',
+      /^tapstack: dhcp is not built yet: this version has echo, inetd, ping, traceroute, tracepath, resolve, route, script$/,
+    ],
     ['help bench', /^tapstack: bench is not built yet/],
     ['echo --nonsense', /^tapstack echo: Unknown option '--nonsense' \(tapstack echo --help\)$/],
     ['echo --port', /^tapstack echo: Option '-p, --port <value>' argument missing/],
@@ -109,8 +112,8 @@ describe('wrong command lines', () => {
     ['echo --gateway 10.9.9.9', /^tapstack echo: gateway 10\.9\.9\.9 is not on a network of eth0/],
     ['echo --mtu 9000', /^tapstack echo: mtu 9000/],
     ['echo --pcap /nowhere/x.pcapng', /^tapstack echo: cannot write the capture \/nowhere\/x\.pcapng: .*no such file/],
-    ['ping', /^tapstack ping: an address is missing/],
-    ['ping example.org', /^tapstack ping: example\.org: names are not resolved/],
+    ['ping', /^tapstack ping: a host is missing/],
+    ['ping example.org', /^tapstack ping: example\.org: name or service not known: give a server by --dns$/],
     ['ping fd00::1', /^tapstack ping: fd00::1: network is unreachable: give a --gateway, or an --address on its network$/],
     ['ping -4 fd00::1', /^tapstack ping: fd00::1 is an IPv6 address, and -4 asks for another/],
     ['ping -6 10.0.0.1', /^tapstack ping: 10\.0\.0\.1 is an IPv4 address, and -6 asks for another/],
@@ -128,12 +131,12 @@ describe('wrong command lines', () => {
       'route tap://tap0 tap://tap1 -a 10.0.0.2/24 -a 10.1.0.2',
       /^tapstack route: --address 10\.1\.0\.2: a prefix length is missing/,
     ],
-    ['traceroute', /^tapstack traceroute: an address is missing/],
+    ['traceroute', /^tapstack traceroute: a host is missing/],
     ['traceroute -I -T 10.0.0.1', /^tapstack traceroute: -I, -T and -U: one of them/],
     ['traceroute -q 11 10.0.0.1', /^tapstack traceroute: --queries 11: a whole number from 1 to 10/],
     ['traceroute 10.0.0.1 big', /^tapstack traceroute: --BYTES big/],
     ['traceroute 192.168.7.7', /^tapstack traceroute: 192\.168\.7\.7: network is unreachable: give a --gateway/],
-    ['traceroute example.org', /^tapstack traceroute: example\.org: names are not resolved/],
+    ['traceroute example.org', /^tapstack traceroute: example\.org: name or service not known: give a server by --dns$/],
     ['ping -c 0 10.0.0.1', /^tapstack ping: --count 0/],
     ['ping -i x 10.0.0.1', /^tapstack ping: --interval x: seconds/],
     ['ping -s 65508 10.0.0.1', /^tapstack ping: --size 65508/],

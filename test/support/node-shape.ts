@@ -4,11 +4,12 @@
  * Every side of a scenario (client, server...) has a log of its own, because how the two interleave is nobody's promise. Ports are
  * written as P, addresses as H.
  */
-import nodeNet from 'node:net'
+import nodeNet, { isIP } from 'node:net'
 import { expect, it } from 'vitest'
 import { address as parseAddressOf } from '../../src/base/address.ts'
+import { lookupError } from '../../src/dns/errors.ts'
 import { createPipe } from '../../src/link/pipe.ts'
-import { lookupLiteral, type NodeDeps } from '../../src/node/deps.ts'
+import type { NodeDeps } from '../../src/node/deps.ts'
 import { NodeHost } from '../../src/node/host.ts'
 import { createNet, type NetModule } from '../../src/node/net.ts'
 import { createStack, type NodeStack } from '../../src/node/stack.ts'
@@ -48,7 +49,11 @@ export function fakeStack(buffer = 65_536): FakeStack {
     owned: new Set(),
     literal: parseAddressOf,
     addressText: String,
-    lookup: (name, family) => lookupLiteral(deps, name, family),
+    lookup: async (name, family) => {
+      if (isIP(name) !== 0) return [parseAddressOf(name)]
+      if (name !== 'localhost' || family === 6) throw lookupError(name, { code: 'ENOTFOUND' })
+      return [parseAddressOf('127.0.0.1')]
+    },
   }
   return { host, tcp, deps, net: createNet(deps) }
 }

@@ -13,18 +13,7 @@ export { capture, openCapture } from './node/capture-file.ts'
 // Sockets in Node's shape
 export type { ConnectOptions, LookupCallback, LookupFunction, LookupOptions } from './node/connect.ts'
 export type { LookupFamily, NodeDeps } from './node/deps.ts'
-export type {
-  DgramModule,
-  DgramModule,
-  DgramOptions,
-  DgramOptions,
-  DgramSocket,
-  DgramSocket,
-  MessageListener,
-  RemoteInfo,
-  RemoteInfo,
-  SocketType,
-} from './node/dgram.ts'
+export type { DgramModule, DgramOptions, DgramSocket, MessageListener, RemoteInfo, SocketType } from './node/dgram.ts'
 export type { DnsModule, ResolverOptions, TlsaRecord } from './node/dns.ts'
 export { NodeHost, nodeHost, nodeRandom } from './node/host.ts'
 export type { HttpModule, HttpServerOptions } from './node/http.ts'

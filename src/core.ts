@@ -52,7 +52,6 @@ export { Ping, type PingHandler, type PingSettings } from './icmp/ping.ts'
 export {
   type AbortLike,
   type PingFailure,
-  type PingOptions,
   type PingReply,
   type PingResult,
   ping,
@@ -92,8 +91,8 @@ export {
 } from './netif/netif.ts'
 export { withoutOffload } from './offload/soften.ts'
 // Looking at paths
-export type { TracepathOptions, TracepathStep } from './probe/tracepath.ts'
-export type { TracerouteAnswer, TracerouteHop, TracerouteOptions } from './probe/traceroute.ts'
+export type { TracepathStep } from './probe/tracepath.ts'
+export type { TracerouteAnswer, TracerouteHop } from './probe/traceroute.ts'
 // The small services
 export { SERVICES, type ServiceName, type Services, type ServicesOptions, startServices } from './services/inetd.ts'
 export type { ServiceStack, ServiceWatcher } from './services/service.ts'
@@ -104,6 +103,7 @@ export { type CreateStackOptions, createStack } from './stack/create.ts'
 export type { DhcpInterface, LeaseListener } from './stack/dhcp.ts'
 export type { ForwardingSwitch } from './stack/forwarding.ts'
 export { IpCommandError } from './stack/ip-command/command.ts'
+export type { PingOptions, TracepathOptions, TracerouteOptions } from './stack/leaving.ts'
 export type { ConnectionSummary, NeighborSummary } from './stack/listing.ts'
 // Configuration under nlinline's names
 export {

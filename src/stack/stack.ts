@@ -9,7 +9,7 @@ import { Timers } from '../base/timers.ts'
 import { Resolver } from '../dns/resolver.ts'
 import type { Filter } from '../filter/filter.ts'
 import { Icmp } from '../icmp/icmp.ts'
-import { type PingOptions, type PingResult, ping } from '../icmp/ping-iterator.ts'
+import { type PingResult, ping } from '../icmp/ping-iterator.ts'
 import { Icmp6 } from '../icmp6/icmp6.ts'
 import type { ClaimListener } from '../ip/addresses.ts'
 import type { Interface, InterfaceAddress } from '../ip/interface.ts'
@@ -26,8 +26,8 @@ import { NeighborDiscovery } from '../nd/nd.ts'
 import { Routers } from '../nd/routers.ts'
 import { Frame } from '../netif/frame.ts'
 import type { NetIf } from '../netif/netif.ts'
-import type { TracepathOptions, TracepathStep } from '../probe/tracepath.ts'
-import type { TracerouteHop, TracerouteOptions } from '../probe/traceroute.ts'
+import type { TracepathStep } from '../probe/tracepath.ts'
+import type { TracerouteHop } from '../probe/traceroute.ts'
 import { Tcp } from '../tcp/tcp.ts'
 import { Udp } from '../udp/udp.ts'
 import type { AttachedInterface, AttachOptions } from './attached.ts'
@@ -35,6 +35,7 @@ import { byName } from './by-name.ts'
 import { Forwarding, type ForwardingSwitch } from './forwarding.ts'
 import { Interfaces } from './interfaces.ts'
 import { ipCommand } from './ip-command/command.ts'
+import { leaving, type PingOptions, type TracepathOptions, type TracerouteOptions } from './leaving.ts'
 import { type ConnectionSummary, listConnections, listCounters, listNeighbors, type NeighborSummary } from './listing.ts'
 import { makeFilter } from './making.ts'
 import * as nl from './nlinline.ts'
@@ -300,8 +301,9 @@ export class Stack implements NeighborListener, ClaimListener {
    */
   ping(destination: string | Address, options: PingOptions = {}): AsyncIterableIterator<PingResult> {
     const { host, random, tellList: tells } = this
-    return byName(this, destination, options.source, (to) =>
-      ping({ icmp: to.isV4 ? this.icmp : this.icmp6, host, random, tells, wake: this.turn.wake }, to, options),
+    const settings = leaving(this, options)
+    return byName(this, destination, settings.source, (to) =>
+      ping({ icmp: to.isV4 ? this.icmp : this.icmp6, host, random, tells, wake: this.turn.wake }, to, settings),
     )
   }
 
@@ -310,12 +312,14 @@ export class Stack implements NeighborListener, ClaimListener {
    * ERR_INVALID_IP_ADDRESS, ERR_INVALID_ARG_VALUE; the iterator ENOTFOUND, ENETUNREACH and their like. Closing the stack ends it.
    */
   traceroute(destination: string | Address, options: TracerouteOptions = {}): AsyncIterableIterator<TracerouteHop> {
-    return byName(this, destination, options.source, (to) => this.probing.traceroute(to, options))
+    const settings = leaving(this, options)
+    return byName(this, destination, settings.source, (to) => this.probing.traceroute(to, settings))
   }
 
   /** The same, and how large a packet each link on the way takes, as tracepath(8). Throws the same. */
   tracepath(destination: string | Address, options: TracepathOptions = {}): AsyncIterableIterator<TracepathStep> {
-    return byName(this, destination, options.source, (to) => this.probing.tracepath(to, options))
+    const settings = leaving(this, options)
+    return byName(this, destination, settings.source, (to) => this.probing.tracepath(to, settings))
   }
 
   /**

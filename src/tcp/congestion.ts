@@ -21,6 +21,8 @@ export class CongestionWindow {
   mss = 0
   /** Bytes per second at which data leaves; 0 = as the window allows. A whole number: the sender reads it for every segment. */
   pacingRate = 0
+  /** Bytes outstanding when the sender last had its turn: FlightSize before the ACKs that are being heard. */
+  flight = 0
 
   get slowStart(): boolean {
     return this.cwnd < this.ssthresh

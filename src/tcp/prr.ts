@@ -13,11 +13,13 @@ export class Prr {
   private recent = 0
   private extra = 0
 
-  begin(inFlight: number): void {
+  /** `heard`: bytes of them that were delivered since the sender last had its turn, before it was known that there is a loss. */
+  begin(inFlight: number, heard = 0): void {
     this.recoverFs = inFlight > 0 ? inFlight : 1
-    this.delivered = 0
+    this.delivered = heard
     this.out = 0
-    this.spoke()
+    this.recent = heard
+    this.extra = 0
   }
 
   /** The sender has sent what it may. */

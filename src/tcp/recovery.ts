@@ -344,11 +344,13 @@ export class Recovery {
     this.cancelProbe()
   }
 
-  /** ssthresh falls, and cwnd is led there. The flight is what it was before the ACK that is the reason. */
+  /** ssthresh falls, cwnd is led there. The flight is what it was before this turn's ACKs: had each come alone, data would have followed. */
   private reduce(nxt: number, nowMs: number, acked: number, delivered: number, isEcho: boolean): void {
     const f = this.flight
-    const outstanding = (nxt - f.una) | 0
-    this.begun().begin(this.control, outstanding + acked, outstanding - f.sackedBytes + delivered, isEcho, nowMs)
+    const outstanding = ((nxt - f.una) | 0) + acked
+    const heard = Math.max(0, this.window.flight - outstanding)
+    const inFlight = outstanding - acked - f.sackedBytes + delivered
+    this.begun().begin(this.control, outstanding + heard, inFlight + heard, isEcho, nowMs, heard)
     this.reductions++
     this.point = nxt
     this.cancelProbe()

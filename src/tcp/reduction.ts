@@ -13,14 +13,17 @@ export class Reduction {
 
   constructor(private readonly window: CongestionWindow) {}
 
-  /** ssthresh falls; cwnd follows by `onAck`. `outstanding`, `inFlight`: bytes not acknowledged (FlightSize), and those not SACKed. */
-  begin(control: CongestionControl, outstanding: number, inFlight: number, isEcho: boolean, nowMs: number): void {
+  /**
+   * ssthresh falls; cwnd follows by `onAck`. `outstanding`, `inFlight`: bytes not acknowledged (FlightSize), and those not SACKed, before
+   * `heard` bytes were acknowledged in this turn.
+   */
+  begin(control: CongestionControl, outstanding: number, inFlight: number, isEcho: boolean, nowMs: number, heard: number): void {
     const w = this.window
     const { cwnd } = w
     if (isEcho && control.congestionEcho !== undefined) control.congestionEcho(w, outstanding, nowMs)
     else control.loss(w, outstanding, nowMs)
     if (control.model === undefined) w.cwnd = cwnd
-    this.prr.begin(inFlight)
+    this.prr.begin(inFlight, heard)
   }
 
   /** `isSafe`: SND.UNA advanced and nothing more was found lost. */

@@ -37,9 +37,10 @@ export class WindowUse {
 
   /** A burst is over. `isFull`: the window ended it. */
   note(w: CongestionWindow, isFull: boolean, una: number, nxt: number, nowMs: number): void {
+    const outstanding = (nxt - una) | 0
+    w.flight = outstanding
     if (!isFull && nxt === this.lastNxt) return
     this.lastNxt = nxt
-    const outstanding = (nxt - una) | 0
     if (isFull || geq(una, this.mark) || (!this.isFull && outstanding > this.most)) {
       this.isFull = isFull
       this.most = outstanding

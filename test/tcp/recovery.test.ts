@@ -396,6 +396,15 @@ describe('PRR (RFC 9937)', () => {
     both.window(1000, 10_000, 1000, 1000, true)
     expect(both.window(0, 10_000, 1000, 1000, true)).toBe(4000)
   })
+
+  it('what was heard in the same turn before the loss was known lets as much leave', () => {
+    const p = new Prr()
+    p.begin(20_000, 14_000)
+    expect(p.window(5000, 10_000, 1000, 1000, false)).toBe(10_000)
+    const late = new Prr()
+    late.begin(6000)
+    expect(late.window(5000, 10_000, 1000, 1000, false)).toBe(6000)
+  })
 })
 
 describe('the flight log', () => {

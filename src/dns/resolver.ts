@@ -13,7 +13,7 @@
 import type { Address } from '../base/address.ts'
 import type { Host, Task } from '../base/clock.ts'
 import { Counters } from '../base/counters.ts'
-import type { DnsConfig } from '../base/dns-config.ts'
+import { type DnsConfig, dnsDefaults } from '../base/dns-config.ts'
 import type { Random } from '../base/random.ts'
 import type { Ip } from '../ip/ip.ts'
 import { parseScoped } from '../ip/zone.ts'
@@ -28,7 +28,7 @@ import type { Message } from './message.ts'
 import { canonicalName } from './names.ts'
 import { type Cancelable, type DnsCode, failed, type Outcome } from './outcome.ts'
 import { type TypeName, typeCode, typeName } from './records.ts'
-import { parseDomain, parseResolvConf, parseServer, type Server } from './servers.ts'
+import { parseDomain, parseResolvConf, parseServer, type ResolvConf, type Server } from './servers.ts'
 import { specialAnswer } from './special.ts'
 
 /** Who may know servers and search domains: an interface, by what DHCP and routers said there. */
@@ -89,13 +89,7 @@ export class Resolver implements ExchangeDeps {
     this.host = deps.host
     this.random = deps.random
     this.sources = deps.sources
-    this.config = {
-      ...deps.config,
-      ndots: conf.ndots ?? deps.config.ndots,
-      timeoutMs: conf.timeoutMs ?? deps.config.timeoutMs,
-      attempts: conf.attempts ?? deps.config.attempts,
-      rotate: conf.rotate ?? deps.config.rotate,
-    }
+    this.config = withConf(deps.config, conf)
     this.counts = this.counters.values
     this.ownServers = servers.length > 0 ? servers.map(parseServer) : conf.servers.length > 0 ? conf.servers : null
     this.ownDomains =
@@ -244,6 +238,15 @@ export class Resolver implements ExchangeDeps {
     const first = this.turn++ % servers.length
     return [...servers.slice(first), ...servers.slice(0, first)]
   }
+}
+
+/** What options leave as it is by default, resolv.conf(5) may say. */
+function withConf(config: DnsConfig, conf: ResolvConf): DnsConfig {
+  const standard = dnsDefaults()
+  const pick = <K extends 'ndots' | 'timeoutMs' | 'attempts' | 'rotate'>(name: K): DnsConfig[K] => {
+    return config[name] === standard[name] ? ((conf[name] as DnsConfig[K] | undefined) ?? config[name]) : config[name]
+  }
+  return { ...config, ndots: pick('ndots'), timeoutMs: pick('timeoutMs'), attempts: pick('attempts'), rotate: pick('rotate') }
 }
 
 function keyOf(name: string, type: TypeName): string {

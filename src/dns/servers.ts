@@ -1,5 +1,5 @@
 /** Who is asked: servers as text (`10.0.0.1`, `[fd00::1]:5353`, `fe80::1%eth0`), and what resolv.conf(5) says. */
-import { type Address, parseAddress } from '../base/address.ts'
+import { parseAddress } from '../base/address.ts'
 import { invalidArgument } from '../base/errors.ts'
 import { canonicalName } from './names.ts'
 
@@ -27,11 +27,6 @@ export function parseServer(text: string): Server {
   }
   const shown = `${a}${zone < 0 ? '' : host.slice(zone)}`
   return { host: shown, port, text: port === DNS_PORT ? shown : a.isV4 ? `${shown}:${port}` : `[${shown}]:${port}` }
-}
-
-/** A server that is known by its address. */
-export function serverOf(address: Address, text: string): Server {
-  return { host: text, port: DNS_PORT, text: address.isV4 ? `${address}` : text }
 }
 
 /** A search domain in one form. Throws ERR_INVALID_ARG_VALUE. */

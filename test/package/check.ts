@@ -61,7 +61,8 @@ function reach(
   if (files.has(file)) return { files, packages }
   files.add(file)
   const text = readFileSync(file, 'utf8')
-  for (const m of text.matchAll(/(?:\bfrom\s*|\bimport\s*\(?\s*|\brequire\(\s*)(["'])([^"'\n]+)\1/g)) {
+  // The word in quotes ('from', of rules) imports nothing.
+  for (const m of text.matchAll(/(?:(?<!["'])\bfrom\s*|\bimport\s*\(?\s*|\brequire\(\s*)(["'])([^"'\n]+)\1/g)) {
     if (m[2].startsWith('.')) reach(join(dirname(file), m[2]), files, packages)
     else packages.add(m[2])
   }

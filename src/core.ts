@@ -22,6 +22,14 @@ export type { DhcpOptions } from './dhcp/client-options.ts'
 export type { ClientState as DhcpState, LeaseEvent } from './dhcp/client-site.ts'
 export type { Lease, LeaseStore } from './dhcp/lease.ts'
 export type { FqdnOption, OptionName as DhcpOptionName, OptionValues as DhcpOptionValues, RouteOption } from './dhcp/options.ts'
+export type { DhcpServer, ServerEvent as DhcpServerEvent } from './dhcp/server.ts'
+export type {
+  DhcpServerNetwork,
+  DhcpServerOptions,
+  DhcpServerStore,
+  LeaseRecord,
+  Reservation as DhcpReservation,
+} from './dhcp/server-options.ts'
 // Names
 export {
   type LookupOptions as NameLookupOptions,

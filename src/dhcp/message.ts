@@ -51,7 +51,7 @@ export class DhcpMessage {
   giaddr = 0
   hardwareType = HARDWARE_ETHERNET
   /** As long as the message says, at most 16. */
-  chaddr = new Uint8Array(0)
+  chaddr: Uint8Array = new Uint8Array(0)
   /** Empty where there are options in their place. */
   sname = ''
   file = ''

@@ -63,6 +63,8 @@ export function listCounters(stack: Stack, onlyNonZero: boolean): Record<string,
     dns: stack.resolver.counters.snapshot(onlyNonZero),
     lo: lo.counters.snapshot(onlyNonZero),
   }
+  let server = 0
+  for (const { counters } of stack.dhcpServers) out[`dhcp.server${server++ || ''}`] = counters.snapshot(onlyNonZero)
   const { forward4, forward6 } = stack.forwarders
   if (stack.madeFilter !== null) out.filter = stack.madeFilter.counters.snapshot(onlyNonZero) as Counts
   if (forward4 !== null) out['ip.forward'] = forward4.counters.snapshot(onlyNonZero)

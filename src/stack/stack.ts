@@ -6,6 +6,8 @@ import { BufferPool } from '../base/pool.ts'
 import type { Random } from '../base/random.ts'
 import { TellList } from '../base/tell.ts'
 import { Timers } from '../base/timers.ts'
+import type { DhcpServer } from '../dhcp/server.ts'
+import type { DhcpServerOptions } from '../dhcp/server-options.ts'
 import { Resolver } from '../dns/resolver.ts'
 import type { Filter } from '../filter/filter.ts'
 import { Icmp } from '../icmp/icmp.ts'
@@ -30,8 +32,9 @@ import type { TracepathStep } from '../probe/tracepath.ts'
 import type { TracerouteHop } from '../probe/traceroute.ts'
 import { Tcp } from '../tcp/tcp.ts'
 import { Udp } from '../udp/udp.ts'
-import type { AttachedInterface, AttachOptions } from './attached.ts'
+import { AttachedInterface, type AttachOptions } from './attached.ts'
 import { byName } from './by-name.ts'
+import { serveDhcp } from './dhcp-server.ts'
 import { Forwarding, type ForwardingSwitch } from './forwarding.ts'
 import { Interfaces } from './interfaces.ts'
 import { ipCommand } from './ip-command/command.ts'
@@ -96,6 +99,8 @@ export class Stack implements NeighborListener, ClaimListener {
   readonly frame = new Frame()
   /** What `filter` gives, once it was asked for. */
   madeFilter: Filter | null = null
+  /** DHCP servers, until they are closed. */
+  readonly dhcpServers = new Set<DhcpServer>()
   private readonly probing: Probing
   private readonly wiring = new Interfaces(this)
   private readonly unreachable: LocalUnreachable
@@ -191,6 +196,16 @@ export class Stack implements NeighborListener, ClaimListener {
   /** Takes an interface away and closes its link. Connections over it live until they time out. */
   detach(attached: AttachedInterface): Promise<void> {
     return this.wiring.detach(attached)
+  }
+
+  /**
+   * Serves DHCP on one interface or several: `stack.dhcpServer(eth0, { ranges: ['10.0.0.100-10.0.0.200'], options: { routers: ['10.0.0.1'] } })`. Each
+   * has its address already. Throws NetError: EADDRINUSE (port 67), EADDRNOTAVAIL (no IPv4 address), EOPNOTSUPP (no Ethernet),
+   * ERR_INVALID_ARG_VALUE, ERR_INVALID_IP_ADDRESS, ERR_INVALID_MAC_ADDRESS.
+   */
+  dhcpServer(on: AttachedInterface | readonly AttachedInterface[], options: DhcpServerOptions = {}): DhcpServer {
+    if (this.isClosed) throw stackClosed()
+    return serveDhcp(this, on instanceof AttachedInterface ? [on] : on, options)
   }
 
   /** Packet filter, connection tracking, address translation: made when first asked for, and nothing to packets until it has a rule. */
@@ -406,6 +421,7 @@ export class Stack implements NeighborListener, ClaimListener {
     this.resolver.close()
     this.tcp.shutdown()
     for (const a of this.interfaces) a.dhcp?.close() // leases are given back
+    for (const server of [...this.dhcpServers]) server.close()
     this.udp.close()
     this.icmp.close()
     this.icmp6.close()

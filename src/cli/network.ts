@@ -1,5 +1,6 @@
 /** `--link`, `--address` and their like: from options to a stack with one interface. */
 import { parseAddress } from '../base/address.ts'
+import type { DhcpOptions } from '../dhcp/client-options.ts'
 import type { NetIf } from '../netif/netif.ts'
 import { capture } from '../node/capture-file.ts'
 import type { AttachedInterface } from '../stack/attached.ts'
@@ -18,6 +19,7 @@ export const NETWORK_OPTIONS: { readonly [name: string]: Option } = {
     type: 'boolean',
     text: 'IPv6 address, routes and DNS servers from the routers on the link; no default --address then',
   },
+  dhcp: { type: 'boolean', text: 'IPv4 address, routes and DNS servers from a DHCP server; no default --address then' },
   gateway: { type: 'string', short: 'g', multiple: true, value: 'G', text: 'default gateway, one per family' },
   mac: { type: 'string', value: 'M', text: 'our MAC address (a random local one)' },
   name: { type: 'string', value: 'NAME', text: 'name of our interface (eth0)' },
@@ -52,7 +54,7 @@ export function checkAddresses(addresses: readonly string[], url: string): void 
   }
 }
 
-/** Addresses that are of routers' prefixes. */
+/** Addresses that are of routers' prefixes, or a DHCP server's. */
 function configured(iface: AttachedInterface): string[] {
   return iface.iface.addresses.filter((own) => own.lifetime != null).map((own) => `${own.address}/${own.prefix.length}`)
 }
@@ -67,13 +69,14 @@ function slaacLine(iface: AttachedInterface, addresses: readonly string[]): stri
 }
 
 /** Opens the link and puts a stack on it that answers. Nothing is left open when it throws. */
-export async function openNetwork(context: Context, values: Values): Promise<Network> {
+export async function openNetwork(context: Context, values: Values, dhcp: DhcpOptions = {}): Promise<Network> {
   const url = text(values, 'link') ?? DEFAULT_LINK
   const verbose = values.verbose === true
   if (verbose && values.quiet === true) throw new UsageError('--quiet and --verbose: one of them is expected')
   const given = texts(values, 'address')
   const slaac = values.slaac === true
-  const addresses = given.length > 0 || slaac ? given : [DEFAULT_ADDRESS]
+  const byDhcp = values.dhcp === true
+  const addresses = given.length > 0 || slaac || byDhcp ? given : [DEFAULT_ADDRESS]
   checkAddresses(addresses, url)
   const mtu = integer(values, 'mtu', 68, 65535, 0)
   const pcap = text(values, 'pcap')
@@ -97,9 +100,12 @@ export async function openNetwork(context: Context, values: Values): Promise<Net
       mac: text(values, 'mac'),
       name: text(values, 'name'),
       mtu: mtu === 0 ? undefined : mtu,
+      dhcp: byDhcp && dhcp,
     })
-    await iface.ready
-    const got = slaac ? configured(iface) : []
+    // An answer may be long in coming: Ctrl-C is heard meanwhile.
+    if (byDhcp) await Promise.race([iface.ready, stopped(context), broken])
+    else await iface.ready
+    const got = slaac || byDhcp ? configured(iface) : []
     if (slaac && values.quiet !== true) context.out(slaacLine(iface, got))
     if (verbose && link.describe !== undefined) context.out(`link: ${link.describe()}`)
     return {

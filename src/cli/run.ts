@@ -1,6 +1,7 @@
 /** From a command line to an exit code. Errors are one line that says what was tried, why it failed and what to do. */
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { type Command, type Context, UsageError, type Values } from './command.ts'
+import { dhcp } from './dhcp.ts'
 import { commandHelp, overview } from './help.ts'
 import { ping } from './ping.ts'
 import { resolve } from './resolve.ts'
@@ -10,10 +11,10 @@ import { echo, inetd } from './serve.ts'
 import { tracepath } from './tracepath.ts'
 import { traceroute } from './traceroute.ts'
 
-export const COMMANDS: readonly Command[] = [echo, inetd, ping, traceroute, tracepath, resolve, route, script]
+export const COMMANDS: readonly Command[] = [echo, inetd, ping, traceroute, tracepath, resolve, route, dhcp, script]
 
 /** Commands that are to come: to be told apart from what is only mistyped. */
-const PLANNED: readonly string[] = ['arping', 'get', 'serve', 'nc', 'dhcp', 'mux', 'switch', 'tunnel', 'gateway', 'dump', 'bench']
+const PLANNED: readonly string[] = ['arping', 'get', 'serve', 'nc', 'mux', 'switch', 'tunnel', 'gateway', 'dump', 'bench']
 
 const USAGE = 2
 

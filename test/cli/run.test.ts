@@ -56,7 +56,7 @@ describe('help', () => {
     expect(await exec('--help')).toBe(0)
     const listed = out.filter((l) => /^ {2}[a-z]/.test(l)).map((l) => l.trim().split(' ')[0])
     expect(listed).toEqual(COMMANDS.map((c) => c.name))
-    expect(listed).toEqual(['echo', 'inetd', 'ping', 'traceroute', 'tracepath', 'resolve', 'route', 'script'])
+    expect(listed).toEqual(['echo', 'inetd', 'ping', 'traceroute', 'tracepath', 'resolve', 'route', 'dhcp', 'script'])
   })
 
   for (const command of COMMANDS) {
@@ -94,10 +94,11 @@ describe('wrong command lines', () => {
   const cases: readonly (readonly [string, RegExp])[] = [
     ['nonsense', /^tapstack: unknown command "nonsense": tapstack --help/],
     ['--nonsense', /^tapstack: unknown option "--nonsense"/],
-    [
-      'dhcp',
-      /^tapstack: dhcp is not built yet: this version has echo, inetd, ping, traceroute, tracepath, resolve, route, script$/,
-    ],
+    ['mux', /^tapstack: mux is not built yet: this version has echo, inetd, ping, .*dhcp/],
+    ['dhcp --server', /^tapstack dhcp: --server: at least one --range is needed, as in 10\.0\.0\.100-10\.0\.0\.200/],
+    ['dhcp --range 10.0.0.7', /^tapstack dhcp: --range is for --server/],
+    ['dhcp --server --hostname a --range 10.0.0.7', /^tapstack dhcp: --hostname is not for --server/],
+    ['dhcp --server --range 10.9.0.7', /^tapstack dhcp: the range 10\.9\.0\.7 is on no network of the server/],
     ['help bench', /^tapstack: bench is not built yet/],
     ['echo --nonsense', /^tapstack echo: Unknown option '--nonsense' \(tapstack echo --help\)$/],
     ['echo --port', /^tapstack echo: Option '-p, --port <value>' argument missing/],

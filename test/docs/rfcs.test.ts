@@ -31,7 +31,8 @@ describe('docs/rfcs.tsv', () => {
         ...range('RP', 5, 2), // RFC 4191
         ...range('DN', 2, 2), // RFC 8106
         ...range('SL', 13, 2), // RFC 4862, RFC 7217, RFC 8981
-        ...range('DH', 25, 2), // RFC 2131
+        ...range('DH', 25, 2), // RFC 2131, the client
+        ...range('DS', 11, 2), // the server, and options
         ...range('DNS', 7, 2),
         ...range('EX', 27, 2),
       ].sort(),

@@ -15,10 +15,10 @@ import { EACCES, EEXIST, errnoName, O_CLOEXEC, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_RA
 import { hostFailed } from './tuntap-errors.ts'
 import { IFF_UP, IFREQ, IFREQ_SIZE, SIOCGIFFLAGS, SIOCGIFINDEX, SIOCGIFMTU, SIOCSIFFLAGS, SIOCSIFMTU } from './tuntap-wire.ts'
 
-const AF_INET = 2
-const AF_INET6 = 10
-const AF_NETLINK = 16
-const NETLINK_ROUTE = 0
+export const AF_INET = 2
+export const AF_INET6 = 10
+export const AF_NETLINK = 16
+export const NETLINK_ROUTE = 0
 
 const RTM_NEWADDR = 20
 const NLMSG_ERROR = 2
@@ -97,11 +97,11 @@ export class HostSide {
    * Adds an address. One that is there already is left alone.
    * @param present whether the interface has the address: asked when the kernel refuses for want of privilege.
    */
-  addAddress(prefix: Prefix, present: (name: string, prefix: Prefix) => boolean): void {
+  addAddress(prefix: Prefix, present: (index: number, prefix: Prefix) => boolean): void {
     this.ask(SIOCGIFINDEX, 'find')
-    const message = encodeAddress(prefix, this.request.readInt32LE(IFREQ.value))
-    const errno = this.netlink(message)
-    if (errno === 0 || errno === EEXIST || present(this.name, prefix)) return
+    const index = this.request.readInt32LE(IFREQ.value)
+    const errno = this.netlink(encodeAddress(prefix, index))
+    if (errno === 0 || errno === EEXIST || present(index, prefix)) return
     const what = `give ${this.name} the address ${prefix}`
     if (errno === EACCES && !prefix.address.isV4) {
       // The kernel's words for disable_ipv6; want of privilege is EPERM.

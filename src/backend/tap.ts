@@ -8,11 +8,11 @@
  * The interface lives as long as the descriptor (unless made persistent), which the kernel closes however the process ends: there is
  * nothing to undo on a signal or a crash.
  */
-import { networkInterfaces } from 'node:os'
 import { type Prefix, address as parseAddress, prefix as parsePrefix } from '../base/address.ts'
 import { invalidArgument } from '../base/errors.ts'
 import type { NetIf } from '../netif/netif.ts'
 import { HostSide } from './host-side.ts'
+import { kernelHasAddress } from './kernel-addresses.ts'
 import type { Libc } from './libc.ts'
 import * as os from './libc.ts'
 import { TapDevice } from './tap-device.ts'
@@ -51,7 +51,7 @@ export interface TapSystem {
   libc: Libc
   waker: Waker
   /** Whether the interface already has the address. */
-  hasAddress(name: string, prefix: Prefix): boolean
+  hasAddress(index: number, prefix: Prefix): boolean
 }
 
 /** An open tap or tun. */
@@ -80,16 +80,11 @@ export async function openTun(options: TapOptions = {}, system?: TapSystem): Pro
 
 async function kernel(): Promise<TapSystem> {
   const libc = await os.loadLibc()
-  return { libc, waker: processWaker(await os.loadKoffi(), libc), hasAddress }
-}
-
-function hasAddress(name: string, prefix: Prefix): boolean {
-  const has = (cidr: string | null): boolean => {
-    if (cidr === null) return false
-    const own = parsePrefix(cidr)
-    return own.length === prefix.length && own.address.equals(prefix.address)
+  return {
+    libc,
+    waker: processWaker(await os.loadKoffi(), libc),
+    hasAddress: (index, prefix) => kernelHasAddress(libc, index, prefix),
   }
-  return networkInterfaces()[name]?.some((a) => has(a.cidr)) ?? false
 }
 
 const MTU_MIN = 68

@@ -132,7 +132,7 @@ describe('opening', () => {
   })
 
   it('changes nothing that is as asked, so that an owner without privilege may attach', async () => {
-    const system = fakeSystem((name, p) => name === 'tap7' && p.toString() === '10.0.0.1/24')
+    const system = fakeSystem((index, p) => index === 5 && p.toString() === '10.0.0.1/24')
     system.libc.device.flags |= IFF_UP
     system.libc.netlinkErrno = EPERM
     system.libc.fail.set(SIOCSIFFLAGS, EPERM).set(SIOCSIFMTU, EPERM)

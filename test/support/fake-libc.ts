@@ -194,6 +194,6 @@ export interface FakeSystem extends TapSystem {
   waker: FakeWaker
 }
 
-export function fakeSystem(hasAddress: (name: string, prefix: Prefix) => boolean = () => false): FakeSystem {
+export function fakeSystem(hasAddress: (index: number, prefix: Prefix) => boolean = () => false): FakeSystem {
   return { libc: new FakeLibc(), waker: new FakeWaker(), hasAddress }
 }

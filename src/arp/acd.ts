@@ -1,81 +1,51 @@
 /**
  * IPv4 Address Conflict Detection (RFC 5227) for the addresses of one interface.
  *
- * Theory of operation. Each address is a small machine with one timer:
- *
- *   WAITING --PROBE_WAIT--> PROBING --quiet for ANNOUNCE_WAIT after the last probe--> ANNOUNCING --> CLAIMED
- *       \--conflict--> LOST <--conflict-------/            CLAIMED --2nd conflict in DEFEND_INTERVAL--> LOST
- *
- * Added without a probe, an address starts at ANNOUNCING and is used at once. The listener is told from timers only, never while a
- * frame is being heard. An address that was lost stays DUPLICATE until its owner removes it.
+ * Theory of operation. The machine of each address is ip/claims.ts: PROBE_WAIT before the first probe, ANNOUNCE_WAIT after the last. One
+ * that is CLAIMED is defended, and LOST with the second conflict within DEFEND_INTERVAL.
  */
 import type { ArpConfig } from '../base/arp-config.ts'
 import { Counters, indexOf } from '../base/counters.ts'
 import { type Random, randomBelow } from '../base/random.ts'
-import { Timed, type Timers } from '../base/timers.ts'
-import type { AddressClaims, ClaimListener } from '../ip/addresses.ts'
+import type { Timers } from '../base/timers.ts'
+import type { ClaimListener } from '../ip/addresses.ts'
+import { Claim, ClaimPhase, Claims } from '../ip/claims.ts'
 import { AddressState, type Interface, type InterfaceAddress } from '../ip/interface.ts'
 import type { NeighborClock } from '../ip/neighbor.ts'
 
 const NAMES = ['probes', 'announcements', 'conflicts', 'defended', 'lost', 'linkFull'] as const
 const C = indexOf(NAMES)
 
-/** A packet that the full link refused is tried again after this. */
-const RETRY_MS = 100
-
 /** What conflict detection sends: a broadcast ARP request. `sender` 0 makes it a probe. False: the link is full. */
 export interface AcdSender {
   sendRequest(sender: number, target: number): boolean
 }
 
-const WAITING = 0
-const PROBING = 1
-const ANNOUNCING = 2
-const CLAIMED = 3
-const LOST = 4
-
-class Claim extends Timed {
-  phase = WAITING
-  /** Probes or announcements sent in this phase. */
-  sent = 0
-  /** The listener knows that it is ready, or lost. */
-  told = false
+class AcdClaim extends Claim {
   /** A conflict was seen in use, and when: the next one within DEFEND_INTERVAL is the last. */
   defended = false
   defendedAt = 0
-  rivalHigh = 0
-  rivalLow = 0
-
-  constructor(
-    private readonly acd: Acd,
-    readonly own: InterfaceAddress,
-    readonly probe: boolean,
-  ) {
-    super()
-  }
-
-  override onTimer(now: number): void {
-    this.acd.elapsed(this, now)
-  }
 }
 
-export class Acd implements AddressClaims {
-  readonly counters = new Counters(NAMES)
-  private readonly claims: Claim[] = []
+export class Acd extends Claims<AcdClaim> {
+  readonly counters: Counters<(typeof NAMES)[number]>
   /** Conflicts on this interface so far; from MAX_CONFLICTS on, new probes are rationed. */
   private conflicts = 0
   /** When the next rationed probe may begin. */
   private nextProbeAt: number
 
   constructor(
-    private readonly iface: Interface,
+    iface: Interface,
     private readonly sender: AcdSender,
-    private readonly timers: Timers,
-    private readonly clock: NeighborClock,
+    timers: Timers,
+    clock: NeighborClock,
     private readonly random: Random,
     private readonly config: ArpConfig,
-    private readonly listener: ClaimListener,
+    listener: ClaimListener,
   ) {
+    const counters = new Counters(NAMES)
+    super(iface, timers, clock, listener, { values: counters.values, ...C })
+    this.counters = counters
     this.nextProbeAt = clock.nowMs
   }
 
@@ -85,25 +55,9 @@ export class Acd implements AddressClaims {
    */
   add(own: InterfaceAddress, probe: boolean): void {
     this.remove(own)
-    const claim = new Claim(this, own, probe)
+    const claim = new AcdClaim(this, own, probe)
     this.claims.push(claim)
     this.begin(claim)
-  }
-
-  /** Lets go of an address. Nothing is sent or told about it any more. */
-  remove(own: InterfaceAddress): void {
-    const i = this.claims.findIndex((c) => c.own === own)
-    if (i < 0) return
-    this.timers.remove(this.claims[i])
-    this.claims.splice(i, 1)
-  }
-
-  /** The link came up (again): neighbours may be others. Unfinished probes begin anew, addresses in use are announced. */
-  linkUp(): void {
-    for (const claim of this.claims) {
-      if (claim.phase === WAITING || claim.phase === PROBING) this.begin(claim)
-      else if (claim.phase !== LOST) this.announce(claim, this.clock.nowMs)
-    }
   }
 
   /**
@@ -115,9 +69,9 @@ export class Acd implements AddressClaims {
     for (let i = 0; i < this.claims.length; i++) {
       const claim = this.claims[i]
       const word = claim.own.address.w3
-      const probing = claim.phase === WAITING || claim.phase === PROBING
+      const probing = claim.pending
       if (sender === word) {
-        if (claim.phase === LOST) continue // it is the other's now, who may be talked to
+        if (claim.phase === ClaimPhase.LOST) continue // it is the other's now, who may be talked to
         claimed = true
         if (probing) this.lose(claim, high, low)
         else this.contest(claim, high, low)
@@ -128,40 +82,17 @@ export class Acd implements AddressClaims {
     return claimed
   }
 
-  /** A claim's timer. */
-  elapsed(claim: Claim, now: number): void {
-    switch (claim.phase) {
-      case WAITING:
-        claim.phase = PROBING
-        claim.sent = 0
-        this.probe(claim, now)
-        break
-      case PROBING:
-        this.probe(claim, now)
-        break
-      case ANNOUNCING:
-        this.sendAnnouncement(claim, now)
-        break
-      case LOST:
-        if (claim.told) break
-        claim.told = true
-        this.listener.onConflict(this.iface, claim.own, macOf(claim.rivalHigh, claim.rivalLow))
-        break
-    }
+  protected override get announceNum(): number {
+    return this.config.announceNum
   }
 
-  private begin(claim: Claim): void {
-    const now = this.clock.nowMs
-    claim.told = false
+  protected override get announceIntervalMs(): number {
+    return this.config.announceIntervalMs
+  }
+
+  protected override ask(claim: AcdClaim, now: number): void {
     claim.defended = false
-    claim.sent = 0
-    if (!claim.probe) {
-      if (claim.own.state !== AddressState.DEPRECATED) claim.own.state = AddressState.PREFERRED
-      this.announce(claim, now)
-      return
-    }
     claim.own.state = AddressState.TENTATIVE
-    claim.phase = WAITING
     let at = (now + randomBelow(this.random, this.config.probeWaitMs + 1)) | 0
     // RFC 5227 section 2.1.1: after MAX_CONFLICTS no more than one new address per RATE_LIMIT_INTERVAL.
     if (this.conflicts >= this.config.maxConflicts) {
@@ -173,12 +104,10 @@ export class Acd implements AddressClaims {
     this.timers.arm(claim, at)
   }
 
-  /** Sends the next probe, or ends a quiet probing. */
-  private probe(claim: Claim, now: number): void {
+  protected override probe(claim: AcdClaim, now: number): void {
     const { config } = this
     if (claim.sent >= config.probeNum) {
-      claim.own.state = AddressState.PREFERRED
-      this.announce(claim, now)
+      this.succeed(claim, now)
       return
     }
     if (!this.sender.sendRequest(0, claim.own.address.w3)) {
@@ -192,32 +121,13 @@ export class Acd implements AddressClaims {
     this.timers.arm(claim, (now + wait) | 0)
   }
 
-  /** Starts a round of announcements with the next round of timers. */
-  private announce(claim: Claim, now: number): void {
-    claim.phase = ANNOUNCING
-    claim.sent = 0
-    this.timers.arm(claim, now)
-  }
-
-  private sendAnnouncement(claim: Claim, now: number): void {
+  protected override say(claim: AcdClaim): boolean {
     const word = claim.own.address.w3
-    const sent = claim.sent >= this.config.announceNum || this.sender.sendRequest(word, word)
-    if (!sent) this.retry(claim, now)
-    else if (claim.sent >= this.config.announceNum) claim.phase = CLAIMED
-    else {
-      this.counters.values[C.announcements]++
-      claim.sent++
-      if (claim.sent >= this.config.announceNum) claim.phase = CLAIMED
-      else this.timers.arm(claim, (now + this.config.announceIntervalMs) | 0)
-    }
-    // RFC 5227 section 2.3: in use from the first announcement on; it is ours even if the link has no room to say so yet.
-    if (claim.told) return
-    claim.told = true
-    this.listener.onReady(this.iface, claim.own)
+    return this.sender.sendRequest(word, word)
   }
 
   /** RFC 5227 section 2.4 (b): defended once; a second conflict within DEFEND_INTERVAL ends it. */
-  private contest(claim: Claim, high: number, low: number): void {
+  private contest(claim: AcdClaim, high: number, low: number): void {
     const now = this.clock.nowMs
     const age = (now - claim.defendedAt) | 0
     if (claim.defended && age >= 0 && age < this.config.defendIntervalMs) {
@@ -232,25 +142,10 @@ export class Acd implements AddressClaims {
     else this.counters.values[C.linkFull]++
   }
 
-  private lose(claim: Claim, high: number, low: number): void {
+  protected override lose(claim: AcdClaim, high: number, low: number): void {
     this.counters.values[C.conflicts]++
-    this.counters.values[C.lost]++
     this.conflicts++
     if (this.conflicts === this.config.maxConflicts) this.nextProbeAt = (this.clock.nowMs + this.config.rateLimitIntervalMs) | 0
-    claim.phase = LOST
-    claim.told = false
-    claim.rivalHigh = high
-    claim.rivalLow = low
-    claim.own.state = AddressState.DUPLICATE
-    this.timers.arm(claim, this.clock.nowMs)
+    super.lose(claim, high, low)
   }
-
-  private retry(claim: Claim, now: number): void {
-    this.counters.values[C.linkFull]++
-    this.timers.arm(claim, (now + RETRY_MS) | 0)
-  }
-}
-
-function macOf(high: number, low: number): Uint8Array {
-  return Uint8Array.of(high >>> 8, high, low >>> 24, low >>> 16, low >>> 8, low)
 }

@@ -21,6 +21,11 @@ export function formatMac(mac: Uint8Array, off = 0): string {
   return hex(mac, off, 6, ':')
 }
 
+/** The 6 bytes of a pair. */
+export function macBytes(high: number, low: number): Uint8Array {
+  return Uint8Array.of(high >>> 8, high, low >>> 24, low >>> 16, low >>> 8, low)
+}
+
 /** A random locally administered unicast address (IEEE 802 section 8.4: bit 1 set, bit 0 clear). */
 export function randomMac(random: Random): Uint8Array {
   const a = random.int32()

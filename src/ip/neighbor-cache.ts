@@ -21,7 +21,7 @@ import type { BufferPool } from '../base/pool.ts'
 import { type Random, randomFraction } from '../base/random.ts'
 import type { Timers } from '../base/timers.ts'
 import type { EthernetPort } from '../ethernet/ethernet.ts'
-import { formatMac } from '../ethernet/mac.ts'
+import { formatMac, macBytes } from '../ethernet/mac.ts'
 import type { Frame } from '../netif/frame.ts'
 import { AskedLately } from './asked-lately.ts'
 import type { Interface } from './interface.ts'
@@ -219,7 +219,7 @@ export class NeighborCache implements NeighborTable {
       for (let n = list.head; n !== null; n = n.next) {
         out.push({
           address: n.address,
-          mac: n.usable ? macText(n.macHigh, n.macLow) : null,
+          mac: n.usable ? formatMac(macBytes(n.macHigh, n.macLow)) : null,
           state: n.stateName,
           queued: n.queue.count,
         })
@@ -405,8 +405,4 @@ export class NeighborCache implements NeighborTable {
     }
     n.chain = null
   }
-}
-
-function macText(high: number, low: number): string {
-  return formatMac(Uint8Array.of(high >>> 8, high, low >>> 24, low >>> 16, low >>> 8, low))
 }

@@ -1,6 +1,8 @@
 /** `ip neighbour`: the neighbours of both families, added, changed, forgotten and shown. */
+
 import type { Address, Prefix } from '../../base/address.ts'
 import { get16, get32 } from '../../base/bytes.ts'
+import { macBytes } from '../../ethernet/mac.ts'
 import { NeighborState } from '../../ip/neighbor.ts'
 import type { NeighborCache } from '../../ip/neighbor-cache.ts'
 import { Fields, print } from './output.ts'
@@ -92,8 +94,7 @@ function modify(w: Words, mode: 'add' | 'replace' | 'change' | 'delete'): string
 
 function macOf(known: { usable: boolean; macHigh: number; macLow: number } | null): Uint8Array | null {
   if (known === null || !known.usable) return null
-  const { macHigh: high, macLow: low } = known
-  return Uint8Array.of(high >>> 8, high, low >>> 24, low >>> 16, low >>> 8, low)
+  return macBytes(known.macHigh, known.macLow)
 }
 
 function put(cache: NeighborCache, to: Address, mac: Uint8Array | null, state: State): void {

@@ -8,47 +8,24 @@
  */
 import { get16, put16 } from '../base/bytes.ts'
 import { checksum, updateChecksum } from '../base/checksum.ts'
-import { Counters } from '../base/counters.ts'
-import type { ForwardConfig } from '../base/forward-config.ts'
-import type { Random } from '../base/random.ts'
 import { ETHERTYPE_IPV4 } from '../ethernet/wire.ts'
 import type { Interface } from '../ip/interface.ts'
-import { ErrorKind, type Ip } from '../ip/ip.ts'
-import type { NeighborClock } from '../ip/neighbor.ts'
+import { ErrorKind } from '../ip/ip.ts'
 import { Packet } from '../ip/packet.ts'
 import { isOldBroadcast } from '../ipv4/addresses.ts'
 import type { Forwarder, Ipv4 } from '../ipv4/ipv4.ts'
 import { continueOptions } from '../ipv4/options.ts'
 import { IP4, IP4_DONT_FRAGMENT, IP4_HEADER } from '../ipv4/wire.ts'
-import type { Frame } from '../netif/frame.ts'
 import { CSUM_MASK, CSUM_PARTIAL, GSO_MASK } from '../netif/netif.ts'
 import { completeChecksum, type FrameTaker, Segmenter } from '../offload/segment.ts'
-import { C, NAMES } from './counters.ts'
-import { Departure } from './departure.ts'
-import { type RedirectSender, Redirects } from './redirects.ts'
-import { ReversePath } from './reverse-path.ts'
-import { type Way, WayCache, type WayRules } from './route-cache.ts'
-
-export interface ForwardDependencies {
-  ip: Ip
-  clock: NeighborClock
-  random: Random
-  /** The stack's transmit frame. */
-  frame: Frame
-  config: ForwardConfig
-  redirects: RedirectSender
-}
+import { C } from './counters.ts'
+import { FamilyForwarder, type ForwardDependencies } from './forwarder.ts'
+import type { Way } from './route-cache.ts'
 
 /** 169.254/16 (RFC 3927 section 2.6.2: never forwarded). */
 const LINK_LOCAL = 0xa9fe
 
-export class Forward4 implements Forwarder, WayRules, FrameTaker {
-  readonly counters = new Counters(NAMES)
-  private readonly ip: Ip
-  private readonly cache: WayCache
-  private readonly departure: Departure
-  private readonly redirects: Redirects | null
-  private readonly reversePath: ReversePath | null
+export class Forward4 extends FamilyForwarder implements Forwarder, FrameTaker {
   /** For super-segments whose segments are to be cut up. */
   private readonly segmenter = new Segmenter()
   private piece: Packet | null = null
@@ -58,18 +35,7 @@ export class Forward4 implements Forwarder, WayRules, FrameTaker {
     private readonly deps: ForwardDependencies,
     private readonly ipv4: Ipv4,
   ) {
-    const { ip, config, random, clock } = deps
-    const n = this.counters.values
-    this.ip = ip
-    this.cache = new WayCache(ip, this, config.cacheEntries, random.int32())
-    this.departure = new Departure(deps.frame, ETHERTYPE_IPV4, n)
-    this.redirects = config.sendRedirects
-      ? new Redirects(deps.redirects, clock, config.redirectIntervalMs, config.redirectIntervalMaxMs, n)
-      : null
-    this.reversePath =
-      config.reversePath === 'off'
-        ? null
-        : new ReversePath(ip, config.reversePath === 'strict', config.cacheEntries, random.int32())
+    super(deps, ETHERTYPE_IPV4)
   }
 
   forward(packet: Packet): void {
@@ -89,21 +55,8 @@ export class Forward4 implements Forwarder, WayRules, FrameTaker {
       n[C.dropScope]++
       return
     }
-    if (this.reversePath !== null && !this.reversePath.passes(packet)) {
-      n[C.dropReversePath]++
-      return
-    }
-    const way = this.cache.find(packet)
-    if (way.refusal >= 0) {
-      this.refuse(packet, way.refusal)
-      return
-    }
-    // RFC 1812 section 5.3.1.
-    if (packet.ttl <= 1) {
-      n[C.dropTtl]++
-      this.ip.errors.timeExceeded(packet, false)
-      return
-    }
+    const way = this.wayOf(packet)
+    if (way === null) return
     const { buf, start } = packet
     const largest = this.departure.largest(packet)
     const fits = largest <= way.mtu
@@ -116,25 +69,17 @@ export class Forward4 implements Forwarder, WayRules, FrameTaker {
       this.ip.errors.tooBig(packet, way.mtu)
       return
     }
-    const { hooks } = this.ip
-    if (hooks !== null && !hooks.forward(packet, way.out!)) {
-      n[C.dropFiltered]++
-      return
-    }
-    if (way.out === packet.iface && this.redirects !== null) this.redirects.consider(packet, way)
+    if (!this.mayPass(packet, way)) return
     const ttlAndProtocol = get16(buf, start + IP4.ttl)
     put16(buf, start + IP4.ttl, ttlAndProtocol - 0x100)
     put16(buf, start + IP4.checksum, updateChecksum(get16(buf, start + IP4.checksum), ttlAndProtocol, ttlAndProtocol - 0x100))
     if (packet.off - start > IP4_HEADER) this.continueOptions(packet, way)
-    if (hooks !== null && !hooks.postrouting(packet, way.out!)) {
-      n[C.dropFiltered]++
-      return
-    }
+    if (!this.mayLeave(packet, way)) return
     if (fits) this.departure.send(packet, way)
     else this.cutUp(packet, way)
   }
 
-  isBroadcast(out: Interface, destination: { w3: number }): boolean {
+  override isBroadcast(out: Interface, destination: { w3: number }): boolean {
     // RFC 2644: directed broadcasts are not forwarded.
     for (const own of out.addresses) if (own.broadcast !== null && own.broadcast.w3 === destination.w3) return true
     return isOldBroadcast(destination.w3, out)
@@ -183,7 +128,7 @@ export class Forward4 implements Forwarder, WayRules, FrameTaker {
     put16(buf, start + IP4.checksum, checksum(buf, start, off - start))
   }
 
-  private refuse(packet: Packet, why: number): void {
+  protected override refuse(packet: Packet, why: number): void {
     this.counters.values[why]++
     const { errors } = this.ip
     if (why === C.inNoRoutes) errors.unreachable(packet, ErrorKind.NET_UNREACHABLE)

@@ -5,41 +5,18 @@
  * options already, and kept back what has a link-local address (RFC 4007 section 9).
  */
 import type { Address } from '../base/address.ts'
-import { Counters } from '../base/counters.ts'
 import { ETHERTYPE_IPV6 } from '../ethernet/wire.ts'
 import type { Interface } from '../ip/interface.ts'
-import { ErrorKind, type Ip } from '../ip/ip.ts'
+import { ErrorKind } from '../ip/ip.ts'
 import type { Packet } from '../ip/packet.ts'
 import type { Forwarder6 } from '../ipv6/ipv6.ts'
 import { IP6 } from '../ipv6/wire.ts'
-import { C, NAMES } from './counters.ts'
-import { Departure } from './departure.ts'
-import type { ForwardDependencies } from './forward4.ts'
-import { Redirects } from './redirects.ts'
-import { ReversePath } from './reverse-path.ts'
-import { WayCache, type WayRules } from './route-cache.ts'
+import { C } from './counters.ts'
+import { FamilyForwarder, type ForwardDependencies } from './forwarder.ts'
 
-export class Forward6 implements Forwarder6, WayRules {
-  readonly counters = new Counters(NAMES)
-  private readonly ip: Ip
-  private readonly cache: WayCache
-  private readonly departure: Departure
-  private readonly redirects: Redirects | null
-  private readonly reversePath: ReversePath | null
-
+export class Forward6 extends FamilyForwarder implements Forwarder6 {
   constructor(deps: ForwardDependencies) {
-    const { ip, config, random, clock } = deps
-    const n = this.counters.values
-    this.ip = ip
-    this.cache = new WayCache(ip, this, config.cacheEntries, random.int32())
-    this.departure = new Departure(deps.frame, ETHERTYPE_IPV6, n)
-    this.redirects = config.sendRedirects
-      ? new Redirects(deps.redirects, clock, config.redirectIntervalMs, config.redirectIntervalMaxMs, n)
-      : null
-    this.reversePath =
-      config.reversePath === 'off'
-        ? null
-        : new ReversePath(ip, config.reversePath === 'strict', config.cacheEntries, random.int32())
+    super(deps, ETHERTYPE_IPV6)
   }
 
   forward(packet: Packet): void {
@@ -57,21 +34,8 @@ export class Forward6 implements Forwarder6, WayRules {
       n[C.dropMartianSource]++
       return
     }
-    if (this.reversePath !== null && !this.reversePath.passes(packet)) {
-      n[C.dropReversePath]++
-      return
-    }
-    const way = this.cache.find(packet)
-    if (way.refusal >= 0) {
-      this.refuse(packet, way.refusal)
-      return
-    }
-    // RFC 8200 section 3, RFC 4443 section 3.3.
-    if (packet.ttl <= 1) {
-      n[C.dropTtl]++
-      this.ip.errors.timeExceeded(packet, false)
-      return
-    }
+    const way = this.wayOf(packet)
+    if (way === null) return
     const largest = this.departure.largest(packet)
     if (largest < 0) {
       n[C.dropUnsplittable]++
@@ -82,25 +46,17 @@ export class Forward6 implements Forwarder6, WayRules {
       this.ip.errors.tooBig(packet, way.mtu)
       return
     }
-    const { hooks } = this.ip
-    if (hooks !== null && !hooks.forward(packet, way.out!)) {
-      n[C.dropFiltered]++
-      return
-    }
-    if (way.out === packet.iface && this.redirects !== null) this.redirects.consider(packet, way)
+    if (!this.mayPass(packet, way)) return
     packet.buf[packet.start + IP6.hopLimit]--
-    if (hooks !== null && !hooks.postrouting(packet, way.out!)) {
-      n[C.dropFiltered]++
-      return
-    }
+    if (!this.mayLeave(packet, way)) return
     this.departure.send(packet, way)
   }
 
-  isBroadcast(_out: Interface, _destination: Address): boolean {
+  override isBroadcast(_out: Interface, _destination: Address): boolean {
     return false
   }
 
-  private refuse(packet: Packet, why: number): void {
+  protected override refuse(packet: Packet, why: number): void {
     this.counters.values[why]++
     const { errors } = this.ip
     // Linux answers "no route" for unreachable routes too (ip6_pkt_discard).

@@ -24,6 +24,9 @@ export interface Libc {
   /** For requests that take the value itself. */
   ioctlValue(fd: number, request: number, value: number): number
   socket(domain: number, type: number, protocol: number): number
+  /** The address is a struct sockaddr of its family. */
+  bind(fd: number, address: Uint8Array, length: number): number
+  connect(fd: number, address: Uint8Array, length: number): number
   eventfd(initial: number, flags: number): number
   /** poll(2) on a pool thread, where it may block. `done` gets what poll returned. */
   pollAsync(fds: bigint, count: number, timeoutMs: number, done: (ready: number) => void): void
@@ -43,6 +46,8 @@ export const O_CLOEXEC = 0o2000000
 export const SOCK_DGRAM = 2
 export const SOCK_RAW = 3
 export const SOCK_CLOEXEC = O_CLOEXEC
+export const SOCK_NONBLOCK = O_NONBLOCK
+export const AF_UNIX = 1
 export const EFD_CLOEXEC = O_CLOEXEC
 export const EFD_NONBLOCK = O_NONBLOCK
 
@@ -60,7 +65,12 @@ export const ENODEV = 19
 export const EINVAL = 22
 /** "File descriptor in bad state": what a tap says when its interface has been deleted. Node has no name for it. */
 export const EBADFD = 77
+export const EMSGSIZE = 90
+export const EADDRINUSE = 98
+export const ECONNRESET = 104
 export const ENOBUFS = 105
+export const ENOTCONN = 107
+export const ECONNREFUSED = 111
 
 const NAMES = new Map<number, string>(Object.entries(constants.errno).map(([name, n]) => [n, name]))
 // EAGAIN and EWOULDBLOCK, EOPNOTSUPP and ENOTSUP are the same numbers; the first of each is the usual name.
@@ -79,7 +89,7 @@ export function requireLinux(platform: string = process.platform, arch: string =
   if (platform === 'linux' && ARCHITECTURES.includes(arch) && endianness() === 'LE') return
   throw new NetError('ERR_UNSUPPORTED_PLATFORM', {
     message:
-      `tap and tun links need Linux, this is ${platform}-${arch}: use a link in memory (createPipe), ` +
+      `this kind of link (tap, tun, a VDE switch's port) needs Linux, this is ${platform}-${arch}: use a link in memory (createPipe), ` +
       'or run inside a Linux virtual machine or container',
   })
 }
@@ -136,6 +146,8 @@ async function bind(): Promise<Libc> {
     ioctl: self.func('ioctl', 'int', ['int', 'ulong', 'void *']) as Libc['ioctl'],
     ioctlValue: self.func('ioctl', 'int', ['int', 'ulong', 'ulong']) as Libc['ioctlValue'],
     socket: self.func('socket', 'int', ['int', 'int', 'int']) as Libc['socket'],
+    bind: self.func('bind', 'int', ['int', 'void *', 'uint']) as Libc['bind'],
+    connect: self.func('connect', 'int', ['int', 'void *', 'uint']) as Libc['connect'],
     eventfd: self.func('eventfd', 'int', ['uint', 'int']) as Libc['eventfd'],
     pollAsync: (fds, count, timeoutMs, done) => {
       poll.async(fds, count, timeoutMs, (error: unknown, ready: number) => done(error === null ? ready : -1))

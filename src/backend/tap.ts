@@ -3,7 +3,7 @@
  *
  * Theory of operation. Everything that can be checked is checked before the first system call. Then: open, TUNSETIFF (which creates
  * the interface or attaches to it), offload, ownership, and only what was asked for of the kernel's side. A failure on the way
- * closes the descriptor, and with it the interface, unless that was there before. What the open device does is in tap-device.ts.
+ * closes the descriptor, and with it the interface, unless that was there before. What the open device does is in frame-device.ts.
  *
  * The interface lives as long as the descriptor (unless made persistent), which the kernel closes however the process ends: there is
  * nothing to undo on a signal or a crash.
@@ -11,13 +11,13 @@
 import { type Prefix, address as parseAddress, prefix as parsePrefix } from '../base/address.ts'
 import { invalidArgument } from '../base/errors.ts'
 import type { NetIf } from '../netif/netif.ts'
+import { FrameDevice } from './frame-device.ts'
 import { HostSide } from './host-side.ts'
 import { kernelHasAddress } from './kernel-addresses.ts'
 import type { Libc } from './libc.ts'
 import * as os from './libc.ts'
-import { TapDevice } from './tap-device.ts'
 import type { Kind } from './tuntap-errors.ts'
-import { attachFailed, checkName, openFailed, setupFailed } from './tuntap-errors.ts'
+import { attachFailed, checkName, deviceGone, openFailed, setupFailed } from './tuntap-errors.ts'
 import * as wire from './tuntap-wire.ts'
 import type { Waker } from './wake.ts'
 import { processWaker } from './wake.ts'
@@ -163,15 +163,17 @@ function open(kind: Kind, options: TapOptions, system: TapSystem): TapNetIf {
     for (const prefix of host) side.addAddress(prefix, system.hasAddress)
     const up = options.up ?? (host.length > 0 ? true : undefined)
     if (up !== undefined) side.setUp(up)
-    return new TapDevice(libc, system.waker, {
+    return new FrameDevice(libc, system.waker, {
       fd,
-      kind,
       name,
+      medium: kind === 'tap' ? 'ethernet' : 'ip',
       mtu: side.mtu,
       vnetHeader: vnet,
       known: accepted.known,
       accepted: accepted.now,
-      host,
+      what: kind,
+      more: host.length > 0 ? `, host ${host.join(' ')}` : '',
+      gone: (errno) => deviceGone(name, errno),
     })
   } catch (error) {
     libc.close(fd)

@@ -145,6 +145,14 @@ export class FakeLibc implements Libc {
     return fd
   }
 
+  bind(): number {
+    throw new Error('not used')
+  }
+
+  connect(): number {
+    throw new Error('not used')
+  }
+
   eventfd(): number {
     throw new Error('not used')
   }

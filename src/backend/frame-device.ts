@@ -1,7 +1,7 @@
 /**
- * An open tap or tun as a NetIf.
+ * An open descriptor as a NetIf where one read(2) or write(2) is one frame: a tap, a tun, a socket that keeps messages apart.
  *
- * Theory of operation. One descriptor on /dev/net/tun; one read(2) or write(2) is one frame. Reads go into one reused buffer, at an
+ * Theory of operation. Reads go into one reused buffer, at an
  * offset that puts the IP header on a word boundary, until EAGAIN, the caller's budget or a budget of bytes that still fit the
  * caches. With a virtio_net_hdr before each frame (IFF_VNET_HDR) the kernel exchanges super-segments of up to 64 KiB and leaves
  * checksums unfinished in both directions; the header of what we send is written backwards into the headroom of the lent
@@ -9,30 +9,34 @@
  * EAGAIN (TUNSETSNDBUF exhausted) is back-pressure. Waking up is wake.ts's.
  */
 
-import type { Prefix } from '../base/address.ts'
 import { arena } from '../base/arena.ts'
 import { Counters, indexOf } from '../base/counters.ts'
+import type { NetError } from '../base/errors.ts'
 import type { Medium, NetIfSink } from '../netif/netif.ts'
 import { CSUM_MASK, CSUM_PARTIAL, GSO_MASK, GSO_NONE, HEADROOM } from '../netif/netif.ts'
 import type { Libc } from './libc.ts'
 import * as os from './libc.ts'
 import type { TapNetIf } from './tap.ts'
-import type { Kind } from './tuntap-errors.ts'
-import { deviceGone } from './tuntap-errors.ts'
 import * as wire from './tuntap-wire.ts'
 import type { Waker, Watch } from './wake.ts'
 
 /** What opening a device has come to. */
 export interface OpenDevice {
   readonly fd: number
-  readonly kind: Kind
   readonly name: string
+  readonly medium: Medium
   readonly mtu: number
   readonly vnetHeader: boolean
   /** TUN_F_ bits that the kernel knows, and those it was left with. */
   readonly known: number
   readonly accepted: number
-  readonly host: readonly Prefix[]
+  /** For people: what it is (`tap`), and what else there is to say of it. */
+  readonly what: string
+  readonly more?: string
+  /** Why the link has ended when a read fails with this error. */
+  gone(errno: number): NetError
+  /** Called once when it closes, for what its owner has open beside the descriptor. */
+  release?(): void
 }
 
 const NAMES = [
@@ -56,6 +60,7 @@ const NAMES = [
   'dropOutInterfaceDown',
   'dropOutInvalid',
   'dropOutNoMemory',
+  'dropOutNoPeer',
   'dropOutOther',
   'dropOutClosed',
 ] as const
@@ -87,7 +92,7 @@ class SendBuffer {
   }
 }
 
-export class TapDevice implements TapNetIf {
+export class FrameDevice implements TapNetIf {
   readonly name: string
   readonly mtu: number
   readonly vnetHeader: boolean
@@ -113,22 +118,18 @@ export class TapDevice implements TapNetIf {
   private other: SendBuffer
   private ended: Promise<void> | null = null
 
-  private readonly accepted: number
-  private readonly kind: Kind
-  private readonly host: readonly Prefix[]
+  private readonly got: OpenDevice
   private readonly wakeKind: string
 
   constructor(libc: Libc, waker: Waker, got: OpenDevice) {
     this.libc = libc
     this.fd = got.fd
-    this.kind = got.kind
+    this.got = got
     this.name = got.name
     this.mtu = got.mtu
     this.vnetHeader = got.vnetHeader
-    this.accepted = got.accepted
-    this.host = got.host
-    this.isEthernet = got.kind === 'tap'
-    this.medium = this.isEthernet ? 'ethernet' : 'ip'
+    this.medium = got.medium
+    this.isEthernet = got.medium === 'ethernet'
     this.offload = got.vnetHeader ? wire.offloadOf(got.known) : 0
     this.gsoMax = got.vnetHeader ? 65535 : 0
     this.headerSize = got.vnetHeader ? wire.VNET_HEADER : 0
@@ -171,7 +172,7 @@ export class TapDevice implements TapNetIf {
         const errno = libc.errno()
         if (errno === os.EINTR) continue
         if (errno === os.EAGAIN) this.watch.rearm()
-        else this.die(errno)
+        else this.end(this.got.gone(errno))
         return false
       }
       const length = got - headerSize
@@ -241,6 +242,7 @@ export class TapDevice implements TapNetIf {
     const done = this.watch.close()
     if (done === undefined) this.libc.close(fd)
     else this.ended = done.then(() => void this.libc.close(fd))
+    this.got.release?.()
     return this.ended ?? undefined
   }
 
@@ -248,14 +250,22 @@ export class TapDevice implements TapNetIf {
     return {
       ...(this.stats.snapshot() as Record<string, number>),
       vnetHeader: this.vnetHeader ? 1 : 0,
-      offloadAccepted: this.accepted,
+      offloadAccepted: this.got.accepted,
     }
   }
 
   describe(): string {
-    const offload = this.vnetHeader ? `offload ${wire.offloadNames(this.accepted) || 'transmit only'}` : 'no offload'
-    const host = this.host.length > 0 ? `, host ${this.host.join(' ')}` : ''
-    return `${this.name}: ${this.kind}, mtu ${this.mtu}, ${offload}${host}, woken by ${this.wakeKind}`
+    const { accepted, what, more = '' } = this.got
+    const offload = this.vnetHeader ? `offload ${wire.offloadNames(accepted) || 'transmit only'}` : 'no offload'
+    return `${this.name}: ${what}, mtu ${this.mtu}, ${offload}${more}, woken by ${this.wakeKind}`
+  }
+
+  /** Ends the link as if by itself: the sink is told, with the reason if there is one. */
+  end(error?: Error): void {
+    if (this.fd < 0) return
+    const sink = this.sink
+    void this.close()
+    sink?.closed(error)
   }
 
   ref(on: boolean): void {
@@ -275,17 +285,13 @@ export class TapDevice implements TapNetIf {
     this.stats.values[reason]++
     return true
   }
-
-  private die(errno: number): void {
-    const sink = this.sink
-    void this.close()
-    sink?.closed(deviceGone(this.name, errno))
-  }
 }
 
 function reasonOf(errno: number): number {
   if (errno === os.EIO) return C.dropOutInterfaceDown
   if (errno === os.EINVAL) return C.dropOutInvalid
+  if (errno === os.EMSGSIZE) return C.dropOutTooLong
+  if (errno === os.ECONNREFUSED || errno === os.ENOTCONN || errno === os.ECONNRESET) return C.dropOutNoPeer
   if (errno === os.ENOMEM || errno === os.ENOBUFS) return C.dropOutNoMemory
   return C.dropOutOther
 }

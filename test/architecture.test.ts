@@ -35,6 +35,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   tcp: ['base', 'netif', 'ethernet', 'ip'],
   probe: ['base', 'netif', 'ip', 'icmp', 'udp', 'tcp'],
   dhcp: ['base', 'netif', 'ethernet', 'ip', 'udp'],
+  dhcp6: ['base', 'netif', 'ethernet', 'ip', 'udp', 'dhcp'],
   dns: ['base', 'netif', 'ethernet', 'ip', 'udp', 'tcp'],
   link: ['base', 'netif', 'ethernet', 'offload', 'trace'],
   trace: [
@@ -52,6 +53,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'udp',
     'tcp',
     'dhcp',
+    'dhcp6',
     'dns',
   ],
   stack: [
@@ -72,6 +74,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'udp',
     'tcp',
     'dhcp',
+    'dhcp6',
     'dns',
     'link',
     'offload',

@@ -217,7 +217,8 @@ function readField(m: DhcpMessage, pieces: Map<number, Uint8Array[]>, buf: Uint8
   // The end option is mandatory (RFC 2131 section 4.1), and those who forget it are understood.
 }
 
-function joined(list: readonly Uint8Array[]): Uint8Array {
+/** One behind the other. */
+export function joined(list: readonly Uint8Array[]): Uint8Array {
   const out = new Uint8Array(list.reduce((sum, b) => sum + b.length, 0))
   let at = 0
   for (const b of list) {

@@ -1,13 +1,14 @@
 /**
  * Names in the form of DNS inside of options (RFC 1035 section 3.1, 4.1.4), for the domain search list (RFC 3397) and the client's name
- * (RFC 4702). Pointers lead backwards only and a name has 255 bytes at most: no input makes this loop or grow.
+ * (RFC 4702); DHCPv6 has the same without pointers (RFC 8415 section 10). Pointers lead backwards only and a name has 255 bytes at most: no
+ * input makes this loop or grow.
  */
 
 const MAX_NAME = 255
 const MAX_LABEL = 63
 
 /** The names in `bytes`, without a final dot; null when they are not well formed. */
-export function readNames(bytes: Uint8Array): string[] | null {
+export function readNames(bytes: Uint8Array, pointers = true): string[] | null {
   const names: string[] = []
   let at = 0
   while (at < bytes.length) {
@@ -19,7 +20,7 @@ export function readNames(bytes: Uint8Array): string[] | null {
       if (from >= bytes.length) return null
       const length = bytes[from]
       if (length >= 0xc0) {
-        if (from + 1 >= bytes.length) return null
+        if (!pointers || from + 1 >= bytes.length) return null
         const target = ((length & 0x3f) << 8) | bytes[from + 1]
         if (next < 0) next = from + 2
         if (target >= from) return null
@@ -57,8 +58,8 @@ function labelText(bytes: Uint8Array, at: number, length: number): string | null
   return text
 }
 
-/** Names as `readNames` reads them, endings that were there already as pointers. Null: one is no name. */
-export function writeNames(names: readonly string[]): Uint8Array | null {
+/** Names as `readNames` reads them, endings that were there already as pointers if `pointers`. Null: one is no name. */
+export function writeNames(names: readonly string[], pointers = true): Uint8Array | null {
   const out: number[] = []
   const known = new Map<string, number>()
   for (const name of names) {
@@ -73,7 +74,7 @@ export function writeNames(names: readonly string[]): Uint8Array | null {
         out.push(0xc0 | (target >> 8), target & 0xff)
         break
       }
-      if (out.length < 0x4000) known.set(rest, out.length)
+      if (pointers && out.length < 0x4000) known.set(rest, out.length)
       out.push(labels[i].length)
       for (const c of labels[i]) out.push(c.charCodeAt(0))
     }

@@ -116,7 +116,8 @@ function ipBytes(list: readonly string[]): Uint8Array | null {
   return out
 }
 
-function uint(value: number, bytes: number): Uint8Array | null {
+/** The number in network order; null: it has no such size. */
+export function uint(value: number, bytes: number): Uint8Array | null {
   if (!Number.isInteger(value) || value < 0 || value >= 2 ** (8 * bytes)) return null
   return Uint8Array.from({ length: bytes }, (_, i) => (value / 2 ** (8 * (bytes - 1 - i))) & 255)
 }
@@ -131,7 +132,8 @@ export function readText(b: Uint8Array): string | null {
   return text
 }
 
-function writeText(text: string): Uint8Array | null {
+/** One byte for each character; null: that cannot be. */
+export function writeText(text: string): Uint8Array | null {
   if (text.length === 0 || text.length > 0xffff) return null
   const out = new Uint8Array(text.length)
   for (let i = 0; i < text.length; i++) {
@@ -142,8 +144,8 @@ function writeText(text: string): Uint8Array | null {
   return out
 }
 
-/** RFC 4702 section 2.3.1 allows a partial name, which has no final zero. */
-function terminated(b: Uint8Array): Uint8Array {
+/** RFC 4702 section 2.3.1 (and RFC 4704 section 4.2) allows a partial name, which has no final zero. */
+export function terminated(b: Uint8Array): Uint8Array {
   const out = new Uint8Array(b.length + 1)
   out.set(b)
   return b.length > 0 && b[b.length - 1] === 0 ? b : out

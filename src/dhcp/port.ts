@@ -43,6 +43,8 @@ export interface PortDependencies {
 /** Gets what comes in, from the tell step of a turn: `buf[0, length)` is lent. */
 export interface PortHandler {
   datagram(buf: Uint8Array, length: number, from: Datagram): void
+  /** That was all that had come in. */
+  heardAll?(): void
 }
 
 const LIMITED_BROADCAST = Address.v4(-1)
@@ -67,6 +69,7 @@ export class DhcpPort {
     const { received } = this
     const onReadable = (socket: UdpSocket): void => {
       while (!socket.closed && socket.receive(received)) handler.datagram(received.buf, received.len, received)
+      handler.heardAll?.()
     }
     this.socket = deps.udp.open({ onReadable }, { iface, ref })
     try {

@@ -4,6 +4,7 @@ import { hex } from '../base/bytes.ts'
 import type { DhcpConfig } from '../base/dhcp-config.ts'
 import { invalidArgument } from '../base/errors.ts'
 import { formatMac, parseMac } from '../ethernet/mac.ts'
+import type { Recorder } from './ledger.ts'
 import { optionBytes } from './message.ts'
 import type { OptionValues } from './options.ts'
 
@@ -22,10 +23,9 @@ export interface LeaseRecord {
   expiresAt: number | null
 }
 
-/** Keeps leases across restarts. `save` returns when the record is safe: the client hears of its lease after that. */
-export interface DhcpServerStore {
+/** Keeps leases across restarts. A client hears of its lease when the record is safe: after `save`, or after `sync` where there is one. */
+export interface DhcpServerStore extends Recorder<LeaseRecord> {
   load(): readonly LeaseRecord[]
-  save(record: LeaseRecord): void
   close?(): void
 }
 

@@ -7,7 +7,6 @@
  * bounded by the ranges, and no message costs more than a few look-ups.
  */
 import { Address } from '../base/address.ts'
-import { hex } from '../base/bytes.ts'
 import { Counters } from '../base/counters.ts'
 import type { DhcpConfig } from '../base/dhcp-config.ts'
 import type { Timers } from '../base/timers.ts'
@@ -16,28 +15,15 @@ import type { NeighborClock } from '../ip/neighbor.ts'
 import type { Datagram } from '../udp/receive-queue.ts'
 import type { LeaseClock } from './clock.ts'
 import { SC, SERVER_NAMES } from './counters.ts'
-import {
-  ACK,
-  BOOTREQUEST,
-  DECLINE,
-  type DhcpMessage,
-  DISCOVER,
-  INFORM,
-  MIN_MESSAGE,
-  NAK,
-  OFFER,
-  RELEASE,
-  REQUEST,
-  readMessage,
-  writeMessage,
-} from './message.ts'
-import { RELAY_LINK_SELECTION, RELAY_SERVER_OVERRIDE } from './options.ts'
-import { type Binding, BindingState, Pool, type PoolClient } from './pool.ts'
-import { DhcpPort, type PortDependencies } from './port.ts'
-import { clientKey, type DhcpServerOptions, type LeaseRecord, networksOf } from './server-options.ts'
+import { Ledger } from './ledger.ts'
+import { ACK, BOOTREQUEST, DECLINE, type DhcpMessage, DISCOVER, INFORM, OFFER, RELEASE, REQUEST, readMessage } from './message.ts'
+import { type Binding, BindingState, Pool } from './pool.ts'
+import type { PortDependencies } from './port.ts'
+import { type Asked, whoAsks } from './server-asked.ts'
+import { type DhcpServerOptions, type LeaseRecord, networksOf } from './server-options.ts'
 import { ReplyMaker } from './server-reply.ts'
+import { ServerSender } from './server-sender.ts'
 import { addressOf } from './values.ts'
-import { DHCP_CLIENT_PORT, DHCP_SERVER_PORT } from './wire.ts'
 
 /** Asks on the link whether somebody has an address. */
 export interface Prober {
@@ -60,29 +46,17 @@ export interface ServerDependencies extends PortDependencies {
 export type ServerEvent = 'bound' | 'renewed' | 'released' | 'expired' | 'declined'
 
 const FOREVER = Number.POSITIVE_INFINITY
-const LARGEST = 1472
 /** Addresses that one DISCOVER has probed before it is left to the next one. */
 const MAX_TRIES = 8
-
-/** A message, and what it takes to answer it. */
-interface Asked extends PoolClient {
-  readonly m: DhcpMessage
-  readonly iface: Interface
-  readonly pool: Pool
-  /** Our address, as the client knows us. */
-  readonly server: Address
-  /** 0, or the address of the relay. */
-  readonly relay: number
-}
 
 export class DhcpServer {
   readonly counters = new Counters(SERVER_NAMES)
   /** Called when a lease begins, goes on or ends. */
   onLease: ((lease: LeaseRecord, event: ServerEvent) => void) | null = null
-  private readonly ports: DhcpPort[] = []
+  private readonly sender: ServerSender
   private readonly pools: Pool[]
-  private readonly replies: ReplyMaker
-  private readonly out = new Uint8Array(LARGEST)
+  private readonly replies = new ReplyMaker()
+  private readonly ledger: Ledger<LeaseRecord>
   /** DISCOVERs that wait for a probe, by client: the last one of each. */
   private readonly waiting = new Map<string, Asked>()
   private isClosed = false
@@ -98,12 +72,16 @@ export class DhcpServer {
     const isOurs = (word: number): boolean => ip.isLocal(Address.v4(word))
     const over = (binding: Binding, was: number): void => this.over(binding, was)
     this.pools = networksOf(options, own, config).map((n) => new Pool(n, timers, clock, time, isOurs, over))
-    this.replies = new ReplyMaker()
+    this.ledger = new Ledger(options.store, (error, promises) => {
+      this.counters.values[SC.dropStore] += promises
+      deps.uncaught(error)
+    })
     this.load()
+    this.sender = new ServerSender(deps)
     try {
       for (const iface of interfaces) {
-        const handler = { datagram: (buf: Uint8Array, length: number, from: Datagram) => this.input(iface, buf, length, from) }
-        this.ports.push(new DhcpPort(deps, iface, DHCP_SERVER_PORT, DHCP_CLIENT_PORT, handler, true))
+        const datagram = (buf: Uint8Array, length: number, from: Datagram): void => this.input(iface, buf, length, from)
+        this.sender.open(iface, { datagram, heardAll: () => this.ledger.settle() })
       }
     } catch (error) {
       this.close()
@@ -123,7 +101,8 @@ export class DhcpServer {
   close(): void {
     if (this.isClosed) return
     this.isClosed = true
-    for (const port of this.ports) port.close()
+    this.ledger.settle()
+    this.sender.close()
     for (const pool of this.pools) pool.close()
     this.waiting.clear()
     this.options.store?.close?.()
@@ -154,7 +133,7 @@ export class DhcpServer {
       return
     }
     n[SC.optionsMalformed] += m.malformed
-    const asked = this.asked(m, iface, from)
+    const asked = whoAsks(m, iface, from, this.pools)
     if (asked === null) {
       n[SC.dropNoSubnet]++
       return
@@ -185,29 +164,6 @@ export class DhcpServer {
     }
   }
 
-  /** Which network a message is of (RFC 2131 section 4.3.1; RFC 3527, RFC 3011). */
-  private asked(m: DhcpMessage, iface: Interface, from: Datagram): Asked | null {
-    const relayInfo = m.get('relayAgentInformation')
-    const selected = relayInfo?.[RELAY_LINK_SELECTION]
-    const own = iface.addresses.find((a) => a.address.isV4)?.address
-    if (own === undefined) return null
-    const link = m.giaddr !== 0 ? m.giaddr : m.ciaddr !== 0 && !from.localAddress.isLimitedBroadcast ? m.ciaddr : own.w3
-    const place = selected?.length === 4 ? addressOf([...selected].join('.')).w3 : addressOf(m.get('subnetSelection')).w3 || link
-    const pool = this.poolOf(place) ?? (m.giaddr === 0 ? this.poolOf(own.w3) : undefined)
-    if (pool === undefined) return null
-    const override = relayInfo?.[RELAY_SERVER_OVERRIDE]
-    const inPool = iface.addresses.find((a) => a.address.isV4 && pool.network.prefix.contains(a.address))?.address
-    const server = override?.length === 4 ? addressOf([...override].join('.')) : (inPool ?? own)
-    const clientId = m.get('clientIdentifier')
-    const key = clientKey(m.hardwareType, m.chaddr, clientId)
-    return { m, iface, pool, server, relay: m.giaddr, key, mac: hex(m.chaddr, 0, m.chaddr.length, ':'), clientId }
-  }
-
-  private poolOf(word: number): Pool | undefined {
-    const address = Address.v4(word)
-    return this.pools.find((p) => p.network.prefix.contains(address))
-  }
-
   private discover(asked: Asked): void {
     if (this.waiting.has(asked.key)) {
       this.waiting.set(asked.key, asked) // its client has asked again: the answer is to that
@@ -236,13 +192,13 @@ export class DhcpServer {
       const latest = this.waiting.get(asked.key) ?? asked
       this.waiting.delete(asked.key)
       if (this.isClosed || binding.key !== asked.key || binding.state !== BindingState.PROBING) return
-      if (!taken) {
-        this.offer(latest, binding)
-        return
+      if (!taken) this.offer(latest, binding)
+      else {
+        counters.values[SC.probeConflicts]++
+        this.abandon(binding)
+        if (tries > 1) this.find(latest, tries - 1)
       }
-      counters.values[SC.probeConflicts]++
-      this.abandon(binding)
-      if (tries > 1) this.find(latest, tries - 1)
+      this.ledger.settle()
     }
     if (!deps.prober.probe(binding.address, asked.iface, done)) {
       this.offer(asked, binding)
@@ -321,13 +277,14 @@ export class DhcpServer {
     const had = binding.state === BindingState.BOUND
     binding.hostname = m.get('hostName') ?? m.get('clientFqdn')?.name ?? binding.hostname
     pool.set(binding, BindingState.BOUND, seconds === FOREVER ? FOREVER : this.deps.time.now + 1000 * seconds)
-    if (!this.save(binding)) return
     const r = this.replies.make(ACK, asked, binding, seconds)
     if (rapid) r.set('rapidCommit', true)
     r.ciaddr = m.ciaddr
-    this.send(asked, r)
-    this.counters.values[SC.outAcks]++
-    this.tell(binding, had ? 'renewed' : 'bound')
+    this.ledger.save(binding.record, () => {
+      this.send(asked, r)
+      this.counters.values[SC.outAcks]++
+      this.tell(binding, had ? 'renewed' : 'bound')
+    })
   }
 
   private refuse(asked: Asked): void {
@@ -357,7 +314,7 @@ export class DhcpServer {
     else if (binding?.word !== m.ciaddr >>> 0 || binding.state !== BindingState.BOUND) this.counters.values[SC.dropNotTheirs]++
     else {
       pool.release(binding)
-      this.save(binding)
+      this.ledger.save(binding.record)
       this.tell(binding, 'released')
     }
   }
@@ -379,13 +336,13 @@ export class DhcpServer {
   private abandon(binding: Binding): void {
     const { time, config } = this.deps
     binding.pool.abandon(binding, time.now + 1000 * config.abandonSeconds)
-    this.save(binding)
+    this.ledger.save(binding.record)
   }
 
   private over(binding: Binding, was: number): void {
     if (was !== BindingState.BOUND) return
     this.counters.values[SC.expired]++
-    this.save(binding)
+    this.ledger.save(binding.record)
     this.tell(binding, 'expired')
   }
 
@@ -402,18 +359,6 @@ export class DhcpServer {
     return Math.max(limit, Math.min(minLeaseSeconds, leaseSeconds))
   }
 
-  /** False: the store failed, and nobody may rely on the lease. */
-  private save(binding: Binding): boolean {
-    try {
-      this.options.store?.save(binding.record)
-      return true
-    } catch (error) {
-      this.counters.values[SC.dropStore]++
-      this.deps.uncaught(error)
-      return false
-    }
-  }
-
   private tell(binding: Binding, event: ServerEvent): void {
     try {
       this.onLease?.(binding.record, event)
@@ -422,28 +367,10 @@ export class DhcpServer {
     }
   }
 
-  // Out
-
-  /** RFC 2131 section 4.1. */
   private send(asked: Asked, r: DhcpMessage): void {
-    const { m, iface, relay } = asked
-    const n = this.counters.values
-    const port = this.ports[this.interfaces.indexOf(iface)]
-    const most = (m.get('maxMessageSize') ?? 0) - 28
     const leftOut: number[] = []
-    const length = writeMessage(r, this.out, 0, Math.min(LARGEST, Math.max(MIN_MESSAGE, most)), leftOut)
-    n[SC.optionsLeftOut] += leftOut.length
-    const source = this.sourceOn(iface, asked.server)
-    const isNak = r.type === NAK
-    let sent: boolean
-    if (relay !== 0) sent = port.unicast(this.out, length, source, Address.v4(relay), DHCP_SERVER_PORT)
-    else if (!isNak && m.ciaddr !== 0) sent = port.unicast(this.out, length, source, Address.v4(m.ciaddr))
-    else if (isNak || m.broadcast || m.chaddr.length !== 6 || r.yiaddr === 0) sent = port.broadcast(this.out, length, source)
-    else sent = port.toMac(this.out, length, source, Address.v4(r.yiaddr), m.chaddr)
-    if (!sent) n[SC.outBlocked]++
-  }
-
-  private sourceOn(iface: Interface, server: Address): Address {
-    return iface.has(server) ? server : iface.addresses.find((a) => a.address.isV4)!.address
+    const sent = this.sender.send(asked, r, leftOut)
+    this.counters.values[SC.optionsLeftOut] += leftOut.length
+    if (!sent) this.counters.values[SC.outBlocked]++
   }
 }

@@ -2,13 +2,15 @@
  * Leases in files: that of a client, and those of a server, whatever moment the process or the machine ends at.
  *
  * A client's file is written anew under another name, synced, and renamed over the old one. A server's is a journal: one line per change, with a
- * checksum, synced before the client hears of its lease. A line that was cut off by a crash, and all behind it, does not count; when the journal
- * has grown to several times what it says, it is written anew like the client's.
+ * checksum, synced before the clients hear of their leases, one sync for all that came in together. A line that was cut off by a crash, and all
+ * behind it, does not count; when the journal has grown to several times what it says, or a line could not be written whole (a full disk), it
+ * is written anew like the client's.
  */
 import { createHash } from 'node:crypto'
-import { closeSync, fdatasyncSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, existsSync, fdatasyncSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Lease, LeaseStore } from '../dhcp/lease.ts'
+import type { Recorder } from '../dhcp/ledger.ts'
 import type { DhcpServerStore, LeaseRecord } from '../dhcp/server-options.ts'
 
 export interface JournalOptions {
@@ -38,70 +40,98 @@ export function leaseFile(path: string): LeaseStore {
 
 /** Keeps the leases of a server in a file. Throws what the file system throws. */
 export function leaseJournal(path: string, options: JournalOptions = {}): DhcpServerStore {
-  return new Journal(path, options.sync ?? true)
+  return new Journal<LeaseRecord>(path, options.sync ?? true, (record) => record.address)
 }
 
-class Journal implements DhcpServerStore {
-  private readonly records = new Map<string, LeaseRecord>()
+class Journal<R> implements Recorder<R> {
+  private readonly records = new Map<string, R>()
   private lines = 0
   private fd = -1
+  /** The file may end in half a line: what is appended would not count. */
+  private isDamaged = false
+  private unsynced = false
 
   constructor(
     private readonly path: string,
-    private readonly sync: boolean,
+    private readonly durable: boolean,
+    /** A later record with the same key takes the place of an earlier one. */
+    private readonly keyOf: (record: R) => string,
   ) {}
 
-  load(): LeaseRecord[] {
+  load(): R[] {
     this.records.clear()
     const lines = read(this.path).split('\n')
-    let isDamaged = lines.pop() !== '' // the last line has no end: it was cut off
+    this.isDamaged = lines.pop() !== '' // the last line has no end: it was cut off
     for (const line of lines) {
-      const record = parse(line)
+      const record = parse<R>(line)
       if (record === null) {
-        isDamaged = true
+        this.isDamaged = true
         break
       }
-      this.records.set(record.address, record)
+      this.records.set(this.keyOf(record), record)
     }
     this.lines = lines.length
-    if (isDamaged) this.rewrite() // what is appended must not stand behind what is cut off
+    if (this.isDamaged) this.rewrite()
     return [...this.records.values()]
   }
 
-  save(record: LeaseRecord): void {
-    this.records.set(record.address, record)
-    if (this.lines > Math.max(MIN_LINES, 3 * this.records.size)) {
+  save(record: R): void {
+    this.records.set(this.keyOf(record), record)
+    if (this.isDamaged || this.lines > Math.max(MIN_LINES, 3 * this.records.size)) {
       this.rewrite()
       return
     }
-    if (this.fd < 0) this.fd = openSync(this.path, 'a', 0o600)
-    writeSync(this.fd, lineOf(record))
-    if (this.sync) fdatasyncSync(this.fd)
+    if (this.fd < 0) this.open()
+    this.isDamaged = true
+    writeAll(this.fd, lineOf(record))
+    this.isDamaged = false
+    this.unsynced = true
     this.lines++
   }
 
+  sync(): void {
+    if (!this.unsynced) return
+    this.isDamaged = true // a kernel that could not write a page says so once, and forgets it
+    if (this.durable) fdatasyncSync(this.fd)
+    this.isDamaged = false
+    this.unsynced = false
+  }
+
   close(): void {
+    this.sync()
+    this.end()
+  }
+
+  private open(): void {
+    const isNew = !existsSync(this.path)
+    this.fd = openSync(this.path, 'a', 0o600)
+    if (isNew && this.durable) syncDirectoryOf(this.path)
+  }
+
+  private end(): void {
     if (this.fd >= 0) closeSync(this.fd)
     this.fd = -1
+    this.unsynced = false
   }
 
   private rewrite(): void {
-    this.close()
+    this.end()
     const records = [...this.records.values()]
     replace(this.path, records.map(lineOf).join(''))
     this.lines = records.length
+    this.isDamaged = false
   }
 }
 
-function lineOf(record: LeaseRecord): string {
+function lineOf(record: unknown): string {
   const text = JSON.stringify(record)
   return `${digest(text)} ${text}\n`
 }
 
-function parse(line: string): LeaseRecord | null {
+function parse<R>(line: string): R | null {
   const text = line.slice(17)
   if (line[16] !== ' ' || digest(text) !== line.slice(0, 16)) return null
-  return JSON.parse(text) as LeaseRecord
+  return JSON.parse(text) as R
 }
 
 function digest(text: string): string {
@@ -117,20 +147,31 @@ function read(path: string): string {
   }
 }
 
+/** All of it, or an error: a disk that fills up takes a part first. */
+function writeAll(fd: number, text: string): void {
+  const bytes = Buffer.from(text)
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
+}
+
 /** The old file or the new one, never half of either. */
 function replace(path: string, text: string): void {
   const temporary = `${path}.new`
   const fd = openSync(temporary, 'w', 0o600)
   try {
-    writeSync(fd, text)
+    writeAll(fd, text)
     fsyncSync(fd)
   } finally {
     closeSync(fd)
   }
   renameSync(temporary, path)
+  syncDirectoryOf(path)
+}
+
+/** The name is on the disk as well. */
+function syncDirectoryOf(path: string): void {
   const dir = openSync(dirname(path), 'r')
   try {
-    fsyncSync(dir) // the name as well
+    fsyncSync(dir)
   } finally {
     closeSync(dir)
   }

@@ -20,8 +20,15 @@ function lab(openLink?: () => Promise<NetIf>) {
   const err: string[] = []
   const urls: string[] = []
   const stop = new AbortController()
+  let announce = (): void => undefined
+  const ready = new Promise<void>((resolve) => {
+    announce = resolve
+  })
   const context = {
-    out: (line: string) => void out.push(line),
+    out(line: string) {
+      out.push(line)
+      if (line.startsWith('ready')) announce()
+    },
     err: (line: string) => void err.push(line),
     openLink:
       openLink ??
@@ -35,13 +42,11 @@ function lab(openLink?: () => Promise<NetIf>) {
   const start = (line: string): Promise<number> => run(line.split(' ').filter(Boolean), context, '1.2.3')
   /** Runs a command to its end. */
   const exec = (line: string): Promise<number> => world.settle(start(line), 3_600_000)
-  /** Starts a server; gives a function that ends it. */
+  /** Starts a server; gives a function that ends it. Rejects when it ends by itself before it is ready. */
   const serve = async (line: string): Promise<() => Promise<number>> => {
     const done = start(line)
-    const ready = (async () => {
-      while (!out.some((l) => l.startsWith('ready'))) await undefined
-    })()
-    await Promise.race([ready, done])
+    await world.settle(Promise.race([ready, done]))
+    if (!out.some((l) => l.startsWith('ready'))) throw new Error(`${line} ended before it was ready: ${err}`)
     return () => {
       stop.abort()
       return world.settle(done)

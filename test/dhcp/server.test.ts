@@ -56,6 +56,12 @@ class ServerWorld {
     mac = '02:00:00:00:00:aa',
     change: (m: DhcpMessage) => void = () => undefined,
   ): string[] {
+    this.send(type, options, mac, change)
+    this.world.run(5)
+    return this.said.splice(0)
+  }
+
+  send(type: number, options: OptionValues, mac: string, change: (m: DhcpMessage) => void = () => undefined): void {
     const m = new DhcpMessage()
     m.xid = ++this.xid
     m.chaddr = parseMac(mac)
@@ -64,8 +70,6 @@ class ServerWorld {
     for (const [code, bytes] of optionBytes(options)) m.options.set(code, bytes)
     change(m)
     this.port!.broadcast(this.bytes, writeMessage(m, this.bytes, 0, this.bytes.length), ANY_V4)
-    this.world.run(5)
-    return this.said.splice(0)
   }
 
   /** A whole exchange; the address, or what was said in place of it. */
@@ -314,6 +318,53 @@ describe('the server', () => {
     fails = true
     expect(() => again.obtain(MAC(6))).toThrow('disk full')
     expect(again.server.counters.snapshot(true)).toMatchObject({ dropStore: 1 })
+  })
+
+  it('waits once for the disk with all that came in together, and then says what is safe', () => {
+    const done: string[] = []
+    let fails = false
+    const store = {
+      load: () => [],
+      save: ({ address }: LeaseRecord) => void done.push(`save ${address.slice(7)}`),
+      sync() {
+        if (fails) throw new Error('no disk')
+        done.push('sync')
+      },
+    }
+    const w = new ServerWorld({ ...RANGE, store }).byHand()
+    w.server.onLease = (lease, event) => void done.push(`${event} ${lease.address.slice(7)}`)
+    for (const n of [1, 2]) w.say(DISCOVER, {}, MAC(n))
+    expect(done).toEqual([])
+    const ask = (n: number): void => {
+      w.send(REQUEST, { requestedAddress: `10.0.0.${99 + n}`, serverIdentifier: '10.0.0.1' }, MAC(n))
+    }
+    ask(1)
+    ask(2)
+    w.world.run(5)
+    expect(done).toEqual(['save 100', 'save 101', 'sync', 'bound 100', 'bound 101'])
+    expect(w.said.length).toBe(2)
+    fails = true
+    ask(1)
+    ask(2)
+    expect(() => w.world.run(5)).toThrow('no disk')
+    expect(w.said.length).toBe(2)
+    expect(w.server.counters.snapshot(true)).toMatchObject({ outAcks: 2, dropStore: 2 })
+  })
+
+  it('serves several interfaces, each from the ranges of its network', async () => {
+    const world = createWorld({ seed: 6 })
+    const [router, hosts] = [world.stack(), world.stack()]
+    const pipes = [createPipe(), createPipe()]
+    const inside = pipes.map(([near], i) => router.attach(near, { addresses: [`10.0.${i}.1/24`] }))
+    const networks = [{ prefix: '10.0.1.0/24', options: { routers: ['10.0.1.1'] } }]
+    const server = router.dhcpServer(inside, { ranges: ['10.0.0.50', '10.0.1.60'], networks, probe: false })
+    const outside = pipes.map(([, far]) => hosts.attach(far, { dhcp: { probe: false } }))
+    for (const eth of outside) await world.settle(eth.ready)
+    expect(outside.map((eth) => [eth.addresses, eth.lease?.server, eth.lease?.routers])).toEqual([
+      [['10.0.0.50/24'], '10.0.0.1', []],
+      [['10.0.1.60/24'], '10.0.1.1', ['10.0.1.1']],
+    ])
+    expect(server.leases.length).toBe(2)
   })
 
   it('is not moved by a flood of strangers beyond its ranges', () => {

@@ -1,10 +1,35 @@
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import fs, { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Lease } from '../../src/dhcp/lease.ts'
 import type { LeaseRecord } from '../../src/dhcp/server-options.ts'
 import { leaseFile, leaseJournal } from '../../src/node/dhcp-store.ts'
+
+/** The disk: how many bytes it takes, and how often it was waited for. */
+const disk = { room: Number.POSITIVE_INFINITY, syncs: 0 }
+const real = { writeSync: fs.writeSync, fdatasyncSync: fs.fdatasyncSync }
+beforeAll(() => {
+  Object.assign(fs, {
+    writeSync(fd: number, bytes: Uint8Array, at: number): number {
+      if (disk.room === 0) throw new Error('no space left on device')
+      const n = real.writeSync(fd, bytes, at, Math.min(disk.room, bytes.length - at))
+      disk.room -= n
+      return n
+    },
+    fdatasyncSync(fd: number): void {
+      disk.syncs++
+      real.fdatasyncSync(fd)
+    },
+  })
+  syncBuiltinESMExports()
+})
+afterAll(() => {
+  Object.assign(fs, real)
+  syncBuiltinESMExports()
+})
 
 const dir = mkdtempSync(join(tmpdir(), 'tapstack-leases-'))
 afterAll(() => rmSync(dir, { recursive: true, force: true }))
@@ -30,26 +55,61 @@ describe('the journal of a server', () => {
     store.close!()
   })
 
-  it('survives an end at any byte: whole lines count, and what is written then does too', () => {
-    const path = join(dir, 'b')
-    const store = leaseJournal(path, { sync: false })
-    for (const n of [1, 2, 3]) store.save(record(n))
+  it('survives an end at any byte: what was whole then counts, and what is written afterwards does too', () => {
+    const change = fc.record({ n: fc.integer({ min: 1, max: 4 }), state: fc.constantFrom('bound', 'free', 'abandoned') })
+    fc.assert(
+      fc.property(
+        fc.array(change, { minLength: 1, maxLength: 12 }),
+        fc.double({ min: 0, max: 1, noNaN: true }),
+        (changes, at) => {
+          const path = join(dir, 'b')
+          rmSync(path, { force: true })
+          const store = leaseJournal(path, { sync: false })
+          /** What is known when the file has so many bytes or more. */
+          const known: { bytes: number; leases: Map<string, LeaseRecord> }[] = [{ bytes: 0, leases: new Map() }]
+          for (const { n, state } of changes) {
+            store.save(record(n, state as LeaseRecord['state']))
+            const before = known[known.length - 1].leases
+            known.push({ bytes: statSync(path).size, leases: new Map(before).set(record(n).address, record(n, state as 'free')) })
+          }
+          store.close!()
+          const end = Math.round(at * statSync(path).size)
+          truncateSync(path, end)
+          writeFileSync(`${path}.new`, readFileSync(path).subarray(end / 2)) // as if it was being written anew
+          const { leases } = known.filter(({ bytes }) => bytes <= end).pop()!
+          const again = leaseJournal(path, { sync: false })
+          expect(again.load()).toEqual([...leases.values()])
+          again.save(record(7))
+          again.close!()
+          leases.set(record(7).address, record(7))
+          expect(leaseJournal(path).load()).toEqual([...leases.values()])
+        },
+      ),
+      { numRuns: 150, seed: 15 },
+    )
+  })
+
+  it('whose disk was full for a while is written anew: nothing stands behind half a line', () => {
+    const path = join(dir, 'full')
+    const store = leaseJournal(path)
+    store.save(record(1))
+    disk.room = 20
+    expect(() => store.save(record(2))).toThrow('no space')
+    expect(readFileSync(path, 'utf8').split('\n')[1].length).toBe(20)
+    disk.room = Number.POSITIVE_INFINITY
+    store.save(record(3))
     store.close!()
-    const text = readFileSync(path)
-    const line = text.length / 3
-    for (let end = 0; end <= text.length; end += 7) {
-      writeFileSync(path, text)
-      truncateSync(path, end)
-      const again = leaseJournal(path, { sync: false })
-      expect(again.load().length, `${end}`).toBe(Math.floor(end / line))
-      again.save(record(7))
-      again.close!()
-      expect(
-        leaseJournal(path)
-          .load()
-          .map((r) => r.address),
-      ).toContain('10.0.0.7')
-    }
+    expect(leaseJournal(path).load()).toEqual([record(1), record(2), record(3)])
+  })
+
+  it('is synced once for all that was saved', () => {
+    const store = leaseJournal(join(dir, 'e'))
+    disk.syncs = 0
+    for (const n of [1, 2, 3]) store.save(record(n))
+    store.sync!()
+    store.sync!()
+    store.close!()
+    expect(disk.syncs).toBe(1)
   })
 
   it('does not believe a line that was changed', () => {

@@ -119,6 +119,15 @@ export async function serve(command: string, args: readonly string[], ready: Reg
   return served
 }
 
+/** Waits for what the other side of a link does in its own time. Throws after five seconds. */
+export async function until(done: () => boolean): Promise<void> {
+  const end = performance.now() + 5000
+  while (!done()) {
+    if (performance.now() > end) throw new Error(`not in time: ${done}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
 /** socat that listens: `listener('TCP-LISTEN:5001,reuseaddr', 'EXEC:cat')`. */
 export function listener(address: string, to: string): Promise<Served> {
   return serve('socat', ['-d', '-d', address, to], /listening on|starting data transfer loop/)

@@ -38,6 +38,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   dhcp6: ['base', 'netif', 'ethernet', 'ip', 'udp', 'dhcp'],
   dns: ['base', 'netif', 'ethernet', 'ip', 'udp', 'tcp'],
   link: ['base', 'netif', 'ethernet', 'offload', 'trace'],
+  vde: ['base'],
   trace: [
     'base',
     'netif',
@@ -82,7 +83,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   services: ['base', 'ip', 'udp', 'tcp', 'stack'],
   sim: ['base', 'netif', 'tcp', 'link', 'stack', 'trace'],
-  backend: ['base', 'netif', 'ethernet', 'link'],
+  backend: ['base', 'netif', 'ethernet', 'link', 'vde'],
   node: ['*'],
   cli: ['*'],
 }

@@ -83,7 +83,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   services: ['base', 'ip', 'udp', 'tcp', 'stack'],
   sim: ['base', 'netif', 'tcp', 'link', 'stack', 'trace'],
-  backend: ['base', 'netif', 'ethernet', 'link', 'vde'],
+  backend: ['base', 'netif', 'ethernet', 'link', 'offload', 'vde'],
   node: ['*'],
   cli: ['*'],
 }

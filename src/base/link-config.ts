@@ -1,0 +1,27 @@
+/** Defaults of links that ride on streams and datagrams: tunnels, guests, VDE. Each is an option of the link that uses it. */
+
+export const LINK_DEFAULTS = {
+  /** Largest IP packet of a frame in bytes: Ethernet's own (RFC 894, RFC 2464). */
+  mtuBytes: 1500,
+  /** Frames gathered for one write to a stream: what a socket of Linux takes in one go (a 64 KiB super-segment, twice). */
+  streamBatchBytes: 128 << 10,
+  /** Bytes given to a stream and not yet taken by the system, before `send` refuses: 2 ms at 1 Gbit/s, so that no queue hides from those inside. */
+  streamPendingBytes: 256 << 10,
+  /** How long a stream may take to send what it has when its link is closed. */
+  streamCloseMs: 500,
+  /** How long a connection may take to come about. Node's own limit for a handshake attempt does not exist; Linux gives up after 127 s. */
+  connectMs: 10_000,
+  /** The first pause before a new connection, doubled each time up to the greatest, each shortened at random by up to a half (RFC 8085 section 3.1.1's
+   * advice for retries). */
+  reconnectFirstMs: 250,
+  reconnectMostMs: 30_000,
+  /** An empty frame after so long a silence of ours; RFC 8085 section 3.5: not under 15 s. */
+  keepAliveMs: 15_000,
+  /** Silent intervals of a peer that sends empty frames itself, after which it is taken for gone. */
+  keepAliveMisses: 3,
+  /** TCP's own keep-alive begins after this silence, for peers that send no empty frames. */
+  tcpKeepAliveMs: 30_000,
+  /** Datagrams given to a socket and not yet sent, and the bytes they may take, before `send` refuses. */
+  datagramPending: 256,
+  datagramPendingBytes: 512 << 10,
+} as const

@@ -6,7 +6,7 @@ import { Address, parseAddress } from '../base/address.ts'
 import type { Ip } from '../ip/ip.ts'
 import { orderDestinations } from '../ip/source.ts'
 import { parseScoped } from '../ip/zone.ts'
-import { canonicalName, dotsOf } from './names.ts'
+import { canonicalName, dotsOf, isAbsolute } from './names.ts'
 import type { Outcome } from './outcome.ts'
 import { isType } from './records.ts'
 import type { Resolver } from './resolver.ts'
@@ -96,8 +96,7 @@ function hostsOf(resolver: Resolver, name: string, families: readonly Family[]):
 
 /** The names to try, one after the other (res_search of glibc). */
 function candidates(resolver: Resolver, text: string, name: string): string[] {
-  const isAbsolute = text.endsWith('.') && !text.endsWith('\\.')
-  if (isAbsolute || specialAnswer(name, 'A') !== null) return [name]
+  if (isAbsolute(text) || specialAnswer(name, 'A') !== null) return [name]
   const searched = resolver.searchDomains.map((domain) => `${name}.${domain}`).filter((one) => canonicalName(one) !== null)
   return dotsOf(name) >= resolver.config.ndots ? [name, ...searched] : [...searched, name]
 }

@@ -67,6 +67,11 @@ export function joinLabels(labels: readonly Uint8Array[]): string {
   return labels.map((l) => labelText(l, 0, l.length)).join('.')
 }
 
+/** A name that ends with a dot: nothing is to be appended. */
+export function isAbsolute(text: string): boolean {
+  return /(?:^|[^\\])(?:\\\\)*\.$/.test(text)
+}
+
 /** Whether two names are the same but for the case of their letters. Both as `joinLabels` writes them. */
 export function sameName(a: string, b: string): boolean {
   return a === b || a.toLowerCase() === b.toLowerCase()

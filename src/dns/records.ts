@@ -48,7 +48,20 @@ export type TypeName = string
  * Kinds of fields. `name` may be compressed (the types of RFC 1035 alone), `plainName` is not; `text` is a <character-string>, `texts` as many as
  * there are, `tag` the same as `text` without quotes when shown, `rest`, `hex` and `quoted` are the bytes up to the end.
  */
-type Kind = 'u8' | 'u16' | 'u32' | 'a' | 'aaaa' | 'name' | 'plainName' | 'text' | 'texts' | 'tag' | 'hex' | 'quoted' | 'params'
+export type Kind =
+  | 'u8'
+  | 'u16'
+  | 'u32'
+  | 'a'
+  | 'aaaa'
+  | 'name'
+  | 'plainName'
+  | 'text'
+  | 'texts'
+  | 'tag'
+  | 'hex'
+  | 'quoted'
+  | 'params'
 
 interface Declaration<F> {
   readonly code: number
@@ -289,6 +302,11 @@ function writeField(writer: Writer, kind: Kind, value: unknown): void {
         writer.bytes(one.value)
       }
   }
+}
+
+/** The fields of a type with their kinds; null: the type is not known. */
+export function fieldKinds(type: TypeName): readonly (readonly [field: string, kind: Kind])[] | null {
+  return declarationOf(type)?.fields ?? null
 }
 
 /** Every field of a record with its kind, for those who show it; null: the type is not known. */

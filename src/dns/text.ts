@@ -52,8 +52,20 @@ function quoted(bytes: Uint8Array): string {
 /** RFC 9460 section 14.3.2. */
 const KEYS = ['mandatory', 'alpn', 'no-default-alpn', 'port', 'ipv4hint', 'ech', 'ipv6hint']
 
+export function keyName(key: number): string {
+  return KEYS[key] ?? `key${key}`
+}
+
+/** The number of `alpn` or `key4000`; null: there is none of that name. */
+export function keyCode(name: string): number | null {
+  const known = KEYS.indexOf(name.toLowerCase())
+  if (known >= 0) return known
+  const number = /^key(\d{1,5})$/i.exec(name)
+  return number !== null && Number(number[1]) <= 0xffff ? Number(number[1]) : null
+}
+
 function paramText({ key, value }: SvcParam): string {
-  const name = KEYS[key] ?? `key${key}`
+  const name = keyName(key)
   const text = valueText(name, value)
   return value.length === 0 ? name : `${name}=${text ?? quoted(value)}`
 }
@@ -66,14 +78,16 @@ function valueText(name: string, value: Uint8Array): string | null {
     return Array.from({ length: n / size }, (_, i) => one(i * size)).join(',')
   }
   if (name === 'port') return n === 2 ? String(get16(value, 0)) : null
-  if (name === 'mandatory') return parts(2, (at) => KEYS[get16(value, at)] ?? `key${get16(value, at)}`)
+  if (name === 'mandatory') return parts(2, (at) => keyName(get16(value, at)))
   if (name === 'ipv4hint') return parts(4, (at) => value.slice(at, at + 4).join('.'))
   if (name === 'ipv6hint') return parts(16, (at) => String(new Address().read(value, at)))
   if (name !== 'alpn') return null
   const out: string[] = []
   for (let at = 0; at < n; at += 1 + value[at]) {
     if (at + 1 + value[at] > n) return null
-    out.push(quoted(value.slice(at + 1, at + 1 + value[at])).slice(1, -1))
+    // RFC 9460 appendix A.1: a comma of an item has a backslash, which is then escaped as any other.
+    const item = [...value.slice(at + 1, at + 1 + value[at])].flatMap((b) => (b === 44 || b === 92 ? [92, b] : [b]))
+    out.push(quoted(Uint8Array.from(item)).slice(1, -1))
   }
   return `"${out.join(',')}"`
 }

@@ -75,6 +75,12 @@ export type { Direction, FaultOptions, FrameFilter, Impairments } from './link/i
 export { createLoopback, type LoopbackOptions } from './link/loopback.ts'
 export { createPipe, type PipeOptions } from './link/pipe.ts'
 export type { GroupSummary } from './multicast/multicast.ts'
+// The multiplexer
+export type { MuxClient } from './mux/client.ts'
+export { createMux } from './mux/create.ts'
+export type { FramePredicate, MuxFilter, MuxSwitches } from './mux/filter.ts'
+export { oreMac } from './mux/mac-policy.ts'
+export { findMux, Mux, type MuxOpenOptions, type MuxOptions, type MuxPlatform } from './mux/mux.ts'
 // What routers say
 export type { AdvertisedPrefixOptions, AdvertisedRouteOptions, AdvertiseOptions, PreferenceName } from './nd/advertise-options.ts'
 // What a link of one's own is made of

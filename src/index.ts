@@ -18,6 +18,7 @@ export { type JournalOptions, leaseFile, leaseJournal } from './node/dhcp-store.
 export type { DnsModule, ResolverOptions, TlsaRecord } from './node/dns.ts'
 export { NodeHost, nodeHost, nodeRandom } from './node/host.ts'
 export type { HttpModule, HttpServerOptions } from './node/http.ts'
+export { createMux } from './node/mux.ts'
 export type { ConnectionListener, NetModule } from './node/net.ts'
 export type { ListenOptions as NetListenOptions, Server, ServerOptions } from './node/server.ts'
 export type { OnReadOptions, Socket, SocketOptions } from './node/socket.ts'

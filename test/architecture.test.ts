@@ -39,6 +39,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   dns: ['base', 'netif', 'ethernet', 'ip', 'udp', 'tcp'],
   link: ['base', 'netif', 'ethernet', 'offload', 'trace'],
   vde: ['base'],
+  mux: ['base', 'netif', 'ethernet', 'offload', 'link', 'host-web'],
   trace: [
     'base',
     'netif',
@@ -83,7 +84,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   services: ['base', 'ip', 'udp', 'tcp', 'stack'],
   sim: ['base', 'netif', 'tcp', 'link', 'stack', 'trace'],
-  backend: ['base', 'netif', 'ethernet', 'link', 'offload', 'vde'],
+  backend: ['base', 'netif', 'ethernet', 'link', 'offload', 'vde', 'mux'],
   node: ['*'],
   cli: ['*'],
 }

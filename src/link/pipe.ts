@@ -25,7 +25,7 @@ import {
   Offload,
   type Place,
 } from '../netif/netif.ts'
-import { leastFrame, linkHeader } from './carry.ts'
+import { isTooLong, leastFrame } from './carry.ts'
 import { FrameQueue } from './frame-queue.ts'
 
 export interface PipeOptions {
@@ -118,7 +118,7 @@ class PipeEnd implements NetIf {
       n[C.dropTooShort]++
     } else if (this.offload === 0 && ((meta & GSO_MASK) !== 0 || (meta & CSUM_MASK) === CSUM_PARTIAL)) {
       n[C.dropNotOffloaded]++
-    } else if (this.tooLong(buf, start, end, meta)) {
+    } else if (isTooLong(this, buf, start, end, meta)) {
       n[C.dropTooLong]++
     } else if (peer.sink === null || peer.isClosed) {
       n[C.dropNoPeer]++
@@ -175,12 +175,6 @@ class PipeEnd implements NetIf {
 
   describe(): string {
     return `${this.name}: in memory, ${this.medium}, mtu ${this.mtu}${this.offload === 0 ? '' : ', offload csum,tso4,tso6'}`
-  }
-
-  private tooLong(buf: Uint8Array, start: number, end: number, meta: number): boolean {
-    const limit = (meta & GSO_MASK) === 0 ? this.mtu : this.gsoMax
-    // The tags are looked for only when it matters.
-    return end - start > limit && end - start > limit + linkHeader(buf, start, end, this.medium)
   }
 
   private unblock(): void {

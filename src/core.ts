@@ -17,6 +17,8 @@ export type { IcmpConfig, Ipv4Config } from './base/ipv4-config.ts'
 export type { Ipv6Config, NdConfig } from './base/ipv6-config.ts'
 export type { MulticastConfig } from './base/multicast-config.ts'
 export { type Random, SeededRandom } from './base/random.ts'
+// Switches
+export type { SwitchConfig } from './base/switch-config.ts'
 // DHCP
 export type { DhcpOptions } from './dhcp/client-options.ts'
 export type { ClientState as DhcpState, LeaseEvent } from './dhcp/client-site.ts'
@@ -145,6 +147,10 @@ export type {
 } from './stack/routing.ts'
 export { Stack, type StackPlatform } from './stack/stack.ts'
 export type { VlanOptions } from './stack/vlan.ts'
+export { type CreateSwitchOptions, createHub, createSwitch } from './switch/create.ts'
+export type { SwitchPort, SwitchPortOptions } from './switch/port.ts'
+export type { PortVlanOptions } from './switch/port-vlan.ts'
+export type { LearnedAddress, Switch, SwitchOptions } from './switch/switch.ts'
 // Sockets in the raw shape
 export type {
   ConnectionHandler,

@@ -2,7 +2,7 @@
  * `tapstack` for Node, batteries included: everything of the pure core, a stack whose `net`, `dgram` and `http` have Node's own shape, and
  * the links that need Node (tap, tun). The entry points without Node are `tapstack/core` and `tapstack/sim`.
  *
- * `createStack` and `capture` are Node's own here: the host is Node, and a capture may go to a file by name.
+ * `createStack`, `createSwitch`, `createHub` and `capture` are Node's own here: the host is Node, and a capture may go to a file by name.
  */
 
 // Links
@@ -24,3 +24,5 @@ export type { ListenOptions as NetListenOptions, Server, ServerOptions } from '.
 export type { OnReadOptions, Socket, SocketOptions } from './node/socket.ts'
 // A stack
 export { createStack, NodeStack, type StackOptions } from './node/stack.ts'
+// A switch
+export { createHub, createSwitch } from './node/switch.ts'

@@ -82,6 +82,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'offload',
     'host-web',
   ],
+  switch: ['base', 'netif', 'ethernet', 'ip', 'ipv4', 'ipv6', 'icmp6', 'multicast', 'offload', 'link', 'host-web'],
   services: ['base', 'ip', 'udp', 'tcp', 'stack'],
   sim: ['base', 'netif', 'tcp', 'link', 'stack', 'trace'],
   backend: ['base', 'netif', 'ethernet', 'link', 'offload', 'vde', 'mux'],

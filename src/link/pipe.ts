@@ -10,7 +10,7 @@
  * it the pipe is one: frames of at most the MTU, every checksum real and to be verified.
  *
  * An end without a peer: as with a cable that is plugged in at one end only, frames sent before the other end is attached, or after
- * it was closed, are lost and counted (`dropNoPeer`). Closing an end is no error to the other: its sink hears nothing of it, but a
+ * it was closed, are lost and counted (`dropNoPeer`). Closing an end is no error to the other: its sink hears nothing of it (but with `hangUp`), and a
  * sender that was waiting for room is told `writable()`. What was sent before the close still arrives.
  */
 import { Counters, indexOf } from '../base/counters.ts'
@@ -41,6 +41,8 @@ export interface PipeOptions {
   queueFrames?: number
   /** Bytes that may wait in each direction (at least one frame of 64 KiB). 512 KiB when left out. */
   queueBytes?: number
+  /** Closing one end ends the other: its sink is told `closed()`. False when left out. */
+  hangUp?: boolean
 }
 
 const NAMES = [
@@ -81,6 +83,7 @@ class PipeEnd implements NetIf {
     readonly medium: Medium,
     readonly mtu: number,
     offload: boolean,
+    private readonly hangUp: boolean,
     queueFrames?: number,
     queueBytes?: number,
   ) {
@@ -167,6 +170,7 @@ class PipeEnd implements NetIf {
     this.count.values[C.dropClosed] += this.queue.count
     this.queue.clear()
     this.peer.unblock()
+    if (this.hangUp && !this.peer.isClosed) this.peer.sink?.closed()
   }
 
   counters(): Record<string, number> {
@@ -187,9 +191,10 @@ class PipeEnd implements NetIf {
 /** Two joined NetIfs. Throws ERR_INVALID_ARG_VALUE for an MTU that cannot be. */
 export function createPipe(options: PipeOptions = {}): [NetIf, NetIf] {
   const { mtu = 1500, offload = true, medium = 'ethernet', names = ['pipe.a', 'pipe.b'], queueFrames, queueBytes } = options
+  const { hangUp = false } = options
   if (!Number.isInteger(mtu) || mtu < 68 || mtu > 65535) throw invalidArgument(`Invalid mtu ${mtu}: 68 to 65535 expected`)
-  const a = new PipeEnd(names[0], medium, mtu, offload, queueFrames, queueBytes)
-  const b = new PipeEnd(names[1], medium, mtu, offload, queueFrames, queueBytes)
+  const a = new PipeEnd(names[0], medium, mtu, offload, hangUp, queueFrames, queueBytes)
+  const b = new PipeEnd(names[1], medium, mtu, offload, hangUp, queueFrames, queueBytes)
   a.peer = b
   b.peer = a
   return [a, b]

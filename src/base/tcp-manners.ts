@@ -11,6 +11,11 @@ export interface TcpManners {
   windowSteps: 'large' | 'any'
   /** A window that is no multiple of its unit is told as the next larger one, so that its edge never moves left (Linux), or the next smaller (BSD). */
   windowRounding: 'up' | 'down'
+  /**
+   * When the application has read everything and the last segment seemed to end what the peer had to say (PSH, or less than a full one), the
+   * ACK waits no longer, unless an answer is likely that it can ride on (Linux); false: it waits for the delayed ACK's time (BSD).
+   */
+  ackWhenRead: boolean
   /** What the receive buffer has room for is accepted, also beyond the window that was told. BSD. */
   acceptByBuffer: boolean
   /**
@@ -67,6 +72,7 @@ export function tcpMannerDefaults(): TcpManners {
     wholeSegmentBuffers: false,
     windowSteps: 'large',
     windowRounding: 'up',
+    ackWhenRead: true,
     acceptByBuffer: false,
     tolerateMissingTimestamps: true,
     insecureReset: false,

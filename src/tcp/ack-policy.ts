@@ -15,6 +15,10 @@
  * and the last of the turn. A window of hundreds of segments is hardly ever without a hole on a path that loses one in a hundred, and an ACK costs as much as a
  * segment. Linux does so, too (tcp_comp_sack_nr: 44, or a millisecond).
  *
+ * A flight may end with a segment that nothing follows before it is acknowledged, and a sender that pushed it (PSH) has nothing else, or no window.
+ * Once the application has read that, too, the ACK waits only where an answer is likely to carry it (Linux tcp_cleanup_rbuf): a window of few segments
+ * would otherwise lose the delay's time again and again.
+ *
  * What "full" means is measured, for the peer's segments may be smaller than what we announced.
  */
 import type { Connection } from './connection.ts'
@@ -50,6 +54,7 @@ export function dataArrived(c: Connection, seg: Segment, size: number, hadHoles:
     else if (gap > c.rto.ms) quicken(c) // the peer's window starts anew (RFC 5681 section 4.1)
   }
   rcv.lastDataMs = nowMs
+  if ((size < rcv.mss || (seg.flags & PSH) !== 0) && rcv.pushed < 2) rcv.pushed++
   // At once while holes are being filled (RFC 5681 section 4.2), and for more than one full segment (RFC 9293 SHLD-19).
   if (hadHoles || (rcv.quick > 0 && !rcv.pingpong) || ((rcv.nxt - rcv.lastAckSent) | 0) > rcv.mss) {
     rcv.ackNow = true
@@ -87,6 +92,14 @@ export function mayBeLeftOut(c: Connection, seq: number): boolean {
 export function dataSent(c: Connection): void {
   const { rcv } = c
   if (((c.tcp.clock.nowMs - rcv.lastDataMs) | 0) < rcv.ato) rcv.pingpong = true
+}
+
+/** The application has read all that there is: nothing is gained by waiting for more of a peer that seems to have said all it has. */
+export function allRead(c: Connection): void {
+  const { rcv } = c
+  if (!rcv.delayed || !rcv.acksWhenRead || rcv.pushed === 0 || (rcv.pingpong && rcv.pushed === 1)) return
+  rcv.ackNow = true
+  c.tcp.markDirty(c)
 }
 
 /** The delayed ACK found nothing to ride on. */

@@ -1,5 +1,6 @@
 /** The application's SEND and RECEIVE (RFC 9293 sections 3.10.2 and 3.10.3): bytes into the send ring, bytes out of the receive ring. */
 import { NetError } from '../base/errors.ts'
+import { allRead } from './ack-policy.ts'
 import type { Connection } from './connection.ts'
 import { State } from './state.ts'
 import { connectionError, outsideBuffer } from './telling.ts'
@@ -47,6 +48,7 @@ function consumed(c: Connection, n: number): void {
   const { rcv } = c
   c.bytesRead += n
   rcv.consumed(n, c.tcp.clock.nowUs, c.rto.srttUs)
+  if (rcv.ring.length === 0) allRead(c)
   if (rcv.urgent && c.urgentBytes <= 0) rcv.urgent = false
   if (rcv.updateDue && !c.isOpening && c.state >= State.ESTABLISHED && c.state <= State.FIN_WAIT_2) {
     rcv.ackNow = true

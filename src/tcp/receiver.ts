@@ -21,7 +21,7 @@ export const Accepted = { IN_ORDER: 0, OUT_OF_ORDER: 1, DUPLICATE: 2, REFUSED: 3
 
 /** The edge may move by any step while there is room for a segment or a quarter of the buffer; what the buffer has room for is accepted, also
  * beyond the edge; the window field is rounded down to the unit of its scale. */
-const Manner = { ANY_STEP: 1, BY_BUFFER: 2, ROUND_DOWN: 4 } as const
+const Manner = { ANY_STEP: 1, BY_BUFFER: 2, ROUND_DOWN: 4, ACK_WHEN_READ: 8 } as const
 
 /** RFC 2018: at most four blocks fit, three beside timestamps. */
 const MAX_BLOCKS_WITH_TIMESTAMPS = 3
@@ -63,6 +63,8 @@ export class Receiver {
   /** So it was before the segment that is being received. */
   ackWasDue = false
   delayed = false
+  /** Segments since the last ACK that seem to end what the peer had to say, up to 2 (ack-policy.ts). */
+  pushed = 0
   /** ack-policy.ts: segments still to be acknowledged at once; delay in ms, 0 before the first data; time of the last; size to be confirmed. */
   quick = 0
   /** Segments during which the path counts as one that loses: every second has its ACK, also within a turn. */
@@ -94,7 +96,12 @@ export class Receiver {
     this.manners =
       (config.windowSteps === 'any' ? Manner.ANY_STEP : 0) |
       (config.acceptByBuffer ? Manner.BY_BUFFER : 0) |
-      (config.windowRounding === 'down' ? Manner.ROUND_DOWN : 0)
+      (config.windowRounding === 'down' ? Manner.ROUND_DOWN : 0) |
+      (config.ackWhenRead ? Manner.ACK_WHEN_READ : 0)
+  }
+
+  get acksWhenRead(): boolean {
+    return (this.manners & Manner.ACK_WHEN_READ) !== 0
   }
 
   /** How far below nxt a segment may begin and still be of now: no longer ago than the largest window. */
@@ -195,6 +202,7 @@ export class Receiver {
     if (this.quick > 0 && (this.ackNow || this.delayed)) this.quick--
     this.ackNow = false
     this.delayed = false
+    this.pushed = 0
     return field
   }
 

@@ -170,9 +170,53 @@ describe('ping-pong', () => {
   })
 })
 
+describe('when the application has read everything (Linux tcp_cleanup_rbuf)', () => {
+  it('a pushed segment that is the odd one of its flight has its ACK at the end of the turn', () => {
+    const lab = new TcpLab(fixed({ quickAcks: 0 })).accept()
+    for (let i = 0; i < 4; i++) lab.inject(seg(i))
+    lab.expect('. 1:1(0) ack 2001', '. 1:1(0) ack 4001')
+    lab.inject(seg(4))
+    lab.expect()
+    lab.inject(seg(5).replace('.', 'P.'))
+    lab.expect('. 1:1(0) ack 6001')
+    lab.inject(seg(6).replace('.', 'P.'))
+    lab.expect('. 1:1(0) ack 7001')
+  })
+
+  it('so has less than a full one, but not what is left unread', () => {
+    const lab = new TcpLab(fixed({ quickAcks: 0 })).accept()
+    for (let i = 0; i < 2; i++) lab.inject(seg(i))
+    lab.clear()
+    lab.inject('. 2001:2101(100) ack 1')
+    lab.expect('. 1:1(0) ack 2101')
+    lab.app.reading = false
+    lab.inject('P. 2101:2201(100) ack 1')
+    lab.advance(39)
+    lab.expect()
+    lab.app.reading = true
+    lab.app.drain(lab.c, 50)
+    lab.run()
+    lab.expect()
+    lab.app.drain(lab.c, 50)
+    lab.run()
+    lab.expect('. 1:1(0) ack 2201')
+  })
+
+  it('waits for the answer where data goes both ways, until two have been pushed', () => {
+    const lab = new TcpLab(fixed({ quickAcks: 0 })).accept()
+    lab.inject('P. 1:101(100) ack 1')
+    lab.write(50)
+    lab.clear()
+    lab.inject('P. 101:201(100) ack 51')
+    lab.expect()
+    lab.inject('P. 201:301(100) ack 51')
+    lab.expect('. 51:51(0) ack 301')
+  })
+})
+
 describe('the delay', () => {
   it('doubles with every ACK that found nothing to ride on, up to delayedAckMaxMs', () => {
-    const lab = new TcpLab(fixed({ quickAcks: 0, rtoMinMs: 1000 })).connect()
+    const lab = new TcpLab(fixed({ quickAcks: 0, ackWhenRead: false, rtoMinMs: 1000 })).connect()
     // A round trip of 0 ms was measured: longer than that nothing needs to wait.
     expect(lab.c.rto.srttUs).toBeLessThan(40_000)
     for (let i = 0; i < 100; i++) lab.c.rto.sample(300_000)
@@ -190,7 +234,7 @@ describe('the delay', () => {
   })
 
   it('stays what it is where delayedAckMaxMs says so', () => {
-    const lab = new TcpLab(fixed({ quickAcks: 0, delayedAckMaxMs: 40 })).accept()
+    const lab = new TcpLab(fixed({ quickAcks: 0, ackWhenRead: false, delayedAckMaxMs: 40 })).accept()
     for (let i = 0; i < 4; i++) {
       lab.inject(`. ${1 + i * 100}:${101 + i * 100}(100) ack 1`)
       lab.advance(39)

@@ -5,7 +5,9 @@ import { pattern, TcpLab } from '../support/tcp-lab.ts'
 const SACK = '<mss 1460,sackOK>'
 /** A buffer whose window is whole from the start: no update is due while a test begins. */
 const steady = (extra = {}) => ({
-  config: { tcp: { receiveBufferInitialBytes: 60_000, receiveBufferMaxBytes: 60_000, quickAcks: 0, ...extra } },
+  config: {
+    tcp: { receiveBufferInitialBytes: 60_000, receiveBufferMaxBytes: 60_000, quickAcks: 0, ackWhenRead: false, ...extra },
+  },
 })
 
 describe('delayed ACK (RFC 9293 section 3.8.6.3, SHLD-18, SHLD-19, MUST-40, MUST-58, MUST-59)', () => {

@@ -200,7 +200,9 @@ describe('PAWS (RFC 7323 section 5, EX-05)', () => {
   })
 
   it('TS.Recent follows a segment that begins before RCV.NXT and ends after it', () => {
-    const lab = new TcpLab({ config: { tcp: { quickAcks: 0, receiveBufferInitialBytes: 60000 } } }).accept(FULL)
+    const lab = new TcpLab({ config: { tcp: { quickAcks: 0, ackWhenRead: false, receiveBufferInitialBytes: 60000 } } }).accept(
+      FULL,
+    )
     lab.inject('. 1:101(100) ack 1 <nop,nop,TS val 110 ecr 1>') // delayed: Last.ACK.sent stays 1
     lab.inject('. 1:201(200) ack 1 <nop,nop,TS val 150 ecr 1>')
     lab.expect('. 1:1(0) ack 201 <TS ecr 150,sack 1:101>')

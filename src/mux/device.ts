@@ -9,7 +9,7 @@
  * Outwards a full link is told to the sender, who waits. Inwards, and from client to client, a full queue loses the frame, and counts it: who
  * waited for one slow client would stop all the others.
  *
- * Clients take all offloads; `withoutOffload` does in software what the link lacks. So nothing is computed for frames that stay inside.
+ * Clients take all offloads; `takingAll` does in software what the link lacks. So nothing is computed for frames that stay inside.
  *
  * A device without a link is `lo`: its clients reach each other, and a frame to a client's own address comes back to it.
  */
@@ -21,15 +21,14 @@ import { NetError } from '../base/errors.ts'
 import { muxConfig } from '../base/mux-config.ts'
 import { formatMac } from '../ethernet/mac.ts'
 import { MAX_FRAME } from '../link/frame-queue.ts'
-import { HEADROOM, type NetIf, type NetIfSink, Offload } from '../netif/netif.ts'
-import { withoutOffload } from '../offload/soften.ts'
+import { HEADROOM, type NetIf, type NetIfSink } from '../netif/netif.ts'
+import { takingAll } from '../offload/soften.ts'
 import type { ClientDevice, MuxClient } from './client.ts'
 import { MacTable } from './mac-table.ts'
 
 const NAMES = ['muxIn', 'muxOut', 'muxInside', 'muxDropNoClient', 'muxDropTooShort', 'muxDropNoLink'] as const
 const C = indexOf(NAMES)
 
-const ALL = Offload.TX_CHECKSUM | Offload.TSO4 | Offload.TSO6 | Offload.USO
 const GROUP = 0x100
 const LOOPBACK_MTU = 65535
 
@@ -62,7 +61,7 @@ export class MuxDevice implements NetIfSink, ClientDevice, Task {
     readonly host: Host,
     private readonly owner: DeviceOwner,
   ) {
-    this.link = link === null || (link.offload & ALL) === ALL ? link : withoutOffload(link)
+    this.link = link === null ? null : takingAll(link)
     this.mtu = link === null ? LOOPBACK_MTU : link.mtu
     this.link?.attach(this)
   }

@@ -198,3 +198,8 @@ class SoftOffload implements NetIf, NetIfSink, FrameTaker {
 export function withoutOffload(link: NetIf): NetIf {
   return new SoftOffload(link)
 }
+
+/** The link itself if it takes everything, else wrapped so that it does. */
+export function takingAll(link: NetIf): NetIf {
+  return (link.offload & SOFT) === SOFT ? link : withoutOffload(link)
+}

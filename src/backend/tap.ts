@@ -16,11 +16,11 @@ import { HostSide } from './host-side.ts'
 import { kernelHasAddress } from './kernel-addresses.ts'
 import type { Libc } from './libc.ts'
 import * as os from './libc.ts'
+import type { System } from './system.ts'
+import { loadSystem } from './system.ts'
 import type { Kind } from './tuntap-errors.ts'
 import { attachFailed, checkName, deviceGone, openFailed, setupFailed } from './tuntap-errors.ts'
 import * as wire from './tuntap-wire.ts'
-import type { Waker } from './wake.ts'
-import { processWaker } from './wake.ts'
 
 export interface TapOptions {
   /** Interface name, up to 15 bytes; `tap%d` takes the first free number. Created, or attached to if it is there. Default `tap0` or `tun0`. */
@@ -47,9 +47,7 @@ export interface TapOptions {
 }
 
 /** What opening a device needs of its surroundings; tests give their own. */
-export interface TapSystem {
-  libc: Libc
-  waker: Waker
+export interface TapSystem extends System {
   /** Whether the interface already has the address. */
   hasAddress(index: number, prefix: Prefix): boolean
 }
@@ -79,12 +77,8 @@ export async function openTun(options: TapOptions = {}, system?: TapSystem): Pro
 }
 
 async function kernel(): Promise<TapSystem> {
-  const libc = await os.loadLibc()
-  return {
-    libc,
-    waker: processWaker(await os.loadKoffi(), libc),
-    hasAddress: (index, prefix) => kernelHasAddress(libc, index, prefix),
-  }
+  const system = await loadSystem()
+  return { ...system, hasAddress: (index, prefix) => kernelHasAddress(system.libc, index, prefix) }
 }
 
 const MTU_MIN = 68

@@ -7,7 +7,11 @@
 
 // Links
 export { openLink } from './backend/open-link.ts'
+export { openStdio, type StdioOptions } from './backend/stdio.ts'
 export { openTap, openTun, type TapNetIf, type TapOptions } from './backend/tap.ts'
+export { openVde, type VdeOptions } from './backend/vde.ts'
+export { serveVde, type VdeServer, type VdeServerOptions, type VdeTarget, type VdeVisitor } from './backend/vde-server.ts'
+export { openVxvde, type VxvdeOptions } from './backend/vxvde.ts'
 export * from './core.ts'
 export { capture, openCapture } from './node/capture-file.ts'
 // Sockets in Node's shape

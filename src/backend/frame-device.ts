@@ -117,6 +117,9 @@ export class FrameDevice implements TapNetIf {
   private current: SendBuffer
   private other: SendBuffer
   private ended: Promise<void> | null = null
+  /** It ended by itself, and why: for a sink that comes later. */
+  private isOver = false
+  private endError: Error | undefined
 
   private readonly got: OpenDevice
   private readonly wakeKind: string
@@ -144,7 +147,8 @@ export class FrameDevice implements TapNetIf {
 
   attach(sink: NetIfSink): void {
     this.sink = sink
-    if (this.early) sink.readable()
+    if (this.isOver) sink.closed(this.endError)
+    else if (this.early) sink.readable()
   }
 
   /** From the watch. */
@@ -263,9 +267,10 @@ export class FrameDevice implements TapNetIf {
   /** Ends the link as if by itself: the sink is told, with the reason if there is one. */
   end(error?: Error): void {
     if (this.fd < 0) return
-    const sink = this.sink
+    this.isOver = true
+    this.endError = error
     void this.close()
-    sink?.closed(error)
+    this.sink?.closed(error)
   }
 
   ref(on: boolean): void {

@@ -25,6 +25,13 @@ export function splitLinkUrl(text: string): LinkUrl | null {
   return { text, scheme: m[1].toLowerCase(), target: m[2], options }
 }
 
+/** The URL of a link of one kind, for its own function. @throws NetError ERR_INVALID_ARG_VALUE when it is of another. */
+export function linkUrlOf(scheme: string, text: string): LinkUrl {
+  const url = splitLinkUrl(text)
+  if (url === null || url.scheme !== scheme) throw invalidArgument(`Invalid link ${JSON.stringify(text)}: ${scheme}: is expected`)
+  return url
+}
+
 function decode(value: string, text: string): string {
   try {
     return decodeURIComponent(value)

@@ -4,12 +4,18 @@
 import { invalidArgument, NetError } from '../base/errors.ts'
 import type { NetIf } from '../netif/netif.ts'
 import { checkOptions, flagOption, type LinkUrl, numberOption, splitLinkUrl } from './link-url.ts'
+import { openStdio, stdioOptions } from './stdio.ts'
 import type { TapOptions } from './tap.ts'
 import { openTap, openTun } from './tap.ts'
+import { openVde, vdeOptions } from './vde.ts'
+import { openVxvde, vxvdeOptions } from './vxvde.ts'
 
 const SCHEMES: { readonly [scheme: string]: (url: LinkUrl) => Promise<NetIf> } = {
   tap: (url) => openTap(tapOptions(url)),
   tun: (url) => openTun(tapOptions(url)),
+  vxvde: (url) => openVxvde(vxvdeOptions(url)),
+  vde: (url) => openVde(vdeOptions(url)),
+  stdio: (url) => openStdio(stdioOptions(url)),
 }
 
 /**

@@ -7,6 +7,7 @@
  */
 import { chmodSync, chownSync, realpathSync, rmSync, statSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
+import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { NetError } from '../base/errors.ts'
 import { vdeDefaults } from '../base/vde-config.ts'
@@ -44,7 +45,9 @@ export async function joinSwitch(system: System, plan: VdePlan): Promise<FrameDe
   try {
     path = bindData(system, fd, directory)
     permit(path, controlPath, plan)
-    control.write(encodeRequest({ path, port: plan.port, description: plan.description }))
+    // As libvdeplug says it, for `port/print` of a switch.
+    const description = `${plan.description} user=${userInfo().username} pid=${process.pid}`
+    control.write(encodeRequest({ path, port: plan.port, description }))
     const answer = await hear(control, UNIX_ADDRESS, (bytes) =>
       bytes.length < UNIX_ADDRESS ? null : decodeUnixAddress(bytes),
     ).catch((error: NetError) => Promise.reject(joinFailed(directory, error.code, 'read')))
@@ -83,7 +86,7 @@ interface Control {
 }
 
 /** The control stream, of the switch that is named or the first that is there. */
-async function openControl({ directory, portGroup }: VdePlan): Promise<Control> {
+export async function openControl({ directory, portGroup }: VdePlan): Promise<Control> {
   let failed: NetError | null = null
   for (const candidate of directory === null ? vdeDefaults.directories : [directory]) {
     let real = candidate
@@ -99,7 +102,8 @@ async function openControl({ directory, portGroup }: VdePlan): Promise<Control> 
   throw failed
 }
 
-function connected(path: string): Promise<Socket> {
+/** A stream to that path, which keeps no process alive. */
+export function connected(path: string): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(path, () => {
       socket.off('error', reject)

@@ -150,6 +150,7 @@ export type { VlanOptions } from './stack/vlan.ts'
 export { type CreateSwitchOptions, createHub, createSwitch } from './switch/create.ts'
 export type { SwitchPort, SwitchPortOptions } from './switch/port.ts'
 export type { PortVlanOptions } from './switch/port-vlan.ts'
+export type { SpanningTree, SpanningTreeOptions, TreePortSummary } from './switch/spanning-tree.ts'
 export type { LearnedAddress, Switch, SwitchOptions } from './switch/switch.ts'
 // Sockets in the raw shape
 export type {

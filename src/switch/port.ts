@@ -8,7 +8,7 @@
 import type { Host } from '../base/clock.ts'
 import { Counters, indexOf } from '../base/counters.ts'
 import { invalidArgument } from '../base/errors.ts'
-import type { SwitchConfig } from '../base/switch-config.ts'
+import { type SwitchConfig, TREE } from '../base/switch-config.ts'
 import { GSO_MASK, GSO_UDP, type NetIf, type NetIfSink, Offload } from '../netif/netif.ts'
 import { segment } from '../offload/segment.ts'
 import { withoutOffload } from '../offload/soften.ts'
@@ -106,10 +106,10 @@ export interface PortOwner {
   sent(port: SwitchPort): void
 }
 
-/** What the spanning tree and snooping keep for a port. */
+/** A port's place in the spanning tree. */
 export interface PortTree {
-  /** A lent BPDU, from its LLC header on. */
-  bpdu(buf: Uint8Array, at: number, end: number): void
+  /** A lent frame to the spanning tree's address. */
+  bpdu(buf: Uint8Array, start: number, end: number): void
 }
 
 export class SwitchPort implements NetIfSink {
@@ -163,6 +163,11 @@ export class SwitchPort implements NetIfSink {
     config: SwitchConfig,
     careful: boolean,
   ) {
+    const { priority = TREE.portPriority, pathCost = TREE.pathCost } = options
+    if (!(Number.isInteger(priority) && priority >= 0 && priority <= 240 && priority % 16 === 0))
+      throw invalidArgument(`the priority of a port is 0 to 240 in steps of 16, not ${priority}`)
+    if (!(Number.isInteger(pathCost) && pathCost >= 1 && pathCost <= 200_000_000))
+      throw invalidArgument(`a path cost is from 1 to 200000000, not ${pathCost}`)
     this.host = owner.host
     this.name = options.name ?? link.name
     this.vlan = new PortVlan(options.vlan)
@@ -192,6 +197,11 @@ export class SwitchPort implements NetIfSink {
       this.kind = kind
       segment(buf, start, end, meta, 'ethernet', this)
     } else this.give(buf, start, end, meta, kind)
+  }
+
+  /** A frame of the switch itself, to which no rate applies: lent, not changed afterwards. */
+  control(buf: Uint8Array, start: number, end: number): void {
+    this.give(buf, start, end, 0, Kind.MULTICAST)
   }
 
   /** Of the super-datagram that is being split. */

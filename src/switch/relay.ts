@@ -76,10 +76,6 @@ export class Relay {
       n[P.dropMirror]++
       return
     }
-    if (port.rateIn !== null && !port.rateIn.take((end - start) * 8, this.site.nowUs)) {
-      n[P.dropRate]++
-      return
-    }
     if (kind === Kind.MULTICAST && high === RESERVED_HIGH && (low & ~0xf) === RESERVED_LOW && !this.site.isHub) {
       if (low !== RESERVED_LOW) {
         n[P.dropReserved]++
@@ -90,6 +86,10 @@ export class Relay {
         return
       }
       // Without a spanning tree of its own a switch passes on that of others, as Linux does: the loop through it is found.
+    }
+    if (port.rateIn !== null && !port.rateIn.take((end - start) * 8, this.site.nowUs)) {
+      n[P.dropRate]++
+      return
     }
     this.buf = buf
     this.end = end

@@ -19,11 +19,14 @@ import { AddressTable } from './address-table.ts'
 import { type PortOwner, SwitchPort, type SwitchPortOptions } from './port.ts'
 import { Relay, type RelaySite } from './relay.ts'
 import { Snooping } from './snooping.ts'
+import { SpanningTree, type SpanningTreeOptions, type TreeSite } from './spanning-tree.ts'
 
 /** Everything may be left out; the numbers of `SwitchConfig` have their defaults in base/switch-config.ts. */
 export interface SwitchOptions extends Partial<SwitchConfig> {
   /** `switch` when left out. */
   name?: string
+  /** The rapid spanning tree. False when left out: then a loop is a loop, and only the limits of floods hold it. */
+  spanningTree?: boolean | SpanningTreeOptions
   /** IGMP and MLD snooping. True when left out: it does nothing until somebody queries. */
   snooping?: boolean
   /** Its own MAC address, that of its spanning tree. A random local one when left out. */
@@ -45,19 +48,22 @@ export interface LearnedAddress {
   age: number
 }
 
-export class Switch implements Task, PortOwner, RelaySite {
+export class Switch implements Task, PortOwner, RelaySite, TreeSite {
   readonly name: string
   readonly host: Host
   readonly config: SwitchConfig
   readonly mac: Uint8Array
   readonly table: AddressTable
   readonly snooping: Snooping | null
+  readonly spanningTree: SpanningTree | null
   /** By number; null where a port was. */
   readonly ports: (SwitchPort | null)[] = []
   nowMs = 0
   nowUs = 0
   /** A port's link has ended by itself; the port is gone. */
   onPortClosed: ((port: SwitchPort, error: Error | undefined) => void) | null = null
+  /** A BPDU came in where `bpduGuard` is set; the port is switched off. */
+  onBpduGuard: ((port: SwitchPort) => void) | null = null
   private readonly relay: Relay
   private scheduled = false
   private running = false
@@ -75,7 +81,7 @@ export class Switch implements Task, PortOwner, RelaySite {
     options: SwitchOptions = {},
     readonly isHub = false,
   ) {
-    const { name = isHub ? 'hub' : 'switch', snooping = true, mac, ...numbers } = options
+    const { name = isHub ? 'hub' : 'switch', snooping = true, spanningTree = false, mac, ...numbers } = options
     const { host, random } = platform
     this.name = name
     this.host = host
@@ -83,6 +89,8 @@ export class Switch implements Task, PortOwner, RelaySite {
     this.mac = mac === undefined ? randomMac(random) : typeof mac === 'string' ? parseMac(mac) : mac.slice(0, 6)
     this.table = new AddressTable(this.config.maxAddresses, random.int32())
     this.snooping = snooping && !isHub ? new Snooping(this.config, random.int32()) : null
+    const wantsTree = spanningTree !== false && !isHub
+    this.spanningTree = wantsTree ? new SpanningTree(this, spanningTree === true ? {} : spanningTree) : null
     this.relay = new Relay(this)
     this.sweeper = { run: () => this.sweep() }
     this.readClock()
@@ -130,7 +138,8 @@ export class Switch implements Task, PortOwner, RelaySite {
   setUp(port: SwitchPort, up: boolean): void {
     if (port.isUp === up) return
     port.isUp = up
-    this.flush(port)
+    this.flushPort(port)
+    this.spanningTree?.enable(port)
   }
 
   /**
@@ -145,7 +154,7 @@ export class Switch implements Task, PortOwner, RelaySite {
       if (port.mirrorOut === to) port.mirrorOut = null
     }
     to.isMirror = sources.length > 0
-    if (to.isMirror) this.flush(to)
+    if (to.isMirror) this.flushPort(to)
     for (const port of sources) {
       if (direction !== 'out') port.mirrorIn = to
       if (direction !== 'in') port.mirrorOut = to
@@ -184,6 +193,7 @@ export class Switch implements Task, PortOwner, RelaySite {
   async close(): Promise<void> {
     if (this.isClosed) return
     this.isClosed = true
+    this.spanningTree?.close()
     if (this.timerSet) this.host.cancel(this.timer)
     this.timerSet = false
     const ports = this.list
@@ -206,6 +216,20 @@ export class Switch implements Task, PortOwner, RelaySite {
   sent(port: SwitchPort): void {
     this.dirty[this.dirtyCount++] = port
     this.wake()
+  }
+
+  flushPort(port: SwitchPort): void {
+    this.table.flush(port.index)
+    port.addresses = 0
+  }
+
+  topologyChanged(): void {
+    this.snooping?.topologyChanged()
+  }
+
+  guard(port: SwitchPort): void {
+    this.setUp(port, false)
+    this.tell(() => this.onBpduGuard?.(port))
   }
 
   /** One turn. */
@@ -254,6 +278,7 @@ export class Switch implements Task, PortOwner, RelaySite {
     const port = new SwitchPort(this, index, link, options, this.config, careful)
     this.ports[index] = port
     port.link.attach(port)
+    this.spanningTree?.add(port)
     return port
   }
 
@@ -261,8 +286,12 @@ export class Switch implements Task, PortOwner, RelaySite {
   private lost(port: SwitchPort): void {
     this.forget(port)
     void port.link.close()
+    this.tell(() => this.onPortClosed?.(port, port.endedWith))
+  }
+
+  private tell(handler: () => void): void {
     try {
-      this.onPortClosed?.(port, port.endedWith)
+      handler()
     } catch (error) {
       this.host.uncaught(error)
     }
@@ -274,14 +303,10 @@ export class Switch implements Task, PortOwner, RelaySite {
       if (other.mirrorIn === port) other.mirrorIn = null
       if (other.mirrorOut === port) other.mirrorOut = null
     }
-    this.flush(port)
+    this.flushPort(port)
+    this.spanningTree?.remove(port)
     this.snooping?.forget(port)
     this.ports[port.index] = null
-  }
-
-  private flush(port: SwitchPort): void {
-    this.table.flush(port.index)
-    port.addresses = 0
   }
 
   private readClock(): void {

@@ -10,6 +10,7 @@ import { type FilterConfig, filterDefaults } from './filter-config.ts'
 import { type ForwardConfig, forwardDefaults, verifyForward } from './forward-config.ts'
 import { type IcmpConfig, type Ipv4Config, icmpDefaults, ipv4Defaults } from './ipv4-config.ts'
 import { type Ipv6Config, ipv6Defaults, type NdConfig, ndDefaults, verifyNd } from './ipv6-config.ts'
+import { type MdnsConfig, mdnsDefaults, verifyMdns } from './mdns-config.ts'
 import { type MulticastConfig, multicastDefaults, verifyMulticast } from './multicast-config.ts'
 import { MANNER_WORDS, type TcpManners, tcpMannerDefaults } from './tcp-manners.ts'
 
@@ -209,6 +210,7 @@ export interface Config {
   nd: NdConfig
   multicast: MulticastConfig
   dns: DnsConfig
+  mdns: MdnsConfig
   dhcp: DhcpConfig
   ipv4: Ipv4Config
   icmp: IcmpConfig
@@ -231,6 +233,7 @@ export function defaults(): Config {
     nd: ndDefaults(),
     multicast: multicastDefaults(),
     dns: dnsDefaults(),
+    mdns: mdnsDefaults(),
     ipv4: ipv4Defaults(),
     icmp: icmpDefaults(),
     dhcp: dhcpDefaults(),
@@ -386,6 +389,7 @@ function verify(config: Config): void {
   }
   verifyMulticast(config.multicast)
   verifyDns(config.dns)
+  verifyMdns(config.mdns)
   ordered(1, ipv4.ttl, 'ipv4.ttl')
   ordered(ipv4.ttl, 255, 'ipv4.ttl')
   ordered(1, tcp.initialWindowSegments, 'tcp.initialWindowSegments')

@@ -7,6 +7,8 @@ export const NAMES = [
   'cacheHits',
   'ownAnswers',
   'coalesced',
+  /** Handed on to multicast DNS. */
+  'localQuestions',
   /** Messages to servers, by transport; answers of theirs that were accepted. */
   'udpQueries',
   'tcpQueries',

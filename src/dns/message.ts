@@ -162,9 +162,9 @@ function readOpt(reader: Reader, out: Message, isPlaced: boolean, payload: numbe
   out.edns = { udpPayloadBytes: payload, version: (ttl >>> 16) & 255, dnssecOk: (ttl & DO) !== 0, options }
 }
 
-/** The bytes of a message. Throws NetError EBADNAME, EBADSTR, EMSGSIZE. */
-export function encodeMessage(m: Message): Uint8Array {
-  const writer = new Writer()
+/** The bytes of a message; `compressAll` as `Writer` has it. Throws NetError EBADNAME, EBADSTR, EMSGSIZE. */
+export function encodeMessage(m: Message, compressAll = false): Uint8Array {
+  const writer = new Writer(compressAll)
   writer.u16(m.id)
   writer.u16(
     (m.isResponse ? QR : 0) |

@@ -38,6 +38,7 @@ export interface RecordFields {
   SVCB: { priority: number; target: string; params: SvcParam[] }
   HTTPS: { priority: number; target: string; params: SvcParam[] }
   CAA: { flags: number; tag: Uint8Array; value: Uint8Array }
+  NSEC: { next: string; types: TypeName[] }
 }
 
 export type KnownType = keyof RecordFields
@@ -46,7 +47,7 @@ export type TypeName = string
 
 /**
  * Kinds of fields. `name` may be compressed (the types of RFC 1035 alone), `plainName` is not; `text` is a <character-string>, `texts` as many as
- * there are, `tag` the same as `text` without quotes when shown, `rest`, `hex` and `quoted` are the bytes up to the end.
+ * there are, `tag` the same as `text` without quotes when shown, `hex` and `quoted` are the bytes up to the end, `types` a bitmap of types.
  */
 export type Kind =
   | 'u8'
@@ -62,6 +63,7 @@ export type Kind =
   | 'hex'
   | 'quoted'
   | 'params'
+  | 'types'
 
 interface Declaration<F> {
   readonly code: number
@@ -125,6 +127,14 @@ export const TYPES: { readonly [T in KnownType]: Declaration<RecordFields[T]> } 
   },
   // RFC 6672
   DNAME: { code: 39, fields: [['target', 'plainName']] },
+  // RFC 4034 section 4
+  NSEC: {
+    code: 47,
+    fields: [
+      ['next', 'plainName'],
+      ['types', 'types'],
+    ],
+  },
   // RFC 6698
   TLSA: {
     code: 52,
@@ -235,6 +245,8 @@ function readField(reader: Reader, kind: Kind): unknown {
     }
     case 'params':
       return readParams(reader)
+    case 'types':
+      return readTypes(reader)
   }
 }
 
@@ -250,6 +262,37 @@ function readParams(reader: Reader): SvcParam[] {
     params.push({ key, value })
   }
   return params
+}
+
+/** Windows of 256 types, each with up to 32 bytes of bits, in increasing order (RFC 4034 section 4.1.2). */
+function readTypes(reader: Reader): TypeName[] {
+  const types: TypeName[] = []
+  let last = -1
+  while (reader.left > 0) {
+    const window = reader.u8()
+    const bits = reader.bytes(reader.u8())
+    if (window <= last || bits.length === 0 || bits.length > 32) reader.fail('rdata')
+    last = window
+    for (let i = 0; i < bits.length * 8; i++) if ((bits[i >> 3] << (i & 7)) & 0x80) types.push(typeName((window << 8) | i))
+  }
+  return types
+}
+
+function writeTypes(writer: Writer, types: readonly TypeName[]): void {
+  const codes = types.map((type) => typeCode(type) ?? 0).sort((a, b) => a - b)
+  for (let i = 0; i < codes.length; ) {
+    const window = codes[i] >> 8
+    const bits = new Uint8Array(32)
+    let length = 0
+    for (; i < codes.length && codes[i] >> 8 === window; i++) {
+      const low = codes[i] & 255
+      bits[low >> 3] |= 0x80 >> (low & 7)
+      length = (low >> 3) + 1
+    }
+    writer.u8(window)
+    writer.u8(length)
+    writer.bytes(bits.subarray(0, length))
+  }
 }
 
 /** Throws NetError EBADNAME, EBADSTR, EMSGSIZE. */
@@ -301,6 +344,9 @@ function writeField(writer: Writer, kind: Kind, value: unknown): void {
         writer.u16(one.value.length)
         writer.bytes(one.value)
       }
+      return
+    case 'types':
+      writeTypes(writer, value as TypeName[])
   }
 }
 

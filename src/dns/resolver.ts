@@ -49,6 +49,12 @@ export interface ResolverDeps {
 
 export type OutcomeHandler = (outcome: Outcome) => void
 
+/** Who knows names of the link: multicast DNS. */
+export interface LocalNames {
+  /** As `Resolver.ask`, `name` in its canonical form; null: the name is none of the link's. */
+  ask(name: string, type: TypeName, done: OutcomeHandler): Cancelable | null
+}
+
 const NO_SERVER = 'no DNS server is known: none was set, and no interface was told of one'
 
 export class Resolver implements ExchangeDeps {
@@ -78,6 +84,8 @@ export class Resolver implements ExchangeDeps {
   /** What `rotate` adds. */
   private turn = 0
   private isClosed = false
+  /** Asked first, while it is there. */
+  local: LocalNames | null = null
 
   /** Throws ERR_INVALID_IP_ADDRESS and ERR_INVALID_ARG_VALUE for a configuration that cannot be. */
   constructor(deps: ResolverDeps) {
@@ -147,6 +155,11 @@ export class Resolver implements ExchangeDeps {
     const code = typeCode(type)
     if (canonical === null || code === null) return this.tell(failed('EBADNAME', name), done)
     const wanted = typeName(code)
+    const local = this.local?.ask(canonical, wanted, done) ?? null
+    if (local !== null) {
+      this.counts[C.localQuestions]++
+      return local
+    }
     const special = specialAnswer(canonical, wanted)
     if (special !== null) {
       this.counts[C.ownAnswers]++

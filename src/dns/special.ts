@@ -27,7 +27,8 @@ export function specialAnswer(name: string, type: TypeName): Outcome | null {
     return failed('ENODATA', name)
   }
   // RFC 6762 section 3: names of the link, which servers know nothing of. RFC 6761 section 6.4, RFC 7686 section 2: names that there are never.
-  if (isWithin(name, 'local')) return failed('ENOTFOUND', name, 'names below .local are for multicast DNS, which is not asked')
+  if (isWithin(name, 'local'))
+    return failed('ENOTFOUND', name, 'names below .local are for multicast DNS, which is off (mdns.listen)')
   if (isWithin(name, 'invalid') || isWithin(name, 'onion')) return failed('ENOTFOUND', name)
   return null
 }

@@ -2,7 +2,7 @@
 import { Address } from '../base/address.ts'
 import { get16 } from '../base/bytes.ts'
 import { labelText } from './names.ts'
-import { fieldsOf, type ResourceRecord, type SvcParam, type UnknownRecord } from './records.ts'
+import { fieldsOf, type ResourceRecord, type SvcParam, type TypeName, type UnknownRecord } from './records.ts'
 
 /** `10 mail.example.com.`: the data of a record. */
 export function dataText(record: ResourceRecord): string {
@@ -26,6 +26,8 @@ export function dataText(record: ResourceRecord): string {
           return labelText(value as Uint8Array, 0, (value as Uint8Array).length)
         case 'hex':
           return hex(value as Uint8Array).toUpperCase()
+        case 'types':
+          return (value as TypeName[]).join(' ')
         case 'params':
           return (value as SvcParam[]).map(paramText).join(' ')
         default:

@@ -15,6 +15,9 @@ export class Writer {
   /** Where names were written: what can be pointed at. In the same case alone, for case is kept (RFC 4343 section 4.1). */
   private readonly names = new Map<string, number>()
 
+  /** `compressAll`: names of later types as well, which multicast DNS alone allows (RFC 6762 section 18.14). */
+  constructor(private readonly compressAll = false) {}
+
   u8(n: number): void {
     this.room(1)
     this.buf[this.at++] = n
@@ -58,7 +61,7 @@ export class Writer {
     for (let i = 0; i < labels.length; i++) {
       const key = joinLabels(labels.slice(i))
       const known = this.names.get(key)
-      if (known !== undefined && compress) {
+      if (known !== undefined && (compress || this.compressAll)) {
         this.u16(0xc000 | known)
         return
       }

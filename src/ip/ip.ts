@@ -152,6 +152,8 @@ export class Ip {
   /** The packet filter; null: there is none. */
   hooks: PacketHooks | null = null
   loopback: Interface | null = null
+  /** Who follows addresses and interfaces; null: nobody. */
+  watcher: { ipChanged(): void } | null = null
   /** Learned path MTUs; implemented by the families' owner. */
   pathMtu: PathMtuCache | null = null
   /** Protocols by number, as IPv4 has them and as IPv6. */
@@ -193,6 +195,7 @@ export class Ip {
   /** Kept routes are stale from now on. */
   changed(): void {
     this.generation = (this.generation + 1) | 0
+    this.watcher?.ipChanged()
   }
 
   /** True when some interface has the address and may use it. 127/8 is local as a whole (RFC 1122 3.2.1.3 g). */

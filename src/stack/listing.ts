@@ -67,6 +67,7 @@ export function listCounters(stack: Stack, onlyNonZero: boolean): Record<string,
   for (const { counters } of stack.dhcpServers) out[`dhcp.server${server++ || ''}`] = counters.snapshot(onlyNonZero)
   const { forward4, forward6 } = stack.forwarders
   if (stack.madeFilter !== null) out.filter = stack.madeFilter.counters.snapshot(onlyNonZero) as Counts
+  if (stack.madeMdns !== null) out.mdns = stack.madeMdns.counters.snapshot(onlyNonZero) as Counts
   if (forward4 !== null) out['ip.forward'] = forward4.counters.snapshot(onlyNonZero)
   if (forward6 !== null) out['ip6.forward'] = forward6.counters.snapshot(onlyNonZero)
   if (lo.netif.counters !== undefined) out['lo.link'] = lo.netif.counters()

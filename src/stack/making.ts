@@ -1,8 +1,9 @@
-/** Small things that a stack makes: names and MAC addresses of interfaces, its packet filter. */
+/** Small things that a stack makes: names and MAC addresses of interfaces, its packet filter, multicast DNS. */
 import { invalidArgument } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
 import { parseMac, randomMac } from '../ethernet/mac.ts'
 import { Filter } from '../filter/filter.ts'
+import { Mdns } from '../mdns/mdns.ts'
 import type { NetIf } from '../netif/netif.ts'
 import type { Stack } from './stack.ts'
 
@@ -28,4 +29,9 @@ export function makeFilter(stack: Stack): Filter {
   const { ipLayer: ip, ipv4, ipv6, timers, turn: clock, random, host, config } = stack
   const uncaught = (error: unknown): void => host.uncaught(error)
   return new Filter({ ip, ipv4, ipv6, timers, clock, random, config: config.filter, uncaught })
+}
+
+export function makeMdns(stack: Stack): Mdns {
+  const { ipLayer: ip, udp, timers, turn: clock, tellList: tells, host, random, config, resolver, name } = stack
+  return new Mdns({ ip, udp, timers, clock, tells, host, random, config: config.mdns, wake: clock.wake }, resolver, name)
 }

@@ -23,6 +23,7 @@ import { hasOtherWay } from '../ip/tables.ts'
 import { Ipv4 } from '../ipv4/ipv4.ts'
 import { Ipv6 } from '../ipv6/ipv6.ts'
 import { createLoopback } from '../link/loopback.ts'
+import type { Mdns } from '../mdns/mdns.ts'
 import { type GroupSummary, listGroups, Multicast } from '../multicast/multicast.ts'
 import { NeighborDiscovery } from '../nd/nd.ts'
 import { Routers } from '../nd/routers.ts'
@@ -40,7 +41,7 @@ import { Interfaces } from './interfaces.ts'
 import { ipCommand } from './ip-command/command.ts'
 import { leaving, type PingOptions, type TracepathOptions, type TracerouteOptions } from './leaving.ts'
 import { type ConnectionSummary, listConnections, listCounters, listNeighbors, type NeighborSummary } from './listing.ts'
-import { makeFilter } from './making.ts'
+import { makeFilter, makeMdns } from './making.ts'
 import * as nl from './nlinline.ts'
 import { Probing } from './probing.ts'
 import {
@@ -97,8 +98,9 @@ export class Stack implements NeighborListener, ClaimListener {
   onLinkClosed: ((iface: AttachedInterface, error: Error | undefined) => void) | null = null
   /** The transmit frame: one for all protocols. */
   readonly frame = new Frame()
-  /** What `filter` gives, once it was asked for. */
+  /** What `filter` and `mdns` give, once they were asked for. */
   madeFilter: Filter | null = null
+  madeMdns: Mdns | null = null
   /** DHCP servers, until they are closed. */
   readonly dhcpServers = new Set<DhcpServer>()
   private readonly probing: Probing
@@ -156,6 +158,8 @@ export class Stack implements NeighborListener, ClaimListener {
     this.resolver = new Resolver({ ip, udp, tcp, host, random, config: config.dns, sources: () => this.interfaces })
     this.probing = new Probing(this)
     if (config.forwarding) this.setForwarding(true)
+    if (config.mdns.host !== '') void this.mdns.start()
+    if (config.mdns.listen) this.mdns.listen()
   }
 
   /**
@@ -212,6 +216,12 @@ export class Stack implements NeighborListener, ClaimListener {
   get filter(): Filter {
     this.madeFilter ??= makeFilter(this)
     return this.madeFilter
+  }
+
+  /** Multicast DNS and DNS-SD: silent until it is told to listen or to publish something. */
+  get mdns(): Mdns {
+    this.madeMdns ??= makeMdns(this)
+    return this.madeMdns
   }
 
   /** The attached interfaces, the loopback not among them. */
@@ -418,6 +428,7 @@ export class Stack implements NeighborListener, ClaimListener {
 
   private async end(): Promise<void> {
     this.turn.readClock()
+    this.madeMdns?.close() // the link is told
     this.resolver.close()
     this.tcp.shutdown()
     for (const a of this.interfaces) a.dhcp?.close() // leases are given back

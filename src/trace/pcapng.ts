@@ -6,6 +6,7 @@
  * Several links may share one writer; each gets an interface number of its own.
  */
 import { copyBytes } from '../base/bytes.ts'
+import { utf8Bytes } from '../base/utf8.ts'
 import type { Medium } from '../netif/netif.ts'
 
 /** Where the bytes of a capture go. `bytes` belong to the target once it was called. */
@@ -205,24 +206,11 @@ export class PcapngWriter {
   }
 
   private textOption(code: number, text: string): void {
-    this.bytesOption(code, utf8(text))
+    this.bytesOption(code, utf8Bytes(text))
   }
 
   private endOptions(): void {
     this.u16(OPT_END)
     this.u16(0)
   }
-}
-
-/** UTF-8 bytes; the core has no TextEncoder. */
-function utf8(text: string): Uint8Array {
-  const out: number[] = []
-  for (const c of text) {
-    const v = c.codePointAt(0)!
-    if (v < 0x80) out.push(v)
-    else if (v < 0x800) out.push(0xc0 | (v >> 6), 0x80 | (v & 63))
-    else if (v < 0x10000) out.push(0xe0 | (v >> 12), 0x80 | ((v >> 6) & 63), 0x80 | (v & 63))
-    else out.push(0xf0 | (v >> 18), 0x80 | ((v >> 12) & 63), 0x80 | ((v >> 6) & 63), 0x80 | (v & 63))
-  }
-  return Uint8Array.from(out)
 }

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { Address } from '../../src/base/address.ts'
 import { type Message, message } from '../../src/dns/message.ts'
 import { joinLabels, MAX_NAME } from '../../src/dns/names.ts'
-import { type KnownType, type ResourceRecord, TYPES } from '../../src/dns/records.ts'
+import { type KnownType, type ResourceRecord, TYPES, typeName } from '../../src/dns/records.ts'
 
 const u8 = fc.nat(0xff)
 const u16 = fc.nat(0xffff)
@@ -40,6 +40,7 @@ const KINDS: Record<string, fc.Arbitrary<unknown>> = {
   hex: bytes,
   quoted: bytes,
   params,
+  types: fc.uniqueArray(u16, { maxLength: 6 }).map((codes) => codes.sort((a, b) => a - b).map(typeName)),
 }
 
 const known = fc

@@ -3,7 +3,7 @@ import { Address, parseAddress, parseIPv4 } from '../base/address.ts'
 import { put16 } from '../base/bytes.ts'
 import { invalidArgument } from '../base/errors.ts'
 import { isAbsolute, labelsOf } from './names.ts'
-import { fieldKinds, type Kind, type ResourceRecord, type SvcParam, type TypeName } from './records.ts'
+import { fieldKinds, type Kind, type ResourceRecord, type SvcParam, type TypeName, typeCode, typeName } from './records.ts'
 import { keyCode, keyName } from './text.ts'
 
 /** A word of the text, and whether it stood in quotes. */
@@ -71,9 +71,9 @@ export function parseData(type: TypeName, words: readonly DataWord[], origin: st
   const data: Record<string, unknown> = {}
   let at = 0
   for (const [field, kind] of kinds) {
-    const takesRest = kind === 'texts' || kind === 'hex' || kind === 'params'
+    const takesRest = kind === 'texts' || kind === 'hex' || kind === 'params' || kind === 'types'
     const given = takesRest ? words.slice(at) : words.slice(at, at + 1)
-    if (given.length === 0 && kind !== 'params') throw invalidArgument(`${type}: its ${field} is missing`)
+    if (given.length === 0 && kind !== 'params' && kind !== 'types') throw invalidArgument(`${type}: its ${field} is missing`)
     try {
       data[field] = fieldOf(kind, given, origin)
     } catch (error) {
@@ -129,7 +129,15 @@ function fieldOf(kind: Kind, words: readonly DataWord[], origin: string): unknow
       return hexOf(words)
     case 'params':
       return words.map((w) => paramOf(w.text)).sort((a, b) => a.key - b.key)
+    case 'types':
+      return words.map((w) => typeOf(w.text))
   }
+}
+
+function typeOf(text: string): TypeName {
+  const code = typeCode(text.toUpperCase())
+  if (code === null) throw invalidArgument(`${text} is no type`)
+  return typeName(code)
 }
 
 function numberOf(text: string, most: number): number {

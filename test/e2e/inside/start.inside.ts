@@ -248,7 +248,8 @@ describe('examples', () => {
   })
 
   it('vdestack', async () => {
-    const example = node('examples/vdestack.ts')
+    const link = ['--link', 'tap://tap0?host=10.0.0.1/24,fc00::1:1/64']
+    const example = node('examples/vdestack.ts', {}, ...link, '--gateway', '10.0.0.1', '--gateway', 'fc00::1:1')
     await example.until(/^ready/m)
     expect(example.said()).toContain('    inet 10.0.0.50/24 scope global vde0\n')
     expect(example.said()).toContain('default via fc00::1:1 dev vde0 metric 1024 pref medium')

@@ -17,13 +17,12 @@ import { FrameQueue, MAX_FRAME } from './frame-queue.ts'
 /** Frames of one batch: those of a turn of the stack. */
 const BUDGET = 64
 
-/** Told of a splice's end. */
-export interface SpliceWatcher {
+export interface SpliceOptions {
   /** `link` has ended by itself; the other one is being closed. */
-  ended?(link: NetIf, error?: Error): void
+  onClosed?: (link: NetIf, error?: Error) => void
 }
 
-const NAMES = ['Frames', 'Octets', 'Held'] as const
+const NAMES = ['frames', 'octets', 'held'] as const
 const C = indexOf(NAMES)
 
 /** One direction. */
@@ -49,11 +48,11 @@ class Half implements NetIfSink, Task {
 
   input(buf: Uint8Array, start: number, end: number, meta: number): void {
     const n = this.count.values
-    n[C.Frames]++
-    n[C.Octets] += end - start
+    n[C.frames]++
+    n[C.octets] += end - start
     if (this.held.count === 0 && this.to.send(buf, start, end, meta)) return
     this.held.push(buf, start, end, meta)
-    n[C.Held]++
+    n[C.held]++
   }
 
   readable(): void {
@@ -96,7 +95,7 @@ export class Splice {
     private readonly a: NetIf,
     private readonly b: NetIf,
     host: Host,
-    private readonly watcher: SpliceWatcher,
+    private readonly options: SpliceOptions,
   ) {
     // A link without offload hands over frames as a wire has them: for them nothing has to be done on the other side.
     const toA = b.offload === 0 ? a : takingAll(a)
@@ -109,16 +108,10 @@ export class Splice {
     this.back.attach()
   }
 
-  /** `aFrames`, `aOctets`: heard on the first link; `aHeld`: of those, kept for a while because the second one was full. */
-  counters(): Record<string, number> {
-    const out: Record<string, number> = {}
-    for (const [name, half] of [
-      ['a', this.forth],
-      ['b', this.back],
-    ] as const) {
-      for (let i = 0; i < NAMES.length; i++) out[name + NAMES[i]] = half.count.values[i]
-    }
-    return out
+  /** Of each direction: frames and octets heard, and how many frames were kept for a while because the other link was full. */
+  counters(): { 'a>b': Record<string, number>; 'b>a': Record<string, number> } {
+    const of = (half: Half) => half.count.snapshot() as Record<string, number>
+    return { 'a>b': of(this.forth), 'b>a': of(this.back) }
   }
 
   /** Closes both links. */
@@ -131,7 +124,7 @@ export class Splice {
     if (this.isClosed) return
     this.stop()
     void (isA ? this.b : this.a).close()
-    this.watcher.ended?.(isA ? this.a : this.b, error)
+    this.options.onClosed?.(isA ? this.a : this.b, error)
   }
 
   private stop(): void {
@@ -142,8 +135,8 @@ export class Splice {
 }
 
 /** Joins two links of one medium. They are the splice's from now on. Throws ERR_INVALID_ARG_VALUE when one carries Ethernet and the other does not. */
-export function splice(a: NetIf, b: NetIf, host: Host, watcher: SpliceWatcher = {}): Splice {
+export function splice(a: NetIf, b: NetIf, host: Host, options: SpliceOptions = {}): Splice {
   if (a.medium !== b.medium)
     throw invalidArgument(`${a.name} carries ${a.medium} frames and ${b.name} ${b.medium}: only a router can join them`)
-  return new Splice(a, b, host, watcher)
+  return new Splice(a, b, host, options)
 }

@@ -13,7 +13,7 @@ function spliced(one: PipeOptions = {}, other: PipeOptions = {}) {
   const [left, a] = createPipe({ names: ['left', 'a'], ...one })
   const [b, right] = createPipe({ names: ['b', 'right'], ...other })
   const ended: string[] = []
-  const joint = splice(a, b, host, { ended: (link, error) => ended.push(`${link.name} ${error?.message}`) })
+  const joint = splice(a, b, host, { onClosed: (link, error) => ended.push(`${link.name} ${error?.message}`) })
   return { host, left, right, a, b, joint, ended }
 }
 
@@ -43,7 +43,7 @@ describe('splice', () => {
     from.send(big.bytes, big.meta)
     host.run()
     expect(to.heard()).toEqual([1514, 1514, 1514, 674])
-    expect(joint.counters()).toEqual({ aFrames: 1, aOctets: 5054, aHeld: 0, bFrames: 0, bOctets: 0, bHeld: 0 })
+    expect(joint.counters()['a>b']).toEqual({ frames: 1, octets: 5054, held: 0 })
   })
 
   it('holds one batch at most for a side that is full, and then the sender', () => {
@@ -56,7 +56,7 @@ describe('splice', () => {
     }
     for (let round = 0; round < 5; round++) more()
     expect(sent).toBe(100 + 64) // 10 beyond, 54 held of the batch that met the wall, 100 in the first pipe
-    expect(joint.counters()).toMatchObject({ aFrames: 64, aHeld: 54 })
+    expect(joint.counters()['a>b']).toMatchObject({ frames: 64, held: 54 })
     const got: number[] = []
     for (let round = 0; round < 40; round++) {
       got.push(...to.heard())
@@ -73,7 +73,7 @@ describe('splice', () => {
     const [left, a] = createPipe({ names: ['left', 'a'] })
     const ear = new Ear(left, host)
     const ended: string[] = []
-    splice(a, dying(), host, { ended: (link, error) => ended.push(`${link.name}: ${error?.message}`) })
+    splice(a, dying(), host, { onClosed: (link, error) => ended.push(`${link.name}: ${error?.message}`) })
     ends[0].closed(new Error('cut'))
     ends[0].closed(new Error('again'))
     expect(ended).toEqual(['pipe.a: cut'])

@@ -83,6 +83,7 @@ export { createMux } from './mux/create.ts'
 export type { FramePredicate, MuxFilter, MuxSwitches } from './mux/filter.ts'
 export { oreMac } from './mux/mac-policy.ts'
 export { findMux, Mux, type MuxOpenOptions, type MuxOptions, type MuxPlatform } from './mux/mux.ts'
+export type { RemoteMuxClient, RemoteOpenOptions } from './mux/remote.ts'
 // What routers say
 export type { AdvertisedPrefixOptions, AdvertisedRouteOptions, AdvertiseOptions, PreferenceName } from './nd/advertise-options.ts'
 // What a link of one's own is made of

@@ -6,6 +6,7 @@
  */
 
 // Links
+export { type MuxTicket, openSharedMux, shareMux } from './backend/mux-worker.ts'
 export { openLink } from './backend/open-link.ts'
 export { openStdio, type StdioOptions } from './backend/stdio.ts'
 export { openTap, openTun, type TapNetIf, type TapOptions } from './backend/tap.ts'

@@ -31,12 +31,13 @@ const NAMES = ['softSegmented', 'softSegments', 'softChecksums', 'outBlockedHere
 const C = indexOf(NAMES)
 
 const SOFT = Offload.TX_CHECKSUM | Offload.TSO4 | Offload.TSO6 | Offload.USO
+const GSO_MAX = 65535
 const WHOLE = frameMeta(CSUM_NONE, GSO_NONE, 0)
 
 class SoftOffload implements NetIf, NetIfSink, FrameTaker {
   readonly name: string
   readonly medium: Medium
-  readonly gsoMax = 65535
+  readonly gsoMax = GSO_MAX
   private sink: NetIfSink | null = null
   private isClosed = false
   /** We refused a frame and owe a `writable()`. */
@@ -199,7 +200,7 @@ export function withoutOffload(link: NetIf): NetIf {
   return new SoftOffload(link)
 }
 
-/** The link itself if it takes everything, else wrapped so that it does. */
+/** The link itself if it takes every frame that there is, else wrapped so that it does. */
 export function takingAll(link: NetIf): NetIf {
-  return (link.offload & SOFT) === SOFT ? link : withoutOffload(link)
+  return (link.offload & SOFT) === SOFT && link.gsoMax >= GSO_MAX ? link : withoutOffload(link)
 }

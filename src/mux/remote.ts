@@ -1,0 +1,192 @@
+/**
+ * What a client in another thread or process and the multiplexer say to each other beside frames: plain data, by whatever carries it.
+ *
+ * The one who asks sends `Hello` and hears `Welcome` or `Refusal`; afterwards `Change` for its filter and `Ask` for numbers, which `State` answers. What comes
+ * from the other side is looked at field by field: `unknown` is what it is.
+ */
+import { invalidArgument, NetError } from '../base/errors.ts'
+import { formatMac, parseMac } from '../ethernet/mac.ts'
+import type { NetIf } from '../netif/netif.ts'
+import type { MuxClient } from './client.ts'
+import { type MuxSwitches, ReceiveFilter } from './filter.ts'
+import type { Mux, MuxOpenOptions } from './mux.ts'
+
+/** The version of these messages. Another is refused. */
+export const MUX_PROTOCOL = 1
+
+/** Options of a client that can cross to another thread or process. */
+export interface RemoteOpenOptions extends Omit<MuxOpenOptions, 'filter'> {
+  filter?: MuxSwitches
+}
+
+/** What a client is told of itself. */
+export interface Welcome {
+  readonly version: number
+  /** The server's name. */
+  readonly server: string
+  readonly name: string
+  readonly device: string
+  readonly channel: number
+  readonly mac: string
+  readonly macRule: string
+  readonly mtu: number
+  readonly offload: number
+  readonly filter: Required<MuxSwitches>
+}
+
+/** A client of a multiplexer that is elsewhere. */
+export interface RemoteMuxClient extends NetIf {
+  readonly mac: Uint8Array
+  readonly server: string
+  readonly device: string
+  readonly channel: number
+  /** The rule by which it got its address. */
+  readonly macRule: string
+  /** What it hears. A copy; `setFilter` changes it. */
+  readonly filter: Required<MuxSwitches>
+  /** Changes the given parts of the filter. Frames that are on their way already still come. Throws ERR_INVALID_ARG_VALUE. */
+  setFilter(changes: MuxSwitches): void
+  /** The counters that the multiplexer keeps for it. The link must be attached. Rejects when it ends before the answer. */
+  remoteCounters(): Promise<Record<string, number>>
+}
+
+/** The client's side of the talk. */
+export class RemoteControls {
+  private readonly switches = new ReceiveFilter()
+  private readonly waiting: { resolve(counters: Record<string, number>): void; reject(error: Error): void }[] = []
+
+  constructor(
+    welcome: Welcome,
+    private readonly post: (message: object) => void,
+  ) {
+    this.switches.set(welcome.filter)
+  }
+
+  get filter(): Required<MuxSwitches> {
+    return this.switches.switches
+  }
+
+  setFilter(changes: MuxSwitches): void {
+    this.switches.set(changes)
+    this.post({ change: changes })
+  }
+
+  counters(): Promise<Record<string, number>> {
+    return new Promise((resolve, reject) => {
+      this.waiting.push({ resolve, reject })
+      this.post({ ask: 'counters' })
+    })
+  }
+
+  /** A message of the multiplexer's. */
+  heard(message: unknown): void {
+    const counters = field(message, 'counters')
+    if (typeof counters === 'object' && counters !== null) this.waiting.shift()?.resolve(counters as Record<string, number>)
+  }
+
+  ended(): void {
+    for (const { reject } of this.waiting.splice(0))
+      reject(new NetError('ENETDOWN', { message: 'the link to the multiplexer has ended' }))
+  }
+}
+
+/** The multiplexer's side: does what a client's message asks, and returns the answer, if there is one. What asks for nothing that we know is ignored. */
+export function obey(client: MuxClient, message: unknown): object | null {
+  if (field(message, 'ask') === 'counters') return { counters: client.counters() }
+  try {
+    client.setFilter(switchesOf(field(message, 'change')))
+  } catch {
+    // Its own end has refused such a change before it was sent: this is no client of ours, and keeps the filter that it has.
+  }
+  return null
+}
+
+/** Opens what a stranger's first message asks for. Throws for a message that is none, and what `open` throws. */
+export function openFor(mux: Mux, hello: unknown): MuxClient {
+  const version = field(hello, 'version')
+  if (version !== MUX_PROTOCOL)
+    throw new NetError('EPROTO', {
+      message: `The multiplexer speaks version ${MUX_PROTOCOL}, the client ${JSON.stringify(version)}`,
+    })
+  const server = textOf(hello, 'server')
+  if (server !== undefined && server !== mux.name)
+    throw new NetError('ENOENT', {
+      message: `This multiplexer is called ${JSON.stringify(mux.name)}, not ${JSON.stringify(server)}`,
+    })
+  const filter = field(hello, 'filter')
+  return mux.open({
+    device: textOf(hello, 'device'),
+    mac: textOf(hello, 'mac'),
+    filter: filter === undefined ? undefined : switchesOf(filter),
+    offload: field(hello, 'offload') !== false,
+  })
+}
+
+export function welcomeOf(mux: Mux, client: MuxClient): Welcome {
+  const { name, device, channel, mac, macRule, mtu, offload } = client
+  const filter = client.receiveFilter.switches
+  return { version: MUX_PROTOCOL, server: mux.name, name, device, channel, mac: formatMac(mac), macRule, mtu, offload, filter }
+}
+
+/** A server's first answer. Throws its refusal, or EPROTO for what is no answer. */
+export function readWelcome(message: unknown): Welcome {
+  const code = field(message, 'code')
+  if (typeof code === 'string')
+    throw new NetError(code, { message: textOf(message, 'message') ?? `The multiplexer refused: ${code}` })
+  const number = (name: string, most: number): number => {
+    const value = field(message, name)
+    if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most) return value
+    throw notMux()
+  }
+  const text = (name: string): string => textOf(message, name) ?? refuse()
+  const mac = text('mac')
+  parseMac(mac)
+  return {
+    version: number('version', MUX_PROTOCOL),
+    server: text('server'),
+    name: text('name'),
+    device: text('device'),
+    channel: number('channel', 0x7fffffff),
+    mac,
+    macRule: text('macRule'),
+    mtu: Math.max(68, number('mtu', 65535)),
+    offload: number('offload', 31),
+    filter: { ...new ReceiveFilter().switches, ...switchesOf(field(message, 'filter')) },
+  }
+}
+
+function refuse(): never {
+  throw notMux()
+}
+
+function notMux(): NetError {
+  return new NetError('EPROTO', { message: 'No multiplexer answers there' })
+}
+
+const SWITCHES = ['active', 'unicast', 'broadcast', 'promiscuous'] as const
+
+function switchesOf(value: unknown): MuxSwitches {
+  const out: MuxSwitches = {}
+  for (const name of SWITCHES) {
+    const on = field(value, name)
+    if (on === undefined) continue
+    if (typeof on !== 'boolean') throw invalidArgument(`filter.${name}: true or false is expected`)
+    out[name] = on
+  }
+  const multicast = field(value, 'multicast')
+  if (typeof multicast === 'boolean') out.multicast = multicast
+  else if (Array.isArray(multicast) && multicast.every((text) => typeof text === 'string')) out.multicast = multicast
+  else if (multicast !== undefined) throw invalidArgument('filter.multicast: true, false or a list of addresses is expected')
+  return out
+}
+
+function field(message: unknown, name: string): unknown {
+  return typeof message === 'object' && message !== null && Object.hasOwn(message, name)
+    ? (message as Record<string, unknown>)[name]
+    : undefined
+}
+
+function textOf(message: unknown, name: string): string | undefined {
+  const value = field(message, name)
+  return typeof value === 'string' ? value : undefined
+}

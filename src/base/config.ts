@@ -4,6 +4,7 @@
  */
 import { type ArpConfig, arpDefaults } from './arp-config.ts'
 import { type DhcpConfig, dhcpDefaults, verifyDhcp } from './dhcp-config.ts'
+import { type Dhcp6Config, dhcp6Defaults, verifyDhcp6 } from './dhcp6-config.ts'
 import { type DnsConfig, dnsDefaults, verifyDns } from './dns-config.ts'
 import { invalidArgument } from './errors.ts'
 import { type FilterConfig, filterDefaults } from './filter-config.ts'
@@ -212,6 +213,7 @@ export interface Config {
   dns: DnsConfig
   mdns: MdnsConfig
   dhcp: DhcpConfig
+  dhcp6: Dhcp6Config
   ipv4: Ipv4Config
   icmp: IcmpConfig
   udp: UdpConfig
@@ -237,6 +239,7 @@ export function defaults(): Config {
     ipv4: ipv4Defaults(),
     icmp: icmpDefaults(),
     dhcp: dhcpDefaults(),
+    dhcp6: dhcp6Defaults(),
     udp: {
       receiveBufferBytes: 212_992,
       ephemeralFirst: 32768,
@@ -380,6 +383,7 @@ function verify(config: Config): void {
   verifyForward(forward)
   verifyNd(nd)
   verifyDhcp(config.dhcp)
+  verifyDhcp6(config.dhcp6)
   for (const [name, known] of Object.entries(TCP_WORDS)) {
     const value = String(tcp[name as keyof TcpConfig])
     if (!known.includes(value)) throw invalidArgument(`option tcp.${name} cannot be ${value}, known: ${known.join(', ')}`)

@@ -1,0 +1,74 @@
+/** The configuration of DHCPv6 (config.ts). Names are those of RFC 8415 section 7.6. */
+import { invalidArgument } from './errors.ts'
+
+export interface Dhcp6Config {
+  /** A client waits a random time up to this before its first SOLICIT, CONFIRM, INFORMATION-REQUEST. SOL_MAX_DELAY, CNF_MAX_DELAY, INF_MAX_DELAY. */
+  maxDelayMs: number
+  /** How long a first answer is waited for, and the longest wait. SOL_TIMEOUT, SOL_MAX_RT, which a server may change (RFC 7083). */
+  solicitTimeoutMs: number
+  solicitMaxMs: number
+  /** REQ_TIMEOUT, REQ_MAX_RT; how often one is sent: REQ_MAX_RC. */
+  requestTimeoutMs: number
+  requestMaxMs: number
+  requestAttempts: number
+  /** CNF_TIMEOUT, CNF_MAX_RT; a lease had before is used after this without an answer: CNF_MAX_RD. */
+  confirmTimeoutMs: number
+  confirmMaxMs: number
+  confirmDurationMs: number
+  /** REN_TIMEOUT and REB_TIMEOUT, REN_MAX_RT and REB_MAX_RT. */
+  renewTimeoutMs: number
+  renewMaxMs: number
+  /** INF_TIMEOUT, INF_MAX_RT, which a server may change (RFC 7083). */
+  informTimeoutMs: number
+  informMaxMs: number
+  /** REL_TIMEOUT and DEC_TIMEOUT; REL_MAX_RC and DEC_MAX_RC. */
+  releaseTimeoutMs: number
+  releaseAttempts: number
+  /** What was had without an address is asked for again after this, and never sooner. IRT_DEFAULT, IRT_MINIMUM. */
+  refreshSeconds: number
+  refreshMinSeconds: number
+  /** So many messages in so long and no more, whatever servers say: 20 in 20 s (RFC 8415 section 14.1). */
+  rateMessages: number
+  ratePeriodMs: number
+  /** Addresses, and prefixes, that are taken from one server. */
+  maxBindings: number
+  /** `ready` of an interface with `dhcp6` waits this long. As for DHCPv4. */
+  timeoutMs: number
+}
+
+export function dhcp6Defaults(): Dhcp6Config {
+  return {
+    maxDelayMs: 1_000,
+    solicitTimeoutMs: 1_000,
+    solicitMaxMs: 3_600_000,
+    requestTimeoutMs: 1_000,
+    requestMaxMs: 30_000,
+    requestAttempts: 10,
+    confirmTimeoutMs: 1_000,
+    confirmMaxMs: 4_000,
+    confirmDurationMs: 10_000,
+    renewTimeoutMs: 10_000,
+    renewMaxMs: 600_000,
+    informTimeoutMs: 1_000,
+    informMaxMs: 3_600_000,
+    releaseTimeoutMs: 1_000,
+    releaseAttempts: 4,
+    refreshSeconds: 86_400,
+    refreshMinSeconds: 600,
+    rateMessages: 20,
+    ratePeriodMs: 20_000,
+    maxBindings: 16,
+    timeoutMs: 60_000,
+  }
+}
+
+/** Throws ERR_INVALID_ARG_VALUE for what cannot work. */
+export function verifyDhcp6(dhcp6: Dhcp6Config): void {
+  for (const what of ['solicit', 'request', 'confirm', 'renew', 'inform'] as const) {
+    const [first, most] = [dhcp6[`${what}TimeoutMs`], dhcp6[`${what}MaxMs`]]
+    if (first < 1 || first > most)
+      throw invalidArgument(`option dhcp6.${what}TimeoutMs: ${first} is not between 1 and dhcp6.${what}MaxMs`)
+  }
+  for (const name of ['requestAttempts', 'releaseAttempts', 'rateMessages', 'ratePeriodMs', 'maxBindings'] as const)
+    if (dhcp6[name] < 1) throw invalidArgument(`option dhcp6.${name}: 1 is above ${dhcp6[name]}`)
+}

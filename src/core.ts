@@ -9,6 +9,7 @@ export type { ArpConfig } from './base/arp-config.ts'
 export type { Host, Task, TimerHandle } from './base/clock.ts'
 export { type Config, type ConfigOverrides, defaults, type TcpConfig, type TurnConfig, type UdpConfig } from './base/config.ts'
 export type { DhcpConfig } from './base/dhcp-config.ts'
+export type { Dhcp6Config } from './base/dhcp6-config.ts'
 export type { DnsConfig } from './base/dns-config.ts'
 export { type ErrorPlace, NetError } from './base/errors.ts'
 export type { FilterConfig } from './base/filter-config.ts'
@@ -32,6 +33,12 @@ export type {
   LeaseRecord,
   Reservation as DhcpReservation,
 } from './dhcp/server-options.ts'
+// DHCPv6
+export type { DelegateOptions, Dhcp6Options } from './dhcp6/client-options.ts'
+export type { Client6State as Dhcp6State } from './dhcp6/client-site.ts'
+export { describeDuid, formatDuid, makeDuid, parseDuid, readDuid } from './dhcp6/duid.ts'
+export type { DelegatedPrefix, Kept6, Lease6, Lease6Store, LeasedAddress } from './dhcp6/lease.ts'
+export type { Option6Name as Dhcp6OptionName, Option6Values as Dhcp6OptionValues } from './dhcp6/options.ts'
 // Names
 export {
   type LookupOptions as NameLookupOptions,
@@ -118,6 +125,7 @@ export { type AddressOptions, AttachedInterface, type AttachOptions, type Interf
 export type { RouterReport, RouterSummary } from './stack/autoconf.ts'
 export { type CreateStackOptions, createStack } from './stack/create.ts'
 export type { DhcpInterface, LeaseListener } from './stack/dhcp.ts'
+export type { Dhcp6Interface, Lease6Listener } from './stack/dhcp6.ts'
 export type { ForwardingSwitch } from './stack/forwarding.ts'
 export { IpCommandError } from './stack/ip-command/command.ts'
 export type { PingOptions, TracepathOptions, TracerouteOptions } from './stack/leaving.ts'

@@ -199,6 +199,9 @@ export class Client6Sender {
     const inform = m.get('infMaxRt')
     if (within(solicit)) this.solicitMaxMs = solicit * 1000
     if (within(inform)) this.informMaxMs = inform * 1000
+    const { type, retransmission } = this
+    if (retransmission !== null && type === SOLICIT) retransmission.most = this.solicitMaxMs
+    if (retransmission !== null && type === INFORMATION_REQUEST) retransmission.most = this.informMaxMs
   }
 
   private begin(type: number, wanted: Wanted6 | null, server: Uint8Array | null, terms: RetransmitTerms): void {

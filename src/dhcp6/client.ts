@@ -13,7 +13,6 @@
  * transaction id and our DUID, from the server that was chosen where one was. RECONFIGURE is never agreed to, and not heeded (section
  * 18.2.11): without authentication anybody could send it. Messages come from the tell step of a turn, alarms from its timers.
  */
-import type { Dhcp6Config } from '../base/dhcp6-config.ts'
 import { randomBelow } from '../base/random.ts'
 import type { Timers } from '../base/timers.ts'
 import type { LeaseEvent } from '../dhcp/client-site.ts'
@@ -44,7 +43,6 @@ import { ADVERTISE, CONFIRM, DECLINE, RELEASE } from './wire.ts'
 export interface Client6Dependencies extends Sender6Dependencies {
   timers: Timers
   clock: NeighborClock
-  config: Dhcp6Config
 }
 
 /** Who is refused asks again after this, and twice that, and so on. */

@@ -33,5 +33,7 @@ export const CLIENT6_NAMES = [
   // why a message was not sent
   'outRateLimited',
   'outBlocked',
+  // a network of a delegated prefix that could not be used where it was to be
+  'delegationFailed',
 ] as const
 export const C6 = indexOf(CLIENT6_NAMES)

@@ -21,13 +21,17 @@ export class Retransmission {
   /** Messages sent, and when the first was. */
   sent = 0
   begunAt = 0
+  /** MRT: servers may change it meanwhile (RFC 7083). 0: none. */
+  most: number
   /** RT. */
   private wait = 0
 
   constructor(
     private readonly terms: RetransmitTerms,
     private readonly random: Random,
-  ) {}
+  ) {
+    this.most = terms.most ?? 0
+  }
 
   /** No more is sent: as often, or for as long, as it may be. */
   isOver(now: number): boolean {
@@ -37,7 +41,8 @@ export class Retransmission {
 
   /** The message is sent now. Returns how long until the next, or the end. */
   next(now: number): number {
-    const { first, most = 0, duration = 0, later = false } = this.terms
+    const { most } = this
+    const { first, duration = 0, later = false } = this.terms
     const rand = SPREAD * (2 * randomFraction(this.random) - 1)
     if (this.sent === 0) {
       this.begunAt = now

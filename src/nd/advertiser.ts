@@ -28,6 +28,9 @@ const MAX_INITIAL_RTR_ADVERT_INTERVAL_MS = 16_000
 const MAX_INITIAL_RTR_ADVERTISEMENTS = 3
 const MIN_DELAY_BETWEEN_RAS_MS = 3_000
 const MAX_RA_DELAY_TIME_MS = 500
+/** A prefix that is gone is said to be so for this long: hosts may have kept it for two hours (RFC 4862 section 5.5.3, RFC 9096 section 3.5). */
+const GONE_MS = 7_200_000
+const MAX_GONE = 8
 /** A message that the full link refused is tried again after this. */
 const RETRY_MS = 100
 
@@ -35,6 +38,9 @@ export class Advertiser extends Timed {
   /** Sent so far, and when the last one was. */
   private sent = 0
   private sentAt = 0
+  /** Prefixes of addresses, as they were said last, and those that are gone. */
+  private said: readonly AdvertisedPrefix[] = []
+  private gone: { said: AdvertisedPrefix; at: number }[] = []
 
   constructor(
     readonly nd: NdInterface,
@@ -118,13 +124,28 @@ export class Advertiser extends Timed {
     const { advertised, nd } = this
     if (advertised.prefixes !== null) return advertised.prefixes
     const out: AdvertisedPrefix[] = []
-    for (const { address, prefix } of nd.iface.addresses) {
+    for (const { address, prefix, lifetime } of nd.iface.addresses) {
       const { network } = prefix
       if (address.isV4 || address.isLinkLocal || prefix.length === 128 || out.some((p) => samePrefix(p.prefix, network))) continue
       if (advertisementLength(advertised, out.length + 1) > MAX_ADVERTISEMENT) break
-      const lifetimes = { valid: DEFAULT_VALID_SECONDS, preferred: DEFAULT_PREFERRED_SECONDS }
-      out.push({ prefix: network, onLink: true, autonomous: prefix.length === 64, ...lifetimes })
+      // An address that is ours for a time, as those of delegated prefixes are, makes no promise beyond it.
+      const valid = Math.min(DEFAULT_VALID_SECONDS, lifetime?.validLeft ?? Number.POSITIVE_INFINITY)
+      const preferred = Math.min(DEFAULT_PREFERRED_SECONDS, lifetime?.preferredLeft ?? Number.POSITIVE_INFINITY)
+      out.push({ prefix: network, onLink: true, autonomous: prefix.length === 64, valid, preferred })
     }
-    return out
+    return [...out, ...this.gonePrefixes(out)]
+  }
+
+  /** Prefixes that were ours until lately, with lifetimes of zero. */
+  private gonePrefixes(current: readonly AdvertisedPrefix[]): AdvertisedPrefix[] {
+    const { nowMs } = this.clock
+    const isIn = (list: readonly AdvertisedPrefix[], p: AdvertisedPrefix): boolean =>
+      list.some((other) => samePrefix(other.prefix, p.prefix))
+    this.gone = this.gone.filter((g) => ((nowMs - g.at) | 0) < GONE_MS && !isIn(current, g.said))
+    for (const p of this.said)
+      if (!isIn(current, p) && this.gone.length < MAX_GONE) this.gone.push({ said: { ...p, valid: 0, preferred: 0 }, at: nowMs })
+    this.said = current
+    const room = (n: number): boolean => advertisementLength(this.advertised, current.length + n) <= MAX_ADVERTISEMENT
+    return this.gone.map((g) => g.said).filter((_, i) => room(i + 1))
   }
 }

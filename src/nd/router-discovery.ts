@@ -119,6 +119,7 @@ export class RouterDiscovery {
     for (let i = 0; i < options.dnssl.count; i++) this.dns.dnssl(buf, options.dnssl.at[i], now)
     // RFC 7559 section 2.1: one who is no default router does not end the asking.
     if (get16(buf, off + ND_RA.lifetime) !== 0) this.solicitor.stop()
+    this.wishes.listener.said(this.managed, this.other)
   }
 
   elapse(now: number): void {

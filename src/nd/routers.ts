@@ -122,6 +122,11 @@ export class Routers extends Timed implements Icmp6Handler {
     return advertiser !== undefined
   }
 
+  /** The interface's addresses are others, or their lifetimes: hosts are told soon, if anything is advertised. */
+  prefixesChanged(iface: Interface): void {
+    this.advertisers.get(iface)?.restart()
+  }
+
   advertises(iface: Interface): boolean {
     return this.advertisers.has(iface)
   }

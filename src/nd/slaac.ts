@@ -32,8 +32,10 @@ const MAX_DESYNC = 0.4
 /** REGEN_ADVANCE is this, and the time that probing takes in the worst case (RFC 8981 section 3.8). */
 const REGEN_ADVANCE_MS = 2_000
 
-/** Who waits for addresses. Told from timers only. */
+/** Who waits for addresses. Told from timers only, but for `said`. */
 export interface SlaacListener {
+  /** What a router says of DHCPv6 (RFC 4861 section 4.2), with each advertisement, while it is being heard. */
+  said(managed: boolean, other: boolean): void
   /** Addresses may be used, and none is being asked for any more. */
   usable(): void
   /** None can be had of a prefix: all that were tried are other hosts'. */

@@ -1,5 +1,6 @@
 /** How an interface is attached, and what it looks like from outside. */
 import type { DhcpOptions } from '../dhcp/client-options.ts'
+import type { Dhcp6Options } from '../dhcp6/client-options.ts'
 
 export interface AttachOptions {
   /** `eth0`, `eth1`, ... (or `tun0`, ... without Ethernet) when left out. */
@@ -26,6 +27,12 @@ export interface AttachOptions {
    * within `dhcp.timeoutMs`; the client goes on. Ethernet only: EOPNOTSUPP.
    */
   dhcp?: boolean | DhcpOptions
+  /**
+   * Has IPv6 addresses, delegated prefixes and DNS servers from a DHCPv6 server. `ready` waits for the first lease, as with `dhcp`. Left out, an
+   * interface with `slaac` does as its routers say; false: it does not. Routes, and what is on the link, are never of DHCPv6: `acceptRa` or
+   * `slaac` has them. Ethernet only: EOPNOTSUPP.
+   */
+  dhcp6?: boolean | Dhcp6Options
   /**
    * Listens to routers (RFC 4861) and makes addresses of the prefixes that they announce (RFC 4862). `ready` waits for those of the first, and rejects
    * with ETIMEDOUT when no router is heard within `nd.slaacTimeoutMs`, EADDRNOTAVAIL when they announce no prefix. Ethernet only: EOPNOTSUPP.

@@ -1,21 +1,24 @@
 /** An attached interface as its user holds it: `eth0` of `const eth0 = stack.attach(link, ...)`. */
-
 import type { Arp } from '../arp/arp.ts'
 import type { Address, Prefix } from '../base/address.ts'
 import { invalidArgument, NetError } from '../base/errors.ts'
 import type { Lease } from '../dhcp/lease.ts'
+import type { Lease6 } from '../dhcp6/lease.ts'
 import { formatMac } from '../ethernet/mac.ts'
 import { type AddressClaims, addAddress, removeAddress } from '../ip/addresses.ts'
 import { type AddressNotes, AddressState, type Interface, type InterfaceAddress } from '../ip/interface.ts'
 import { AddressLifetime, type LifetimeListener } from '../ip/lifetime.ts'
 import { addressOn, prefixOn, scopedText } from '../ip/zone.ts'
+import { IP6_MIN_MTU } from '../ipv6/wire.ts'
 import type { AdvertiseOptions } from '../nd/advertise-options.ts'
 import { hasLinkLocal } from '../nd/link-local.ts'
 import type { NdInterface } from '../nd/nd-interface.ts'
 import type { NetIf } from '../netif/netif.ts'
 import type { AddressOptions, AttachOptions, InterfaceSummary } from './attach-options.ts'
-import { Autoconf, type RouterReport, reportOf } from './autoconf.ts'
-import { DhcpInterface, type LeaseListener } from './dhcp.ts'
+import { type RouterReport, reportOf } from './autoconf.ts'
+import { Configuring } from './configuring.ts'
+import type { DhcpInterface, LeaseListener } from './dhcp.ts'
+import type { Dhcp6Interface, Lease6Listener } from './dhcp6.ts'
 import type { ForwardingSwitch } from './forwarding.ts'
 import type { Stack } from './stack.ts'
 import type { Port } from './turn.ts'
@@ -23,8 +26,6 @@ import type { Port } from './turn.ts'
 export type { AddressOptions, AttachOptions, InterfaceSummary } from './attach-options.ts'
 
 const FOREVER = Number.POSITIVE_INFINITY
-/** RFC 8200 section 5. */
-const IPV6_MIN_MTU = 1280
 /** RFC 791: what every link must carry. */
 const IPV4_MIN_MTU = 68
 
@@ -43,11 +44,10 @@ export class AttachedInterface implements LifetimeListener {
   /** The link-local address that was made, and how many before it were other hosts'. */
   private linkLocal: InterfaceAddress | null = null
   private attempts = 0
-  private autoconf: Autoconf | null = null
-  /** The DHCP client; null unless it was asked for. */
-  readonly dhcp: DhcpInterface | null = null
-  /** Called when DHCP has an address, has renewed it, or has it no more. */
+  private readonly configuring: Configuring
+  /** Called when DHCP has an address, has renewed it, or has it no more; the same for DHCPv6. */
   onLease: LeaseListener | null = null
+  onLease6: Lease6Listener | null = null
   private readonly waiting = new Map<InterfaceAddress, { resolve: () => void; reject: (error: NetError) => void }>()
 
   constructor(
@@ -58,19 +58,19 @@ export class AttachedInterface implements LifetimeListener {
     readonly arp: Arp | null,
     options: AttachOptions,
   ) {
+    this.configuring = new Configuring(stack, this, options)
     try {
       const all = (options.addresses ?? []).map((text) => this.add(prefixOn(iface, text), options))
-      const listens = options.slaac === true || options.acceptRa === true
-      const isSix = options.ipv6 === true || listens || iface.addresses.some((a) => !a.address.isV4)
+      const isSix = options.ipv6 === true || this.configuring.wantsIpv6 || iface.addresses.some((a) => !a.address.isV4)
       if (isSix) all.push(this.startIpv6(options.probe))
-      if (listens) all.push(this.listen(options.slaac === true, options.probe))
-      const { dhcp = false, metric = 0 } = options
-      if (dhcp !== false) this.dhcp = new DhcpInterface(stack, this, dhcp === true ? {} : dhcp, metric)
-      if (this.dhcp !== null) all.push(this.dhcp.ready)
+      all.push(...this.configuring.start())
       this.ready = Promise.all(all).then(() => undefined)
       this.ready.catch(() => undefined) // whoever does not await it is not punished with an unhandled rejection
-      const gateways = typeof options.gateway === 'string' ? [options.gateway] : (options.gateway ?? [])
-      for (const gateway of gateways) this.addGateway(gateway, options.metric ?? 0)
+      for (const text of [options.gateway ?? []].flat()) {
+        const gateway = addressOn(iface, text)
+        // Another interface may have one of the same metric: the first counts while it is up.
+        stack.addRoute(gateway.isV4 ? '0.0.0.0/0' : '::/0', gateway, this, { metric: options.metric ?? 0, mode: 'append' })
+      }
     } catch (error) {
       this.released()
       throw error
@@ -96,18 +96,31 @@ export class AttachedInterface implements LifetimeListener {
     return discovery === null ? null : reportOf(this.stack, discovery)
   }
 
-  /** What DHCP gave; null: nothing yet, or nothing any more. */
+  /** The client of DHCP, and of DHCPv6; null unless it was asked for (`dhcp6`: by routers, too). */
+  get dhcp(): DhcpInterface | null {
+    return this.configuring.dhcp
+  }
+
+  get dhcp6(): Dhcp6Interface | null {
+    return this.configuring.dhcp6
+  }
+
+  /** What DHCP gave, and DHCPv6; null: nothing yet, or nothing any more. */
   get lease(): Lease | null {
     return this.dhcp?.lease ?? null
   }
 
-  /** DNS servers and search domains of DHCP, and those that routers announce (RFC 8106). */
+  get lease6(): Lease6 | null {
+    return this.dhcp6?.lease ?? null
+  }
+
+  /** DNS servers and search domains of DHCP and DHCPv6, and those that routers announce (RFC 8106). */
   get nameservers(): string[] {
-    return [...(this.lease?.nameservers ?? []), ...(this.ra?.nameservers ?? [])]
+    return [...(this.lease?.nameservers ?? []), ...(this.dhcp6?.nameservers ?? []), ...(this.ra?.nameservers ?? [])]
   }
 
   get searchDomains(): string[] {
-    return [...(this.lease?.searchDomains ?? []), ...(this.ra?.searchDomains ?? [])]
+    return [this.lease, this.lease6, this.ra].flatMap((from) => from?.searchDomains ?? [])
   }
 
   /**
@@ -169,7 +182,7 @@ export class AttachedInterface implements LifetimeListener {
       this.iface.groups.linkUp()
     }
     for (const vlan of this.vlans) vlan.setUp(on)
-    this.dhcp?.linkChanged(on)
+    this.configuring.linkChanged(on)
     this.stack.ipLayer.changed()
     this.stack.turn.rearm()
   }
@@ -203,9 +216,9 @@ export class AttachedInterface implements LifetimeListener {
 
   /** The same with all that ip-address(8) may say. */
   giveAddress(prefix: Prefix, options: AddressOptions, notes: AddressNotes | null): Promise<void> {
-    if (!prefix.address.isV4 && this.mtu < IPV6_MIN_MTU) {
+    if (!prefix.address.isV4 && this.mtu < IP6_MIN_MTU) {
       throw new NetError('EACCES', {
-        message: `${this.name} has an MTU of ${this.mtu}: IPv6 needs ${IPV6_MIN_MTU} (RFC 8200 section 5)`,
+        message: `${this.name} has an MTU of ${this.mtu}: IPv6 needs ${IP6_MIN_MTU} (RFC 8200 section 5)`,
       })
     }
     this.stack.turn.readClock()
@@ -243,14 +256,8 @@ export class AttachedInterface implements LifetimeListener {
     return done
   }
 
-  private listen(addresses: boolean, probe: boolean | undefined): Promise<void> {
-    const { stack, iface } = this
-    const probing = probe ?? stack.config.nd.dadTransmits > 0
-    this.autoconf = new Autoconf(stack, iface, this.neighborDiscovery('listen to routers'), addresses, probing)
-    return this.autoconf.ready
-  }
-
-  private neighborDiscovery(what: string): NdInterface {
+  /** Throws NetError EOPNOTSUPP without Ethernet. */
+  neighborDiscovery(what: string): NdInterface {
     const nd = this.stack.nd.attach(this.iface)
     if (nd === null) throw new NetError('EOPNOTSUPP', { message: `${this.name} is no Ethernet: it cannot ${what}` })
     return nd
@@ -279,14 +286,14 @@ export class AttachedInterface implements LifetimeListener {
     if (!(Number.isInteger(mtu) && mtu >= IPV4_MIN_MTU && mtu <= most)) {
       throw new NetError('EINVAL', { message: `mtu ${mtu} is not between ${IPV4_MIN_MTU} and the ${most} of ${this.name}` })
     }
-    const wasNarrow = iface.mtu < IPV6_MIN_MTU
+    const wasNarrow = iface.mtu < IP6_MIN_MTU
     iface.mtu = mtu
     stack.turn.readClock()
-    if (wasNarrow && mtu >= IPV6_MIN_MTU && this.nd !== null) {
+    if (wasNarrow && mtu >= IP6_MIN_MTU && this.nd !== null) {
       void this.startIpv6()
       stack.routers.linkUp(iface)
-    } else if (mtu < IPV6_MIN_MTU) {
-      for (const own of iface.addresses.filter((a) => !a.address.isV4)) this.drop(own, `the MTU is below ${IPV6_MIN_MTU}`)
+    } else if (mtu < IP6_MIN_MTU) {
+      for (const own of iface.addresses.filter((a) => !a.address.isV4)) this.drop(own, `the MTU is below ${IP6_MIN_MTU}`)
     }
     for (const vlan of this.vlans) if (vlan.mtu > mtu) vlan.setMtu(mtu)
     stack.ipLayer.changed()
@@ -362,19 +369,13 @@ export class AttachedInterface implements LifetimeListener {
     return (address.isV4 ? this.arp?.acd : this.stack.nd.attach(this.iface)?.dad) ?? null
   }
 
-  private addGateway(text: string, metric: number): void {
-    const gateway = addressOn(this.iface, text)
-    // Another interface may have one of the same metric: the first counts while it is up.
-    this.stack.addRoute(gateway.isV4 ? '0.0.0.0/0' : '::/0', gateway, this, { metric, mode: 'append' })
-  }
-
   /** An address passed its probes; its state is PREFERRED already. Called by conflict detection. */
   addressReady(own: InterfaceAddress): void {
     own.lifetime?.judge()
     this.stack.ipLayer.changed()
     if (this.stack.routers.addressReady(this.iface, own)) return
     this.settle(own, null)
-    this.dhcp?.addressReady(own)
+    this.configuring.addressReady(own)
   }
 
   /** Another host has the address; its state is DUPLICATE already. */
@@ -388,7 +389,7 @@ export class AttachedInterface implements LifetimeListener {
       message: `${address} on ${this.name} is in use by ${formatMac(mac)}: choose another address`,
     })
     this.settle(own, error)
-    if (this.dhcp?.addressConflict(own) === true) return // it finds another
+    if (this.configuring.addressConflict(own)) return // it finds another
     this.stack.onAddressConflict?.(this, address, formatMac(mac))
   }
 
@@ -439,8 +440,7 @@ export class AttachedInterface implements LifetimeListener {
   released(): void {
     const error = new NetError('ECANCELED', { message: `${this.name} was closed` })
     for (const own of [...this.waiting.keys()]) this.settle(own, error)
-    this.autoconf?.failed(error)
-    this.dhcp?.close()
+    this.configuring.close(error)
   }
 
   /** The first address, for messages. */

@@ -7,6 +7,7 @@ import type { NdInterface } from '../nd/nd-interface.ts'
 import type { RouterDiscovery } from '../nd/router-discovery.ts'
 import { Preference } from '../nd/router-routes.ts'
 import type { SlaacListener } from '../nd/slaac.ts'
+import { Awaited } from './awaited.ts'
 import type { Stack } from './stack.ts'
 
 /** A default router, as it was announced. */
@@ -41,12 +42,9 @@ export interface RouterReport {
   searchDomains: string[]
 }
 
-/** Waits for the first address. */
+/** Waits for the first address: of a router's prefix, or a DHCPv6 server's where routers say that there is one. */
 export class Autoconf extends Timed implements SlaacListener {
-  readonly ready: Promise<void>
-  private resolve: () => void = () => undefined
-  private reject: (error: NetError) => void = () => undefined
-  private waits: boolean
+  private readonly first: Awaited | null
 
   constructor(
     private readonly stack: Stack,
@@ -54,29 +52,27 @@ export class Autoconf extends Timed implements SlaacListener {
     nd: NdInterface,
     addresses: boolean,
     probe: boolean,
+    /** What routers say of DHCPv6, with each advertisement. */
+    readonly said: (managed: boolean, other: boolean) => void,
   ) {
     super()
-    this.waits = addresses
-    this.ready = addresses
-      ? new Promise((resolve, reject) => {
-          this.resolve = resolve
-          this.reject = reject
-        })
-      : Promise.resolve()
-    this.ready.catch(() => undefined)
-    if (addresses) {
-      stack.host.hold() // who awaits an address holds nothing else yet
-      stack.timers.arm(this, (stack.turn.nowMs + stack.config.nd.slaacTimeoutMs) | 0)
-    }
+    this.first = addresses ? new Awaited(stack.host) : null
+    if (addresses) stack.timers.arm(this, (stack.turn.nowMs + stack.config.nd.slaacTimeoutMs) | 0)
     stack.routers.listen(nd, { addresses, probe, listener: this })
   }
 
+  get ready(): Promise<void> {
+    return this.first?.promise ?? Promise.resolve()
+  }
+
   usable(): void {
-    if (this.end()) this.resolve()
+    this.first?.succeeded()
+    this.stack.timers.remove(this)
   }
 
   failed(error: NetError): void {
-    if (this.end()) this.reject(error)
+    this.first?.failed(error)
+    this.stack.timers.remove(this)
   }
 
   override onTimer(): void {
@@ -88,17 +84,9 @@ export class Autoconf extends Timed implements SlaacListener {
       this.failed(new NetError('ETIMEDOUT', { message }))
       return
     }
-    const advice = discovery.managed ? 'they say that addresses are to be had by DHCPv6' : 'give an address'
+    const advice = discovery.managed ? 'addresses are to be had by DHCPv6, they say, and none was' : 'give an address'
     const message = `routers on ${iface.name} announce no prefix to make an address of: ${advice}`
     this.failed(new NetError('EADDRNOTAVAIL', { message }))
-  }
-
-  private end(): boolean {
-    if (!this.waits) return false
-    this.waits = false
-    this.stack.timers.remove(this)
-    this.stack.host.release()
-    return true
   }
 }
 

@@ -11,6 +11,7 @@ import { linkLocalAddress } from '../dhcp/link-local.ts'
 import { AddressState, type InterfaceAddress } from '../ip/interface.ts'
 import { removeRoutes } from '../ip/tables.ts'
 import type { AttachedInterface } from './attached.ts'
+import { Awaited } from './awaited.ts'
 import type { Stack } from './stack.ts'
 
 /** What happened to the lease of an interface; the lease is null when there is none any more. */
@@ -22,10 +23,7 @@ const IPV6_MIN_MTU = 1280
 
 export class DhcpInterface extends Timed implements ClientSite {
   /** The first address is usable; rejects with ETIMEDOUT when there is none in time. */
-  readonly ready: Promise<void>
-  private resolve: () => void = () => undefined
-  private reject: (error: NetError) => void = () => undefined
-  private waits = true
+  private readonly first: Awaited
   private readonly client: DhcpClient
   private readonly time: LeaseClock
   /** The address of the lease, ours to remove. */
@@ -54,17 +52,16 @@ export class DhcpInterface extends Timed implements ClientSite {
     this.time = new LeaseClock(clock, host)
     const deps = { udp, ip, ipv4, frame, timers, clock, random, time: this.time, config: config.dhcp, wake: clock.wake }
     this.client = new DhcpClient(deps, iface, iface.mac, options, this)
-    this.ready = new Promise((resolve, reject) => {
-      this.resolve = resolve
-      this.reject = reject
-    })
-    this.ready.catch(() => undefined)
-    host.hold() // who awaits an address holds nothing else yet
+    this.first = new Awaited(host)
     const timeoutMs = options.timeoutMs ?? config.dhcp.timeoutMs
     this.deadline = this.time.now + timeoutMs
     const first = options.linkLocal === true ? Math.min(config.dhcp.linkLocalAfterMs, timeoutMs) : timeoutMs
     timers.arm(this, (clock.nowMs + first) | 0)
     this.begin()
+  }
+
+  get ready(): Promise<void> {
+    return this.first.promise
   }
 
   get state(): ClientState {
@@ -104,7 +101,7 @@ export class DhcpInterface extends Timed implements ClientSite {
       this.attached.link.flush()
     }
     this.client.close()
-    this.failed(new NetError('ECANCELED', { message: `${this.attached.name} was closed` }))
+    this.first.failed(new NetError('ECANCELED', { message: `${this.attached.name} was closed` }))
     this.stack.timers.remove(this)
   }
 
@@ -116,7 +113,7 @@ export class DhcpInterface extends Timed implements ClientSite {
 
   addressReady(own: InterfaceAddress): void {
     if (own === this.address) this.client.claimed()
-    else if (own === this.fallback) this.succeeded()
+    else if (own === this.fallback) this.first.succeeded()
   }
 
   addressConflict(own: InterfaceAddress): boolean {
@@ -155,7 +152,7 @@ export class DhcpInterface extends Timed implements ClientSite {
     stack.ipLayer.changed()
     this.told = true
     this.store(event === 'informed' ? null : lease)
-    this.succeeded()
+    this.first.succeeded()
     this.tell(lease, event)
   }
 
@@ -181,14 +178,14 @@ export class DhcpInterface extends Timed implements ClientSite {
   /** There is no answer in time: an address of our own, if that was asked for, or an end of the waiting. */
   override onTimer(): void {
     const { stack, options } = this
-    if (!this.waits) return
+    if (this.first.isOver) return
     const left = this.deadline - this.time.now
     if (options.linkLocal === true && this.fallback === null && this.client.lease === null) this.fallBack()
     else if (left <= 0) {
       const seconds = (options.timeoutMs ?? stack.config.dhcp.timeoutMs) / 1000
       const { name } = this.attached
       const message = `no DHCP answer on ${name} within ${seconds} s: is there a DHCP server on this link? Without one give an address`
-      this.failed(new NetError('ETIMEDOUT', { message }))
+      this.first.failed(new NetError('ETIMEDOUT', { message }))
     }
     if (left > 0) stack.timers.arm(this, (stack.turn.nowMs + left) | 0)
   }
@@ -274,20 +271,5 @@ export class DhcpInterface extends Timed implements ClientSite {
     const { fallback } = this
     this.fallback = null
     if (fallback !== null) this.attached.removeAddress(`${fallback.address}`)
-  }
-
-  private succeeded(): void {
-    if (this.end()) this.resolve()
-  }
-
-  private failed(error: NetError): void {
-    if (this.end()) this.reject(error)
-  }
-
-  private end(): boolean {
-    if (!this.waits) return false
-    this.waits = false
-    this.stack.host.release()
-    return true
   }
 }

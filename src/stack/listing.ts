@@ -77,6 +77,7 @@ export function listCounters(stack: Stack, onlyNonZero: boolean): Record<string,
     if (ethernet !== null) out[`${a.name}.ethernet`] = ethernet.counters.snapshot(onlyNonZero)
     if (a.arp !== null) out[`${a.name}.arp`] = a.arp.counters.snapshot(onlyNonZero)
     if (a.dhcp !== null) out[`${a.name}.dhcp`] = a.dhcp.counters.snapshot(onlyNonZero)
+    if (a.dhcp6 !== null) out[`${a.name}.dhcp6`] = a.dhcp6.counters.snapshot(onlyNonZero)
     if (a.nd !== null)
       out[`${a.name}.nd`] = { ...a.nd.counters.snapshot(onlyNonZero), ...a.nd.dad.counters.snapshot(onlyNonZero) }
     if (a.link.counters !== undefined) out[`${a.name}.link`] = a.link.counters()

@@ -431,7 +431,7 @@ export class Stack implements NeighborListener, ClaimListener {
     this.madeMdns?.close() // the link is told
     this.resolver.close()
     this.tcp.shutdown()
-    for (const a of this.interfaces) a.dhcp?.close() // leases are given back
+    for (const a of this.interfaces) a.released() // leases are given back
     for (const server of [...this.dhcpServers]) server.close()
     this.udp.close()
     this.icmp.close()

@@ -48,6 +48,8 @@ export class Questions {
   private readonly byKey = new Map<string, Question>()
   private readonly byName = new Map<string, Set<Watch>>()
 
+  private firstAt = 0
+
   constructor(private readonly link: Link) {}
 
   has(key: string): boolean {
@@ -56,6 +58,14 @@ export class Questions {
 
   get size(): number {
     return this.byKey.size
+  }
+
+  /** When new questions are put: after a moment by chance, those that come meanwhile with them. */
+  private firstTime(now: number): number {
+    const { config, random } = this.link.site
+    const left = (this.firstAt - now) | 0
+    if (left <= 0 || left > config.delayMaxMs) this.firstAt = (now + between(random, config.delayMinMs, config.delayMaxMs)) | 0
+    return this.firstAt
   }
 
   add(watch: Watch, now: number): void {
@@ -68,8 +78,7 @@ export class Questions {
         question = new Question(this, watch.name, type)
         this.byKey.set(key, question)
         link.cache.keep(key, now)
-        const { delayMinMs, delayMaxMs } = link.site.config
-        link.site.timers.arm(question, (now + between(link.site.random, delayMinMs, delayMaxMs)) | 0)
+        link.site.timers.arm(question, this.firstTime(now))
       }
       question.watches.add(watch)
       link.answerOurselves(question.name, type, now)

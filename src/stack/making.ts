@@ -31,7 +31,9 @@ export function makeFilter(stack: Stack): Filter {
   return new Filter({ ip, ipv4, ipv6, timers, clock, random, config: config.filter, uncaught })
 }
 
-export function makeMdns(stack: Stack): Mdns {
+export function makeMdns(stack: Stack, isClosed: boolean): Mdns {
   const { ipLayer: ip, udp, timers, turn: clock, tellList: tells, host, random, config, resolver, name } = stack
-  return new Mdns({ ip, udp, timers, clock, tells, host, random, config: config.mdns, wake: clock.wake }, resolver, name)
+  const mdns = new Mdns({ ip, udp, timers, clock, tells, host, random, config: config.mdns, wake: clock.wake }, resolver, name)
+  if (isClosed) mdns.close()
+  return mdns
 }

@@ -220,7 +220,7 @@ export class Stack implements NeighborListener, ClaimListener {
 
   /** Multicast DNS and DNS-SD: silent until it is told to listen or to publish something. */
   get mdns(): Mdns {
-    this.madeMdns ??= makeMdns(this)
+    this.madeMdns ??= makeMdns(this, this.isClosed)
     return this.madeMdns
   }
 

@@ -21,10 +21,10 @@ export class Ledger<R> {
     private readonly failed: (error: unknown, promises: number) => void,
   ) {}
 
-  /** Calls `then` once the record is safe: now, or by `settle`. Never, when the store cannot keep it. */
-  save(record: R, then?: () => void): void {
+  /** Calls `then` once the records are safe: now, or by `settle`. Never, when the store cannot keep them. */
+  save(records: readonly R[], then?: () => void): void {
     try {
-      this.store?.save(record)
+      for (const record of records) this.store?.save(record)
     } catch (error) {
       this.failed(error, 1)
       return

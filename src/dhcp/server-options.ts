@@ -4,6 +4,7 @@ import { hex } from '../base/bytes.ts'
 import type { DhcpConfig } from '../base/dhcp-config.ts'
 import { invalidArgument } from '../base/errors.ts'
 import { formatMac, parseMac } from '../ethernet/mac.ts'
+import type { LeaseState } from './holdings.ts'
 import type { Recorder } from './ledger.ts'
 import { optionBytes } from './message.ts'
 import type { OptionValues } from './options.ts'
@@ -18,7 +19,7 @@ export interface LeaseRecord {
   clientId: string | null
   hostname: string | null
   /** `abandoned`: somebody has the address who did not get it here. */
-  state: 'bound' | 'free' | 'abandoned'
+  state: LeaseState
   /** Milliseconds since 1970; null: never. */
   expiresAt: number | null
 }

@@ -15,9 +15,10 @@ import type { NeighborClock } from '../ip/neighbor.ts'
 import type { Datagram } from '../udp/receive-queue.ts'
 import type { LeaseClock } from './clock.ts'
 import { SC, SERVER_NAMES } from './counters.ts'
+import { BindingState } from './holdings.ts'
 import { Ledger } from './ledger.ts'
 import { ACK, BOOTREQUEST, DECLINE, type DhcpMessage, DISCOVER, INFORM, OFFER, RELEASE, REQUEST, readMessage } from './message.ts'
-import { type Binding, BindingState, Pool } from './pool.ts'
+import { type Binding, Pool } from './pool.ts'
 import type { PortDependencies } from './port.ts'
 import { type Asked, whoAsks } from './server-asked.ts'
 import { type DhcpServerOptions, type LeaseRecord, networksOf } from './server-options.ts'
@@ -92,8 +93,8 @@ export class DhcpServer {
   /** Leases that hold, and addresses that are somebody else's. */
   get leases(): LeaseRecord[] {
     return this.pools
-      .flatMap((pool) => pool.bindings)
-      .filter(({ state }) => state === BindingState.BOUND || state === BindingState.ABANDONED)
+      .flatMap((pool) => pool.holdings)
+      .filter((binding) => binding.isListed)
       .map((binding) => binding.record)
   }
 
@@ -280,7 +281,7 @@ export class DhcpServer {
     const r = this.replies.make(ACK, asked, binding, seconds)
     if (rapid) r.set('rapidCommit', true)
     r.ciaddr = m.ciaddr
-    this.ledger.save(binding.record, () => {
+    this.ledger.save([binding.record], () => {
       this.send(asked, r)
       this.counters.values[SC.outAcks]++
       this.tell(binding, had ? 'renewed' : 'bound')
@@ -314,7 +315,7 @@ export class DhcpServer {
     else if (binding?.word !== m.ciaddr >>> 0 || binding.state !== BindingState.BOUND) this.counters.values[SC.dropNotTheirs]++
     else {
       pool.release(binding)
-      this.ledger.save(binding.record)
+      this.ledger.save([binding.record])
       this.tell(binding, 'released')
     }
   }
@@ -336,13 +337,13 @@ export class DhcpServer {
   private abandon(binding: Binding): void {
     const { time, config } = this.deps
     binding.pool.abandon(binding, time.now + 1000 * config.abandonSeconds)
-    this.ledger.save(binding.record)
+    this.ledger.save([binding.record])
   }
 
   private over(binding: Binding, was: number): void {
     if (was !== BindingState.BOUND) return
     this.counters.values[SC.expired]++
-    this.ledger.save(binding.record)
+    this.ledger.save([binding.record])
     this.tell(binding, 'expired')
   }
 

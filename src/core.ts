@@ -39,6 +39,15 @@ export type { Client6State as Dhcp6State } from './dhcp6/client-site.ts'
 export { describeDuid, formatDuid, makeDuid, parseDuid, readDuid } from './dhcp6/duid.ts'
 export type { DelegatedPrefix, Kept6, Lease6, Lease6Store, LeasedAddress } from './dhcp6/lease.ts'
 export type { Option6Name as Dhcp6OptionName, Option6Values as Dhcp6OptionValues } from './dhcp6/options.ts'
+export type { Dhcp6Server } from './dhcp6/server.ts'
+export type {
+  Dhcp6Reservation,
+  Dhcp6ServerNetwork,
+  Dhcp6ServerOptions,
+  Dhcp6ServerStore,
+  Lease6Record,
+  Server6Record,
+} from './dhcp6/server-options.ts'
 // Names
 export {
   type LookupOptions as NameLookupOptions,

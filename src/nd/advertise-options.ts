@@ -49,7 +49,7 @@ export interface AdvertiseOptions {
   /** Times of Neighbor Discovery in milliseconds; 0, or left out, says nothing. */
   reachableTimeMs?: number
   retransTimerMs?: number
-  /** Addresses, or other things, are to be had by DHCPv6. */
+  /** Addresses, or other things, are to be had by DHCPv6: what a DHCPv6 server of the stack gives on this link when left out. */
   managed?: boolean
   other?: boolean
   /** The longest time between two advertisements (MaxRtrAdvInterval): 4000 to 1800000; 600000 when left out. The shortest is a third of it. */
@@ -86,6 +86,13 @@ export interface Advertised {
   readonly maxIntervalMs: number
 }
 
+/** What is to be had by DHCPv6 on a link. */
+export interface DhcpFlags {
+  readonly managed: boolean
+  readonly other: boolean
+}
+
+const NO_DHCP: DhcpFlags = { managed: false, other: false }
 const INFINITE = 0xffffffff
 export const DEFAULT_VALID_SECONDS = 2_592_000
 export const DEFAULT_PREFERRED_SECONDS = 604_800
@@ -96,7 +103,7 @@ const PREFERENCES: { readonly [N in PreferenceName]: number } = {
 }
 
 /** Throws ERR_INVALID_ARG_VALUE, ERR_INVALID_IP_ADDRESS. */
-export function advertised(options: AdvertiseOptions): Advertised {
+export function advertised(options: AdvertiseOptions, dhcp: DhcpFlags = NO_DHCP): Advertised {
   const { prefixes, routes = [], rdnss = [], dnssl = [] } = options
   const maxIntervalMs = inRange(options.intervalMs ?? 600_000, 4_000, 1_800_000, 'intervalMs')
   const lifetime = inRange(options.lifetime ?? Math.round((3 * maxIntervalMs) / 1000), 0, 65535, 'lifetime')
@@ -119,8 +126,8 @@ export function advertised(options: AdvertiseOptions): Advertised {
     hopLimit: inRange(hopLimit, 0, 255, 'hopLimit'),
     reachableTimeMs: inRange(reachableTimeMs, 0, MAX_TIME_MS, 'reachableTimeMs'),
     retransTimerMs: inRange(retransTimerMs, 0, 0x7fffffff, 'retransTimerMs'),
-    managed: options.managed === true,
-    other: options.other === true,
+    managed: options.managed ?? dhcp.managed,
+    other: options.other ?? dhcp.other,
     // MinRtrAdvInterval (section 6.2.1, with erratum 3154).
     minIntervalMs: Math.round(maxIntervalMs * (maxIntervalMs >= 9_000 ? 0.33 : 0.75)),
     maxIntervalMs,

@@ -16,7 +16,7 @@ import type { Ip } from '../ip/ip.ts'
 import type { Neighbor, NeighborClock } from '../ip/neighbor.ts'
 import type { Packet } from '../ip/packet.ts'
 import { Frame } from '../netif/frame.ts'
-import { type AdvertiseOptions, advertised } from './advertise-options.ts'
+import { type AdvertiseOptions, advertised, type DhcpFlags } from './advertise-options.ts'
 import { advertisementLength, MAX_ADVERTISEMENT } from './advertisement.ts'
 import { Advertiser } from './advertiser.ts'
 import { LONGEST_TIMER_MS, LongClock } from './lifetimes.ts'
@@ -63,6 +63,9 @@ export class Routers extends Timed implements Icmp6Handler {
   readonly longClock: LongClock
   private readonly hosts = new Map<Interface, RouterDiscovery>()
   private readonly advertisers = new Map<Interface, Advertiser>()
+  /** What they were told to say, and what servers of ours give there by DHCPv6. */
+  private readonly said = new Map<Interface, AdvertiseOptions>()
+  private readonly served = new Map<Interface, DhcpFlags>()
   /** Made when the first message is to be sent. */
   private madeFrame: Frame | null = null
 
@@ -100,7 +103,7 @@ export class Routers extends Timed implements Icmp6Handler {
   advertise(nd: NdInterface, options: AdvertiseOptions): void {
     const { iface } = nd
     if (this.hosts.has(iface)) throw busy(iface)
-    const wanted = advertised(options)
+    const wanted = advertised(options, this.served.get(iface))
     const length = advertisementLength(wanted, wanted.prefixes?.length ?? 0)
     if (length > MAX_ADVERTISEMENT)
       throw invalidArgument(`the advertisement would have ${length} bytes: ${MAX_ADVERTISEMENT} are the most`)
@@ -111,13 +114,22 @@ export class Routers extends Timed implements Icmp6Handler {
       advertiser = new Advertiser(nd, wanted, timers, clock, random, this.frame, this.counters.values)
       this.advertisers.set(iface, advertiser)
     }
+    this.said.set(iface, options)
     advertiser.start(wanted)
+  }
+
+  /** A DHCPv6 server of ours is on this link, or null: no more. Hosts are told, if we advertise (RFC 4861 section 4.2: M and O). */
+  serves(iface: Interface, flags: DhcpFlags | null): void {
+    if (flags === null) this.served.delete(iface)
+    else this.served.set(iface, flags)
+    this.advertisers.get(iface)?.start(advertised(this.said.get(iface) ?? {}, flags ?? undefined))
   }
 
   /** Says good-bye. False: nothing was advertised. */
   stopAdvertising(iface: Interface): boolean {
     const advertiser = this.advertisers.get(iface)
     this.advertisers.delete(iface)
+    this.said.delete(iface)
     advertiser?.stop()
     return advertiser !== undefined
   }

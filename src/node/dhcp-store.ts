@@ -12,6 +12,7 @@ import { dirname } from 'node:path'
 import type { Lease, LeaseStore } from '../dhcp/lease.ts'
 import type { Recorder } from '../dhcp/ledger.ts'
 import type { DhcpServerStore, LeaseRecord } from '../dhcp/server-options.ts'
+import type { Dhcp6ServerStore, Server6Record } from '../dhcp6/server-options.ts'
 
 export interface JournalOptions {
   /** Wait for the disk with each lease, so that none is lost when the machine loses power. True when left out; a process that ends loses none either way. */
@@ -41,6 +42,11 @@ export function leaseFile(path: string): LeaseStore {
 /** Keeps the leases of a server in a file. Throws what the file system throws. */
 export function leaseJournal(path: string, options: JournalOptions = {}): DhcpServerStore {
   return new Journal<LeaseRecord>(path, options.sync ?? true, (record) => record.address)
+}
+
+/** The same for a DHCPv6 server; who it is is kept as well. */
+export function lease6Journal(path: string, options: JournalOptions = {}): Dhcp6ServerStore {
+  return new Journal<Server6Record>(path, options.sync ?? true, (record) => (record.kind === 'server' ? '' : record.address))
 }
 
 class Journal<R> implements Recorder<R> {

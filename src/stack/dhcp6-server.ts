@@ -31,14 +31,14 @@ export function serveDhcp6(stack: Stack, on: readonly AttachedInterface[], optio
       delegated: (prefix, via) => ways.set(prefix, via),
       uncaught: (error) => host.uncaught(error),
       closed(one) {
-        stack.dhcp6Servers.delete(one)
+        stack.dhcpServers.delete(one)
         for (const { iface } of on) routers.serves(iface, null)
       },
     },
     on.map((a) => a.iface),
     options,
   )
-  stack.dhcp6Servers.add(server)
+  stack.dhcpServers.add(server)
   for (const { iface } of on) routers.serves(iface, { managed: server.givesAddresses(iface), other: true })
   clock.rearm()
   return server
@@ -54,8 +54,7 @@ class DelegatedRoutes {
     const { ipLayer: ip } = this.stack
     const key = `${prefix}`
     const had = this.entries.get(key)
-    if (had === undefined ? via === null : via !== null && had.gateway?.equals(via) === true && ip.routes.entries.includes(had))
-      return
+    if (had === undefined ? via === null : via !== null && had.gateway?.equals(via) === true) return
     if (had !== undefined) removeRoutes(ip, (e) => e === had)
     this.entries.delete(key)
     const iface = ip.interfaces.find((i) => i.index === via?.zone)

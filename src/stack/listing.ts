@@ -1,4 +1,5 @@
 /** What a stack shows of itself: routes, neighbours, connections, counters, as plain objects. */
+import { DhcpServer } from '../dhcp/server.ts'
 import type { NeighborTable } from '../ip/neighbor.ts'
 import { endpointText, scopedText } from '../ip/zone.ts'
 import type { ConnectionInfo } from '../tcp/api.ts'
@@ -63,8 +64,11 @@ export function listCounters(stack: Stack, onlyNonZero: boolean): Record<string,
     dns: stack.resolver.counters.snapshot(onlyNonZero),
     lo: lo.counters.snapshot(onlyNonZero),
   }
-  let server = 0
-  for (const { counters } of stack.dhcpServers) out[`dhcp.server${server++ || ''}`] = counters.snapshot(onlyNonZero)
+  for (const server of stack.dhcpServers) {
+    const name = server instanceof DhcpServer ? 'dhcp.server' : 'dhcp6.server'
+    const before = Object.keys(out).filter((known) => known.startsWith(name)).length
+    out[`${name}${before || ''}`] = server.counters.snapshot(onlyNonZero)
+  }
   const { forward4, forward6 } = stack.forwarders
   if (stack.madeFilter !== null) out.filter = stack.madeFilter.counters.snapshot(onlyNonZero) as Counts
   if (stack.madeMdns !== null) out.mdns = stack.madeMdns.counters.snapshot(onlyNonZero) as Counts

@@ -8,6 +8,8 @@ import { TellList } from '../base/tell.ts'
 import { Timers } from '../base/timers.ts'
 import type { DhcpServer } from '../dhcp/server.ts'
 import type { DhcpServerOptions } from '../dhcp/server-options.ts'
+import type { Dhcp6Server } from '../dhcp6/server.ts'
+import type { Dhcp6ServerOptions } from '../dhcp6/server-options.ts'
 import { Resolver } from '../dns/resolver.ts'
 import type { Filter } from '../filter/filter.ts'
 import { Icmp } from '../icmp/icmp.ts'
@@ -36,6 +38,8 @@ import { Udp } from '../udp/udp.ts'
 import { AttachedInterface, type AttachOptions } from './attached.ts'
 import { byName } from './by-name.ts'
 import { serveDhcp } from './dhcp-server.ts'
+import { serveDhcp6 } from './dhcp6-server.ts'
+import { endStack } from './end.ts'
 import { Forwarding, type ForwardingSwitch } from './forwarding.ts'
 import { Interfaces } from './interfaces.ts'
 import { ipCommand } from './ip-command/command.ts'
@@ -101,8 +105,8 @@ export class Stack implements NeighborListener, ClaimListener {
   /** What `filter` and `mdns` give, once they were asked for. */
   madeFilter: Filter | null = null
   madeMdns: Mdns | null = null
-  /** DHCP servers, until they are closed. */
-  readonly dhcpServers = new Set<DhcpServer>()
+  /** DHCP servers of both families, until they are closed. */
+  readonly dhcpServers = new Set<DhcpServer | Dhcp6Server>()
   private readonly probing: Probing
   private readonly wiring = new Interfaces(this)
   private readonly unreachable: LocalUnreachable
@@ -210,6 +214,12 @@ export class Stack implements NeighborListener, ClaimListener {
   dhcpServer(on: AttachedInterface | readonly AttachedInterface[], options: DhcpServerOptions = {}): DhcpServer {
     if (this.isClosed) throw stackClosed()
     return serveDhcp(this, on instanceof AttachedInterface ? [on] : on, options)
+  }
+
+  /** The same for DHCPv6: `stack.dhcp6Server(eth0, { ranges: ['fd00::100-fd00::1ff'], prefixes: ['fd00:1::/48-56'] })`. Throws the same (port 547). */
+  dhcp6Server(on: AttachedInterface | readonly AttachedInterface[], options: Dhcp6ServerOptions = {}): Dhcp6Server {
+    if (this.isClosed) throw stackClosed()
+    return serveDhcp6(this, on instanceof AttachedInterface ? [on] : on, options)
   }
 
   /** Packet filter, connection tracking, address translation: made when first asked for, and nothing to packets until it has a rule. */
@@ -421,27 +431,9 @@ export class Stack implements NeighborListener, ClaimListener {
   close(): Promise<void> {
     if (!this.isClosed) {
       this.isClosed = true
-      this.closing = this.end()
+      this.closing = endStack(this, this.probing)
     }
     return this.closing
-  }
-
-  private async end(): Promise<void> {
-    this.turn.readClock()
-    this.madeMdns?.close() // the link is told
-    this.resolver.close()
-    this.tcp.shutdown()
-    for (const a of this.interfaces) a.released() // leases are given back
-    for (const server of [...this.dhcpServers]) server.close()
-    this.udp.close()
-    this.icmp.close()
-    this.icmp6.close()
-    this.probing.close()
-    this.turn.run() // resets leave, applications hear
-    this.turn.close()
-    for (const a of [...this.interfaces]) await this.detach(a)
-    for (const i of [...this.ipLayer.interfaces]) await i.netif.close()
-    this.pool.clear()
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -57,13 +57,13 @@ export class Associations {
     return wishes(asked).map((wish) => {
       const { kind, named, pools } = wish
       const kept = pools.map((pool) => pool.kept(wish)).find((b) => b?.state === BindingState.BOUND)
-      if (kept !== undefined) return deal(wish, kept)
+      if (kept !== undefined) return extended(wish, kept)
       if (named.length === 0) return this.allocated(wish)
       if (adopts) {
         const ours = named.filter((p) => pools.some((pool) => pool.inRange(p) || isReserved(pool, wish, p)))
         for (const prefix of ours) {
           const adopted = poolFor(pools, wish, prefix)?.take(prefix, wish) ?? null
-          if (adopted !== null) return deal(wish, adopted)
+          if (adopted !== null) return extended(wish, adopted)
         }
         const gone = kind === 'address' ? named.every((p) => !isOnLink(asked, p)) : ours.length === 0
         if (gone) return { kind, iaid: wish.iaid, binding: null, ended: named, status: null }
@@ -85,7 +85,7 @@ export class Associations {
 
   private allocated(wish: Wish): Deal {
     const binding = allocate(wish)
-    if (binding !== null) return deal(wish, binding)
+    if (binding !== null) return { kind: wish.kind, iaid: wish.iaid, binding, ended: [], status: null }
     return wish.kind === 'address'
       ? this.refused(wish, Status6.NO_ADDRS_AVAIL, 'no address left')
       : this.refused(wish, Status6.NO_PREFIX_AVAIL, 'no prefix left')
@@ -158,7 +158,7 @@ function onWire(seconds: number): number {
   return Number.isFinite(seconds) ? Math.min(INFINITE - 1, Math.floor(seconds)) : INFINITE
 }
 
-function deal({ kind, iaid, named }: Wish, binding: Binding6): Deal {
+function extended({ kind, iaid, named }: Wish, binding: Binding6): Deal {
   return { kind, iaid, binding, ended: named.filter((p) => !same(p, binding.prefix)), status: null }
 }
 

@@ -7,8 +7,8 @@ import { Dhcp6Message, Dhcp6Relay, type Malformed6, readMessage6, readRelay6, wr
 import { OPTIONS6 } from './options.ts'
 import { HOP_COUNT_LIMIT, isRelayType, RELAY_FORW, RELAY_REPL } from './wire.ts'
 
-/** A UDP payload is never larger. */
-const LARGEST = 0xffff
+/** What a UDP datagram holds behind its own header, and IPv6 without its own (RFC 8200 section 3). */
+export const LARGEST_LETTER = 0xffff - 8
 
 export interface Letter {
   readonly m: Dhcp6Message
@@ -46,9 +46,9 @@ export function linkOf({ relays }: Letter): Address | null {
   return null
 }
 
-/** The bytes of an answer in its envelopes (section 19.3), or null: there are more than fit. */
-export function sealLetter(answer: Dhcp6Message, relays: readonly Dhcp6Relay[]): Uint8Array | null {
-  let inner = bytesOf(answer)
+/** The bytes of an answer in its envelopes (section 19.3), or null: there are more than fit. `scratch` has LARGEST_LETTER bytes. */
+export function sealLetter(answer: Dhcp6Message, relays: readonly Dhcp6Relay[], scratch: Uint8Array): Uint8Array | null {
+  let inner = bytesOf(answer, scratch)
   for (let i = relays.length - 1; i >= 0 && inner !== null; i--) {
     const { hops, link, peer, options } = relays[i]
     const envelope = new Dhcp6Relay(RELAY_REPL, hops, link, peer)
@@ -58,13 +58,12 @@ export function sealLetter(answer: Dhcp6Message, relays: readonly Dhcp6Relay[]):
       if (values !== undefined && code !== OPTIONS6.relayMessage.code) envelope.options.set(code, values)
     }
     envelope.set('relayMessage', inner)
-    inner = bytesOf(envelope)
+    inner = bytesOf(envelope, scratch)
   }
   return inner
 }
 
-function bytesOf(m: Dhcp6Message | Dhcp6Relay): Uint8Array | null {
-  const buf = new Uint8Array(LARGEST)
-  const length = writeMessage6(m, buf, 0, LARGEST)
-  return length < 0 ? null : buf.subarray(0, length)
+function bytesOf(m: Dhcp6Message | Dhcp6Relay, scratch: Uint8Array): Uint8Array | null {
+  const length = writeMessage6(m, scratch, 0, scratch.length)
+  return length < 0 ? null : scratch.slice(0, length)
 }

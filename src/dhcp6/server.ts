@@ -30,7 +30,7 @@ import { type Binding6, same } from './pool.ts'
 import { type Asked6, whoAsks6 } from './server-asked.ts'
 import { Associations, addDeals, confirmed, type Deal, type Lifetimes } from './server-associations.ts'
 import { SC6, SERVER6_NAMES } from './server-counters.ts'
-import { openLetter, sealLetter } from './server-letter.ts'
+import { LARGEST_LETTER, openLetter, sealLetter } from './server-letter.ts'
 import {
   type Dhcp6ServerOptions,
   duidText,
@@ -91,6 +91,7 @@ export class Dhcp6Server {
   private readonly ledger: Ledger<Server6Record>
   private readonly serverId: Uint8Array
   private readonly times: Lifetimes
+  private readonly scratch = new Uint8Array(LARGEST_LETTER)
   private isClosed = false
 
   /** Throws NetError EADDRINUSE (port 547), ERR_INVALID_ARG_VALUE, ERR_INVALID_IP_ADDRESS, ERR_INVALID_MAC_ADDRESS. */
@@ -373,7 +374,7 @@ export class Dhcp6Server {
   /** Section 18.3.10: to the client itself, or to the relay in an envelope of its own. */
   private send({ iface, relays, from, fromPort, to }: Asked6, reply: Dhcp6Message): void {
     const n = this.counters.values
-    const bytes = sealLetter(reply, relays)
+    const bytes = sealLetter(reply, relays, this.scratch)
     if (bytes === null) {
       n[SC6.dropTooLong]++
       return

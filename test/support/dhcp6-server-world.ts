@@ -83,11 +83,15 @@ export class Server6World {
 
   /** Says something through relays, the one next to the client first. */
   through(relays: readonly Dhcp6Relay[], inner: Uint8Array, to = 'fd00::1'): string[] {
-    let bytes: Uint8Array = inner
-    for (const relay of relays) bytes = bytesOf(relay.set('relayMessage', bytes))
-    this.post(bytes, DHCP6_SERVER_PORT, address(to))
+    this.post(this.wrapped(relays, inner), DHCP6_SERVER_PORT, address(to))
     this.world.run(20)
     return this.said.splice(0)
+  }
+
+  wrapped(relays: readonly Dhcp6Relay[], inner: Uint8Array): Uint8Array {
+    let bytes = inner
+    for (const relay of relays) bytes = bytesOf(relay.set('relayMessage', bytes))
+    return bytes
   }
 
   /** Any bytes. */

@@ -6,6 +6,8 @@
  */
 
 // Links
+export { type MuxConnectOptions, openMux } from './backend/mux-client.ts'
+export { type MuxPlace, MuxServer, type MuxServerOptions, muxPath, serveMux } from './backend/mux-server.ts'
 export { type MuxTicket, openSharedMux, shareMux } from './backend/mux-worker.ts'
 export { openLink } from './backend/open-link.ts'
 export { openStdio, type StdioOptions } from './backend/stdio.ts'

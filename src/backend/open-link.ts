@@ -4,6 +4,7 @@
 import { invalidArgument, NetError } from '../base/errors.ts'
 import type { NetIf } from '../netif/netif.ts'
 import { checkOptions, flagOption, type LinkUrl, numberOption, splitLinkUrl } from './link-url.ts'
+import { openMuxLink } from './mux-client.ts'
 import { openStdio, stdioOptions } from './stdio.ts'
 import type { TapOptions } from './tap.ts'
 import { openTap, openTun } from './tap.ts'
@@ -16,6 +17,8 @@ const SCHEMES: { readonly [scheme: string]: (url: LinkUrl) => Promise<NetIf> } =
   vxvde: (url) => openVxvde(vxvdeOptions(url)),
   vde: (url) => openVde(vdeOptions(url)),
   stdio: (url) => openStdio(stdioOptions(url)),
+  mux: openMuxLink,
+  ore: openMuxLink,
 }
 
 /**

@@ -6,7 +6,7 @@
  * connected to it, and its path is removed as soon as it has answered, so nothing is left behind however the process ends.
  */
 import { chmodSync, chownSync, realpathSync, rmSync, statSync } from 'node:fs'
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { NetError } from '../base/errors.ts'
@@ -14,6 +14,7 @@ import { vdeDefaults } from '../base/vde-config.ts'
 import { FrameDevice } from './frame-device.ts'
 import { groupId } from './group-id.ts'
 import { errnoName } from './libc.ts'
+import { connected } from './socket-places.ts'
 import type { System } from './system.ts'
 import { bindUnix, connectUnix, unixDatagram } from './unix-datagram.ts'
 import { decodeUnixAddress, encodeRequest, UNIX_ADDRESS } from './vde-control.ts'
@@ -93,26 +94,13 @@ export async function openControl({ directory, portGroup }: VdePlan): Promise<Co
     try {
       real = realpathSync(candidate) // the switch has another working directory
       const controlPath = join(real, portGroup ?? 'ctl')
-      return { directory: real, controlPath, control: await connected(controlPath) }
+      return { directory: real, controlPath, control: await connected({ path: controlPath }) }
     } catch (error) {
       const { code = 'EIO', syscall = 'connect' } = error as NodeJS.ErrnoException
       failed ??= joinFailed(real, code, syscall)
     }
   }
   throw failed
-}
-
-/** A stream to that path, which keeps no process alive. */
-export function connected(path: string): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path, () => {
-      socket.off('error', reject)
-      socket.on('error', () => undefined) // 'close' follows, and says all that matters
-      socket.unref()
-      resolve(socket)
-    })
-    socket.once('error', reject)
-  })
 }
 
 /** Binds our socket where the switch can reach it: in its own directory, or where everybody may. Returns the path. */

@@ -16,12 +16,12 @@ import { VDE_MAX_MTU, vdeDefaults } from '../base/vde-config.ts'
 import type { NetIf } from '../netif/netif.ts'
 import { FrameDevice } from './frame-device.ts'
 import { groupId } from './group-id.ts'
+import { listenAt } from './socket-places.ts'
 import { loadSystem, type System } from './system.ts'
 import { bindUnix, connectUnix, unixDatagram } from './unix-datagram.ts'
 import { decodeRequest, encodeUnixAddress, MAX_REQUEST, type PortRequest } from './vde-control.ts'
 import { serveFailed, unplugged } from './vde-errors.ts'
 import { hear } from './vde-hear.ts'
-import { connected } from './vde-port.ts'
 
 /** Who connected. */
 export interface VdeVisitor {
@@ -149,23 +149,8 @@ export class VdeServer {
   private async listen(): Promise<void> {
     const path = join(this.directory, 'ctl')
     if (encodeUnixAddress(path) === null) throw Object.assign(new Error(path), { code: 'ENAMETOOLONG' })
-    try {
-      await this.bind(path)
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || (await isServed(path))) throw error
-      rmSync(path) // of a switch that was killed
-      await this.bind(path)
-    }
+    await listenAt(this.server, { path })
     this.permit(path)
-  }
-
-  private bind(path: string): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.server.once('error', reject).listen(path, () => {
-        this.server.off('error', reject)
-        resolve()
-      })
-    })
   }
 
   private permit(path: string): void {
@@ -266,15 +251,4 @@ function passable(mode: number): number {
   let directory = 0o2000 | mode
   for (const shift of [0, 3, 6]) if (((mode >> shift) & 6) !== 0) directory |= 1 << shift
   return directory
-}
-
-/** Whether somebody answers at the socket. */
-async function isServed(path: string): Promise<boolean> {
-  try {
-    const socket = await connected(path)
-    socket.destroy()
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ECONNREFUSED'
-  }
 }

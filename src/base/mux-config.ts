@@ -8,8 +8,6 @@ export const muxConfig = {
   receiveBudgetFrames: 64,
   /** Bytes of the ring of shared memory in each direction of a client in a worker: a few super-frames of 64 KiB. Ours. */
   ringBytes: 1 << 20,
-  /** What a stranger may take to say what he wants, after he has connected to the server's socket. Ours. */
-  helloTimeoutMs: 5000,
   /** Longest control message on the socket, in bytes: a list of `maxGroups` addresses and then some. Ours. */
   maxControlBytes: 16 << 10,
 }

@@ -1,0 +1,128 @@
+/** A client of a multiplexer in another process, found by its server's name, by a path or by a port. */
+import type { Socket } from 'node:net'
+import { invalidArgument } from '../base/errors.ts'
+import { parseMac } from '../ethernet/mac.ts'
+import type { MuxSwitches } from '../mux/filter.ts'
+import { findMux } from '../mux/mux.ts'
+import {
+  MUX_PROTOCOL,
+  RemoteControls,
+  type RemoteMuxClient,
+  type RemoteOpenOptions,
+  readWelcome,
+  type Welcome,
+} from '../mux/remote.ts'
+import type { NetIf } from '../netif/netif.ts'
+import { checkOptions, flagOption, type LinkUrl } from './link-url.ts'
+import { type MuxPlace, muxPath } from './mux-server.ts'
+import { greet, greeting, MuxWire, prepare } from './mux-wire.ts'
+import { connected } from './socket-places.ts'
+
+/** ORe's own name, of the server that is asked when none is named. */
+export const DEFAULT_MUX = 'ORe'
+
+export interface MuxConnectOptions extends RemoteOpenOptions, MuxPlace {
+  /** The server's name. With a path or a port: the one that must answer there. */
+  name?: string
+}
+
+class SocketClient extends MuxWire implements RemoteMuxClient {
+  override readonly mac: Uint8Array
+  readonly server: string
+  readonly device: string
+  readonly channel: number
+  readonly macRule: string
+  private readonly controls: RemoteControls
+
+  constructor(welcome: Welcome, mac: Uint8Array, socket: Socket, rest: Uint8Array) {
+    super({ name: welcome.name, mac, mtu: welcome.mtu, offload: welcome.offload }, socket, rest)
+    this.mac = mac
+    this.server = welcome.server
+    this.device = welcome.device
+    this.channel = welcome.channel
+    this.macRule = welcome.macRule
+    this.controls = new RemoteControls(welcome, (message) => this.control(message))
+    this.onControl = (message) => this.controls.heard(message)
+    this.onEnd = () => this.controls.ended()
+  }
+
+  get filter(): Required<MuxSwitches> {
+    return this.controls.filter
+  }
+
+  setFilter(changes: MuxSwitches): void {
+    this.controls.setFilter(changes)
+  }
+
+  remoteCounters(): Promise<Record<string, number>> {
+    return this.controls.counters()
+  }
+}
+
+/**
+ * Opens a client of a multiplexer that is served elsewhere (`serveMux`, `tapstack mux`).
+ * @throws NetError ENODEV, EMFILE, EADDRINUSE, ERR_INVALID_ARG_VALUE as the multiplexer's own `open`; ENOENT (another one answers), EPROTO (none does),
+ *   ETIMEDOUT; and Node's own: `connect ENOENT /run/user/1000/tapstack/ORe.mux`.
+ */
+export async function openMux(options: MuxConnectOptions = {}): Promise<RemoteMuxClient> {
+  const { name, path, host, port, device, mac, filter, offload } = options
+  const isNamed = path === undefined && port === undefined
+  const place = isNamed
+    ? { path: muxPath(name ?? DEFAULT_MUX) }
+    : path === undefined
+      ? { host: host ?? '127.0.0.1', port: port! }
+      : { path }
+  const socket = await connected(place)
+  try {
+    prepare(socket)
+    socket.ref() // somebody waits for the answer
+    socket.write(
+      greeting({ version: MUX_PROTOCOL, server: isNamed ? (name ?? DEFAULT_MUX) : name, device, mac, filter, offload }),
+    )
+    const { message, rest } = await greet(socket)
+    socket.unref()
+    const welcome = readWelcome(message)
+    return new SocketClient(welcome, parseMac(welcome.mac), socket, rest)
+  } catch (error) {
+    socket.destroy()
+    throw error
+  }
+}
+
+const OPTIONS = ['device', 'mac', 'offload', 'active', 'unicast', 'broadcast', 'multicast', 'promiscuous', 'name']
+
+/** What `mux://ORe?device=eth0&mac=ore`, `mux:///run/mux.sock` or `mux://10.0.0.1:5000` asks for. Throws ERR_INVALID_ARG_VALUE. */
+export function muxOptions(url: LinkUrl): MuxConnectOptions {
+  checkOptions(url, OPTIONS)
+  const filter: MuxSwitches = {}
+  for (const name of ['active', 'unicast', 'broadcast', 'promiscuous'] as const) {
+    const on = flagOption(url, name)
+    if (on !== undefined) filter[name] = on
+  }
+  const multicast = url.options.get('multicast')
+  if (multicast !== undefined) filter.multicast = multicast.includes(':') ? multicast.split(',') : flagOption(url, 'multicast')!
+  const { options } = url
+  return {
+    ...muxPlace(url),
+    device: options.get('device'),
+    mac: options.get('mac'),
+    offload: flagOption(url, 'offload'),
+    filter,
+  }
+}
+
+function muxPlace({ target, options, text }: LinkUrl): MuxConnectOptions {
+  const name = options.get('name')
+  if (target.startsWith('/')) return { path: target, name }
+  const m = /^(?:\[([^\]]+)\]|([^:]*)):(\d{1,5})$/.exec(target)
+  if (m !== null) return { host: m[1] ?? (m[2] === '' ? undefined : m[2]), port: Number(m[3]), name }
+  if (name !== undefined) throw invalidArgument(`${text}: the name stands before the question mark, or behind a path or a port`)
+  return { name: target === '' ? DEFAULT_MUX : target }
+}
+
+/** A client by URL: in this process if a multiplexer of that name is there, else where it is served. */
+export async function openMuxLink(url: LinkUrl): Promise<NetIf> {
+  const options = muxOptions(url)
+  const here = options.path === undefined && options.port === undefined ? findMux(options.name!) : undefined
+  return here === undefined ? openMux(options) : here.open(options)
+}

@@ -1,0 +1,49 @@
+/** Connecting to a place, a UNIX socket's path or a port, and listening there: over what a killed process may have left, too. */
+import { lstatSync, rmSync } from 'node:fs'
+import { connect, type ListenOptions, type NetConnectOpts, type Server, type Socket } from 'node:net'
+
+/** A stream to that place, which keeps no process alive. Rejects with Node's own error. */
+export function connected(place: NetConnectOpts): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(place, () => {
+      socket.off('error', reject)
+      socket.on('error', () => undefined) // 'close' follows, and says all that matters
+      socket.unref()
+      resolve(socket)
+    })
+    socket.once('error', reject)
+  })
+}
+
+/** Rejects with Node's own error; EADDRINUSE on a path means that somebody serves it, and not only that it is there. */
+export async function listenAt(server: Server, place: ListenOptions): Promise<void> {
+  const { path } = place
+  try {
+    await bind(server, place)
+  } catch (error) {
+    if (path === undefined || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || !(await isLeft(path))) throw error
+    rmSync(path)
+    await bind(server, place)
+  }
+}
+
+function bind(server: Server, place: ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject).listen(place, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+/** Whether it is a socket, and nobody's. What else stands there is not ours to remove. */
+async function isLeft(path: string): Promise<boolean> {
+  if (!lstatSync(path).isSocket()) return false
+  try {
+    const socket = await connected({ path })
+    socket.destroy()
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ECONNREFUSED'
+  }
+}

@@ -11,6 +11,8 @@ export interface Context {
   readonly platform: StackPlatform
   /** Aborted by SIGINT or SIGTERM: end cleanly. */
   readonly stop: AbortSignal
+  /** Calls `run` whenever somebody asks for a report by SIGUSR2, until what is returned is called. */
+  onReport?(run: () => void): () => void
 }
 
 /** An option as `parseArgs` of node:util takes it, and as help shows it. */

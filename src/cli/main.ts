@@ -15,6 +15,10 @@ const code = await run(
     openLink,
     platform: { host: nodeHost, random: nodeRandom },
     stop: stopSignal(),
+    onReport: (report) => {
+      process.on('SIGUSR2', report)
+      return () => process.off('SIGUSR2', report)
+    },
   },
   about.version,
   (process.env.TAPSTACK_DEBUG ?? '') !== '',

@@ -8,13 +8,25 @@ import { resolve } from './resolve.ts'
 import { route } from './route.ts'
 import { script } from './script.ts'
 import { echo, inetd } from './serve.ts'
+import { switchCommand } from './switch.ts'
 import { tracepath } from './tracepath.ts'
 import { traceroute } from './traceroute.ts'
 
-export const COMMANDS: readonly Command[] = [echo, inetd, ping, traceroute, tracepath, resolve, route, dhcp, script]
+export const COMMANDS: readonly Command[] = [
+  echo,
+  inetd,
+  ping,
+  traceroute,
+  tracepath,
+  resolve,
+  route,
+  switchCommand,
+  dhcp,
+  script,
+]
 
 /** Commands that are to come: to be told apart from what is only mistyped. */
-const PLANNED: readonly string[] = ['arping', 'get', 'serve', 'nc', 'mux', 'switch', 'tunnel', 'gateway', 'dump', 'bench']
+const PLANNED: readonly string[] = ['arping', 'get', 'serve', 'nc', 'mux', 'tunnel', 'gateway', 'dump', 'bench']
 
 const USAGE = 2
 

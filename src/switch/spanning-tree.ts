@@ -198,6 +198,9 @@ export class SpanningTree implements Tree, Task {
 
   flush(node: TreePort): void {
     this.site.flushPort(this.branches.find((b) => b.node === node)!.port)
+  }
+
+  topologyChanged(): void {
     this.site.topologyChanged()
   }
 

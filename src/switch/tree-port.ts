@@ -38,6 +38,8 @@ export interface Tree {
   /** Learning and forwarding of the port have changed. */
   stateChanged(port: TreePort): void
   flush(port: TreePort): void
+  /** Ways have changed, here or elsewhere. */
+  topologyChanged(): void
 }
 
 export class TreePort {
@@ -381,6 +383,7 @@ export class TreePort {
   /** setTcPropTree, 17.21.18. */
   private propagate(): void {
     for (const port of this.tree.ports) if (port !== this) port.tcProp = true
+    this.tree.topologyChanged()
   }
 
   // Port Transmit, 17.26.

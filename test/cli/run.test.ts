@@ -34,7 +34,7 @@ function lab(openLink?: () => Promise<NetIf>) {
       openLink ??
       (async (url: string) => {
         urls.push(url)
-        return urls.length === 1 ? near : createPipe()[0]
+        return urls.length === 1 ? near : createPipe({ names: [/\/\/([^?]*)/.exec(url)?.[1] ?? '', 'other'] })[0]
       }),
     platform: { host: world.host, random: world.host.random },
     stop: stop.signal,
@@ -61,7 +61,7 @@ describe('help', () => {
     expect(await exec('--help')).toBe(0)
     const listed = out.filter((l) => /^ {2}[a-z]/.test(l)).map((l) => l.trim().split(' ')[0])
     expect(listed).toEqual(COMMANDS.map((c) => c.name))
-    expect(listed).toEqual(['echo', 'inetd', 'ping', 'traceroute', 'tracepath', 'resolve', 'route', 'dhcp', 'script'])
+    expect(listed).toEqual(['echo', 'inetd', 'ping', 'traceroute', 'tracepath', 'resolve', 'route', 'switch', 'dhcp', 'script'])
   })
 
   for (const command of COMMANDS) {

@@ -1,0 +1,201 @@
+/** `tapstack switch`: a switch, or a hub, between links, until it is told to stop. */
+import { mkdirSync } from 'node:fs'
+import { join as joinPath } from 'node:path'
+import type { NetIf } from '../netif/netif.ts'
+import { capture } from '../node/capture-file.ts'
+import { createHub, createSwitch } from '../switch/create.ts'
+import type { SwitchPort, SwitchPortOptions } from '../switch/port.ts'
+import type { PortVlanOptions } from '../switch/port-vlan.ts'
+import type { Switch } from '../switch/switch.ts'
+import { type Command, type Context, integer, seconds, text, texts, UsageError, type Values } from './command.ts'
+import { counterLines } from './counter-lines.ts'
+import { NETWORK_OPTIONS, stopped } from './network.ts'
+import { switchTable } from './switch-table.ts'
+
+export const switchCommand: Command = {
+  name: 'switch',
+  summary: 'join links by a learning switch',
+  usage: '[options] LINK LINK...',
+  about: [
+    'Ports have the names of their links (tap0), or are numbers in the order of the links, from 1. Prints a line that begins with "ready",',
+    'its tables when it gets SIGUSR2, and ends with Ctrl-C. A link that ends takes its port with it; the others go on.',
+  ],
+  options: {
+    stp: { type: 'boolean', text: 'rapid spanning tree: loops are blocked (a loop is held down by limits of floods only)' },
+    'stp-priority': { type: 'string', value: 'N', text: 'the least becomes the root, in steps of 4096 (32768)' },
+    vlan: {
+      type: 'string',
+      multiple: true,
+      value: 'PORT=...',
+      text: 'PORT=10 (access), PORT=trunk:10,20 or trunk:all, with native:5 behind it, PORT=tunnel:100 (no VLANs)',
+    },
+    mirror: { type: 'string', value: 'PORT[=P,P]', text: 'copies of what passes these ports, or all of them, leave by PORT' },
+    isolate: { type: 'string', multiple: true, value: 'P,P', text: 'ports that do not reach each other' },
+    edge: { type: 'string', multiple: true, value: 'P,P', text: 'with --stp: ports of hosts, which forward at once' },
+    rate: { type: 'string', multiple: true, value: 'PORT=R', text: 'bits a second at PORT, each way: 64k, 10M, 1G (no limit)' },
+    ageing: { type: 'string', value: 'S', text: 'seconds after which a silent address is forgotten (300)' },
+    hub: { type: 'boolean', text: 'a hub: everything goes everywhere' },
+    pcap: { type: 'string', value: 'DIR', text: 'capture each port to DIR/NAME.pcapng' },
+    interval: { type: 'string', value: 'S', text: 'seconds between two tables with --verbose (10)' },
+    quiet: NETWORK_OPTIONS.quiet,
+    verbose: { type: 'boolean', short: 'v', text: 'tables every few seconds, counters at the end' },
+  },
+  words: Number.POSITIVE_INFINITY,
+  examples: [
+    ['switch tap://tap0?host=10.0.0.1/24 tap://tap1 --stp', 'two taps, and whatever is behind them'],
+    ['switch tap://tap0 tap://tap1 tap://tap2 --vlan tap0=10 --vlan tap1=20 --vlan tap2=trunk:10,20', 'two VLANs and a trunk'],
+    ['switch tap://tap0 tap://tap1 tap://spy0 --mirror spy0', 'and a third that hears what passes'],
+  ],
+  failure: 2,
+  run: runSwitch,
+}
+
+async function runSwitch(context: Context, values: Values, urls: readonly string[]): Promise<number> {
+  if (urls.length < 2) throw new UsageError('two links are expected, or more: tapstack switch LINK LINK...')
+  const verbose = values.verbose === true
+  if (verbose && values.quiet === true) throw new UsageError('--quiet and --verbose: one of them is expected')
+  if (values.hub === true && values.stp === true) throw new UsageError('--hub and --stp: a hub has no spanning tree')
+  const { host, random } = context.platform
+  const priority = integer(values, 'stp-priority', 0, 61440, 32768)
+  const ageingMs = seconds(values, 'ageing', 1, 1_000_000, 300)
+  const intervalMs = seconds(values, 'interval', 0.1, 86_400, 10)
+  const make = values.hub === true ? createHub : createSwitch
+  const sw = make({ host, random, ageingMs: Math.round(ageingMs), spanningTree: values.stp === true && { priority } })
+  host.hold()
+  const ended = new AbortController()
+  const report = (): void => {
+    for (const line of switchTable(sw)) context.out(line)
+  }
+  let atEnd = (): void => undefined
+  try {
+    await joinLinks(context, sw, values, urls)
+    const allGone = new Promise<never>((_, reject) => {
+      sw.onPortClosed = (port, error) => {
+        context.err(`tapstack switch: ${port.name} has ended${error === undefined ? '' : `: ${error.message}`}`)
+        if (sw.list.length === 0) reject(new Error('no link is left'))
+      }
+    })
+    sw.onBpduGuard = (port) => context.err(`tapstack switch: a switch is behind ${port.name}: switched off`)
+    atEnd = context.onReport?.(report) ?? atEnd
+    if (verbose) every(context, intervalMs, report, ended.signal)
+    context.out(`ready: ${sw.list.map((port) => port.name).join(', ')}`)
+    await Promise.race([stopped(context), allGone])
+    return 0
+  } finally {
+    atEnd()
+    ended.abort()
+    host.release()
+    if (verbose) {
+      report()
+      for (const line of counterLines(sw.counters(true))) context.out(line)
+    }
+    await sw.close()
+  }
+}
+
+function every(context: Context, ms: number, run: () => void, until: AbortSignal): void {
+  const { host } = context.platform
+  let timer = host.after(ms, {
+    run: function again(): void {
+      run()
+      timer = host.after(ms, { run: again })
+    },
+  })
+  until.addEventListener('abort', () => host.cancel(timer), { once: true })
+}
+
+/** Opens all links and joins them. What was opened is closed with the switch. Throws UsageError, and what links throw. */
+async function joinLinks(context: Context, sw: Switch, values: Values, urls: readonly string[]): Promise<void> {
+  const directory = text(values, 'pcap')
+  if (directory !== undefined) mkdirSync(directory, { recursive: true })
+  const links: NetIf[] = []
+  try {
+    for (const url of urls) links.push(await context.openLink(url))
+    const names = distinct(links.map((link) => link.name))
+    const options = portOptions(values, names)
+    for (const [i, name] of names.entries()) {
+      const file = directory === undefined ? undefined : joinPath(directory, `${name.replace(/[^\w.-]/g, '_')}.pcapng`)
+      const link = file === undefined ? links[i] : capture(links[i], file)
+      sw.join(link, { ...options[i], name })
+    }
+    setMirror(sw, values, names)
+  } catch (error) {
+    for (const link of links) await link.close()
+    throw error
+  }
+}
+
+/** Two links of one name are `name` and `name#2`. */
+function distinct(names: readonly string[]): string[] {
+  return names.map((name, i) => {
+    const before = names.slice(0, i).filter((other) => other === name).length
+    return before === 0 ? name : `${name}#${before + 1}`
+  })
+}
+
+/** The place of a port in the order of the links. Throws UsageError. */
+function place(names: readonly string[], port: string, option: string): number {
+  const i = names.indexOf(port)
+  if (i >= 0) return i
+  const number = /^\d{1,4}$/.test(port) ? Number(port) : 0
+  if (number >= 1 && number <= names.length) return number - 1
+  throw new UsageError(`--${option} ${port}: there is no such port, only ${names.join(', ')}`)
+}
+
+/** `PORT=VALUE`, each time the option is given. Throws UsageError. */
+function assigned(values: Values, option: string, names: readonly string[]): [at: number, value: string][] {
+  const given = Array.isArray(values[option]) ? values[option].map(String) : []
+  return given.map((word) => {
+    const equals = word.indexOf('=')
+    if (equals < 0) throw new UsageError(`--${option} ${word}: PORT=... is expected`)
+    return [place(names, word.slice(0, equals), option), word.slice(equals + 1)]
+  })
+}
+
+function portOptions(values: Values, names: readonly string[]): SwitchPortOptions[] {
+  const options: SwitchPortOptions[] = names.map(() => ({}))
+  for (const [at, value] of assigned(values, 'vlan', names)) options[at].vlan = vlanOf(value)
+  for (const [at, value] of assigned(values, 'rate', names)) options[at].rateIn = options[at].rateOut = rateOf(value)
+  for (const port of texts(values, 'isolate')) options[place(names, port, 'isolate')].isolated = true
+  for (const port of texts(values, 'edge')) options[place(names, port, 'edge')].edge = true
+  return options
+}
+
+/** `10`, `trunk:10,20,native:5`, `trunk:all`, `tunnel:100`. Throws UsageError. */
+function vlanOf(value: string): PortVlanOptions {
+  const wrong = (): UsageError =>
+    new UsageError(`--vlan ${value}: a number, trunk:10,20, trunk:all (with ,native:5) or tunnel:100 is expected`)
+  const id = (word: string): number => {
+    const n = /^\d{1,4}$/.test(word) ? Number(word) : 0
+    if (n < 1 || n > 4094) throw wrong()
+    return n
+  }
+  const [kind, list] = value.split(/:(.*)/)
+  if (list === undefined) return { access: id(kind) }
+  if (kind === 'tunnel') return { tunnel: id(list) }
+  if (kind !== 'trunk') throw wrong()
+  const words = list.split(',')
+  const natives = words.filter((word) => word.startsWith('native:')).map((word) => id(word.slice(7)))
+  const vlans = words.filter((word) => !word.startsWith('native:'))
+  if (natives.length > 1) throw wrong()
+  const trunk = vlans.length === 1 && vlans[0] === 'all' ? 'all' : vlans.map(id)
+  return natives.length === 0 ? { trunk } : { trunk, native: natives[0] }
+}
+
+/** `64k`, `10M`, `2.5G`: bits a second. Throws UsageError. */
+function rateOf(value: string): number {
+  const m = /^(\d+(?:\.\d+)?)([kMG]?)$/.exec(value)
+  const bits = m === null ? 0 : Number(m[1]) * { '': 1, k: 1e3, M: 1e6, G: 1e9 }[m[2] as '' | 'k' | 'M' | 'G']
+  if (!(bits >= 1000 && bits <= 1e12)) throw new UsageError(`--rate ${value}: bits a second are expected, as 64k, 10M or 1G`)
+  return bits
+}
+
+function setMirror(sw: Switch, values: Values, names: readonly string[]): void {
+  const given = text(values, 'mirror')
+  if (given === undefined) return
+  const [to, from] = given.split('=')
+  const port = (word: string): SwitchPort => sw.list[place(names, word, 'mirror')]
+  const target = port(to)
+  const sources = from === undefined ? sw.list.filter((p) => p !== target) : from.split(',').map(port)
+  sw.mirror(sources, target)
+}

@@ -5,15 +5,20 @@
  * `createStack`, `createSwitch`, `createHub` and `capture` are Node's own here: the host is Node, and a capture may go to a file by name.
  */
 
+export type { LinkChange } from './backend/dialer.ts'
 // Links
 export { type MuxConnectOptions, openMux } from './backend/mux-client.ts'
 export { type MuxPlace, MuxServer, type MuxServerOptions, muxPath, serveMux } from './backend/mux-server.ts'
 export { type MuxTicket, openSharedMux, shareMux } from './backend/mux-worker.ts'
 export { openLink } from './backend/open-link.ts'
 export { openStdio, type StdioOptions } from './backend/stdio.ts'
+export type { StreamNet, StreamPlace, StreamTls } from './backend/stream-socket.ts'
 export { openTap, openTun, type TapNetIf, type TapOptions } from './backend/tap.ts'
+export { openTunnel, type TunnelOptions } from './backend/tunnel.ts'
+export { openUdpLink, type UdpLinkOptions } from './backend/udp-link.ts'
 export { openVde, type VdeOptions } from './backend/vde.ts'
 export { serveVde, type VdeServer, type VdeServerOptions, type VdeTarget, type VdeVisitor } from './backend/vde-server.ts'
+export { openVxlan, type VxlanOptions } from './backend/vxlan.ts'
 export { openVxvde, type VxvdeOptions } from './backend/vxvde.ts'
 export * from './core.ts'
 export { capture, openCapture } from './node/capture-file.ts'

@@ -40,6 +40,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   mdns: ['base', 'ip', 'udp', 'dns'],
   link: ['base', 'netif', 'ethernet', 'offload', 'trace'],
   vde: ['base'],
+  tunnel: ['base', 'netif', 'ethernet', 'ip', 'ipv4', 'ipv6', 'tcp', 'offload', 'link'],
   mux: ['base', 'netif', 'ethernet', 'offload', 'link', 'host-web'],
   trace: [
     'base',

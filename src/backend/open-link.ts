@@ -8,7 +8,10 @@ import { openMuxLink } from './mux-client.ts'
 import { openStdio, stdioOptions } from './stdio.ts'
 import type { TapOptions } from './tap.ts'
 import { openTap, openTun } from './tap.ts'
+import { openTunnel, tunnelOptions } from './tunnel.ts'
+import { openUdpLink, udpOptions } from './udp-link.ts'
 import { openVde, vdeOptions } from './vde.ts'
+import { openVxlan, vxlanOptions } from './vxlan.ts'
 import { openVxvde, vxvdeOptions } from './vxvde.ts'
 
 const SCHEMES: { readonly [scheme: string]: (url: LinkUrl) => Promise<NetIf> } = {
@@ -19,6 +22,10 @@ const SCHEMES: { readonly [scheme: string]: (url: LinkUrl) => Promise<NetIf> } =
   stdio: (url) => openStdio(stdioOptions(url)),
   mux: openMuxLink,
   ore: openMuxLink,
+  'tunnel+tcp': (url) => openTunnel(tunnelOptions(url)),
+  'tunnel+tls': (url) => openTunnel(tunnelOptions(url)),
+  udp: (url) => openUdpLink(udpOptions(url)),
+  vxlan: (url) => openVxlan(vxlanOptions(url)),
 }
 
 /**

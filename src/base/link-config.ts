@@ -24,4 +24,18 @@ export const LINK_DEFAULTS = {
   /** Datagrams given to a socket and not yet sent, and the bytes they may take, before `send` refuses. */
   datagramPending: 256,
   datagramPendingBytes: 512 << 10,
+  /** What a datagram may be without being cut on its way, where nobody says otherwise: Ethernet's MTU. */
+  carrierMtuBytes: 1500,
+} as const
+
+/** VXLAN (RFC 7348). */
+export const vxlanDefaults = {
+  /** Section 5: assigned by IANA. */
+  port: 4789,
+  /** Hops of a multicast: no further than asked for. */
+  ttl: 1,
+  /** A MAC address is forgotten after so long without a frame from it. Linux FDB_AGE_DEFAULT. */
+  expireSeconds: 300,
+  /** Places in the table of who is where. */
+  hashSize: 4096,
 } as const

@@ -92,8 +92,7 @@ export { FrameQueue } from './link/frame-queue.ts'
 export type { Direction, FaultOptions, FrameFilter, Impairments } from './link/impairments.ts'
 export { createLoopback, type LoopbackOptions } from './link/loopback.ts'
 export { createPipe, type PipeOptions } from './link/pipe.ts'
-// Tunnels
-export { type SpliceWatcher, splice } from './link/splice.ts'
+export { type Splice, type SpliceOptions, splice } from './link/splice.ts'
 export type { GroupSummary } from './multicast/multicast.ts'
 // The multiplexer
 export type { MuxClient } from './mux/client.ts'
@@ -201,6 +200,7 @@ export { SlowStart } from './tcp/hystart.ts'
 export type { RateSample } from './tcp/rate.ts'
 export { dissect } from './trace/dissect.ts'
 export { type ByteTarget, PcapngWriter } from './trace/pcapng.ts'
+// Tunnels
 export { type EtherTunnelOptions, etherTunnel } from './tunnel/ether-tunnel.ts'
 export { clampMss, type MssLimit } from './tunnel/mss-clamp.ts'
 export { Datagram } from './udp/receive-queue.ts'

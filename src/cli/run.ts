@@ -11,6 +11,7 @@ import { echo, inetd } from './serve.ts'
 import { switchCommand } from './switch.ts'
 import { tracepath } from './tracepath.ts'
 import { traceroute } from './traceroute.ts'
+import { tunnel } from './tunnel.ts'
 
 export const COMMANDS: readonly Command[] = [
   echo,
@@ -21,12 +22,13 @@ export const COMMANDS: readonly Command[] = [
   resolve,
   route,
   switchCommand,
+  tunnel,
   dhcp,
   script,
 ]
 
 /** Commands that are to come: to be told apart from what is only mistyped. */
-const PLANNED: readonly string[] = ['arping', 'get', 'serve', 'nc', 'mux', 'tunnel', 'gateway', 'dump', 'bench']
+const PLANNED: readonly string[] = ['arping', 'get', 'serve', 'nc', 'mux', 'gateway', 'dump', 'bench']
 
 const USAGE = 2
 

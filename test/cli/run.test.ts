@@ -61,7 +61,19 @@ describe('help', () => {
     expect(await exec('--help')).toBe(0)
     const listed = out.filter((l) => /^ {2}[a-z]/.test(l)).map((l) => l.trim().split(' ')[0])
     expect(listed).toEqual(COMMANDS.map((c) => c.name))
-    expect(listed).toEqual(['echo', 'inetd', 'ping', 'traceroute', 'tracepath', 'resolve', 'route', 'switch', 'dhcp', 'script'])
+    expect(listed).toEqual([
+      'echo',
+      'inetd',
+      'ping',
+      'traceroute',
+      'tracepath',
+      'resolve',
+      'route',
+      'switch',
+      'tunnel',
+      'dhcp',
+      'script',
+    ])
   })
 
   for (const command of COMMANDS) {

@@ -1,5 +1,5 @@
 /**
- * Leases in files: that of a client, and those of a server, whatever moment the process or the machine ends at.
+ * Leases in files: that of a client, of DHCP or DHCPv6, and those of a server, whatever moment the process or the machine ends at.
  *
  * A client's file is written anew under another name, synced, and renamed over the old one. A server's is a journal: one line per change, with a
  * checksum, synced before the clients hear of their leases, one sync for all that came in together. A line that was cut off by a crash, and all
@@ -12,6 +12,8 @@ import { dirname } from 'node:path'
 import type { Lease, LeaseStore } from '../dhcp/lease.ts'
 import type { Recorder } from '../dhcp/ledger.ts'
 import type { DhcpServerStore, LeaseRecord } from '../dhcp/server-options.ts'
+import { restored } from '../dhcp6/kept.ts'
+import type { Lease6Store } from '../dhcp6/lease.ts'
 import type { Dhcp6ServerStore, Server6Record } from '../dhcp6/server-options.ts'
 
 export interface JournalOptions {
@@ -25,18 +27,14 @@ const MIN_LINES = 1000
 /** Keeps the lease of one interface in a file: `dhcp: { store: leaseFile('/var/lib/app/eth0.lease') }`. A file that is damaged counts as none. */
 export function leaseFile(path: string): LeaseStore {
   return {
-    load() {
-      const text = read(path)
-      try {
-        return text === '' ? null : leaseFrom(JSON.parse(text))
-      } catch {
-        return null
-      }
-    },
-    save(lease) {
-      replace(path, lease === null ? '' : `${JSON.stringify(lease, binary)}\n`)
-    },
+    load: () => leaseFrom(parsed(path)),
+    save: (lease) => replace(path, lease === null ? '' : `${JSON.stringify(lease, binary)}\n`),
   }
+}
+
+/** The same for DHCPv6, with the DUID: `dhcp6: { store: lease6File('/var/lib/app/eth0.lease6') }`. */
+export function lease6File(path: string): Lease6Store {
+  return { load: () => restored(parsed(path)), save: (kept) => replace(path, `${JSON.stringify(kept, binary)}\n`) }
 }
 
 /** Keeps the leases of a server in a file. Throws what the file system throws. */
@@ -188,8 +186,19 @@ function binary(_key: string, value: unknown): unknown {
   return value instanceof Uint8Array ? { hex: Buffer.from(value).toString('hex') } : value
 }
 
-function leaseFrom(value: Lease): Lease | null {
-  if (typeof value.address !== 'string' || typeof value.prefix !== 'string') return null
+/** What a file of JSON says; null: there is none, or it is damaged. */
+function parsed(path: string): unknown {
+  const text = read(path)
+  try {
+    return text === '' ? null : JSON.parse(text)
+  } catch {
+    return null
+  }
+}
+
+function leaseFrom(read: unknown): Lease | null {
+  const value = read as Lease | null
+  if (typeof value?.address !== 'string' || typeof value.prefix !== 'string') return null
   const time = (t: number | null): number => t ?? Number.POSITIVE_INFINITY
   return { ...value, renewAt: time(value.renewAt), rebindAt: time(value.rebindAt), expiresAt: time(value.expiresAt) }
 }

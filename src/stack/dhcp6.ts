@@ -9,6 +9,7 @@ import { type Dhcp6Options, ownDuid } from '../dhcp6/client-options.ts'
 import type { Client6Site, Client6State } from '../dhcp6/client-site.ts'
 import { C6 } from '../dhcp6/counters.ts'
 import { formatDuid, parseDuid } from '../dhcp6/duid.ts'
+import { restored } from '../dhcp6/kept.ts'
 import type { Kept6, Lease6 } from '../dhcp6/lease.ts'
 import { type AddressNotes, AddressState, type InterfaceAddress } from '../ip/interface.ts'
 import { IP6_MIN_MTU } from '../ipv6/wire.ts'
@@ -214,9 +215,9 @@ export class Dhcp6Interface extends Timed implements Client6Site {
   /** With the DUID and the lease of before, if there is a store that has them. */
   private begin(duid: Uint8Array): void {
     const { options, client, stack } = this
-    const start = (kept: Kept6 | null): void => {
-      const known = kept === null ? null : parseDuid(kept.duid)
-      client.start(known ?? duid, known === null ? null : kept!.lease)
+    const start = (loaded: Kept6 | null): void => {
+      const kept = restored(loaded)
+      client.start(kept === null ? duid : parseDuid(kept.duid)!, kept?.lease ?? null)
     }
     const kept = options.store?.load() ?? null
     if (kept === null || !('then' in kept)) {

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Lease } from '../../src/dhcp/lease.ts'
 import type { LeaseRecord } from '../../src/dhcp/server-options.ts'
-import { leaseFile, leaseJournal } from '../../src/node/dhcp-store.ts'
+import { lease6File, leaseFile, leaseJournal } from '../../src/node/dhcp-store.ts'
 
 /** The disk: how many bytes it takes, and how often it was waited for. */
 const disk = { room: Number.POSITIVE_INFINITY, syncs: 0 }
@@ -159,6 +159,51 @@ describe('the file of a client', () => {
     for (const text of ['{"address": 5}', '{"addr', 'null']) {
       writeFileSync(path, text)
       expect(leaseFile(path).load(), text).toBe(null)
+    }
+  })
+})
+
+describe('the file of a DHCPv6 client', () => {
+  const lease = {
+    addresses: [{ address: '2001:db8::5', preferredUntil: 8, validUntil: Number.POSITIVE_INFINITY }],
+    prefixes: [{ prefix: '2001:db8:1::/56', preferredUntil: 5, validUntil: 6 }],
+    server: '00:03:00:01:02:00:00:00:00:01',
+    nameservers: ['2001:db8::53'],
+    searchDomains: ['lab.example'],
+    ntpServers: [],
+    obtainedAt: 1,
+    renewAt: 2,
+    rebindAt: Number.POSITIVE_INFINITY,
+    expiresAt: Number.POSITIVE_INFINITY,
+    options: { dnsServers: ['2001:db8::53'] },
+  }
+  const duid = '00:03:00:01:02:00:00:00:00:05'
+
+  it('keeps lease and DUID, and the DUID alone', () => {
+    const path = join(dir, 'lease6')
+    expect(lease6File(path).load()).toBe(null)
+    lease6File(path).save({ duid, lease })
+    expect(lease6File(path).load()).toEqual({ duid, lease: { ...lease, options: {} } })
+    lease6File(path).save({ duid, lease: null })
+    expect(lease6File(path).load()).toEqual({ duid, lease: null })
+  })
+
+  it('that is damaged is none; one whose lease is damaged keeps the DUID', () => {
+    const path = join(dir, 'damaged6')
+    for (const text of ['{"duid": 5}', '{"duid": "00', 'null', '5', '{"duid": "nonsense", "lease": null}']) {
+      writeFileSync(path, text)
+      expect(lease6File(path).load(), text).toBe(null)
+    }
+    for (const damage of [
+      { addresses: 5 },
+      { addresses: [{ address: 'x' }] },
+      { addresses: [{ address: '10.0.0.1', preferredUntil: 1, validUntil: 1 }] },
+      { prefixes: [{ prefix: '::/200', preferredUntil: 1, validUntil: 1 }] },
+      { renewAt: 'soon' },
+      { nameservers: null },
+    ]) {
+      writeFileSync(path, JSON.stringify({ duid, lease: { ...lease, ...damage } }))
+      expect(lease6File(path).load(), JSON.stringify(damage)).toEqual({ duid, lease: null })
     }
   })
 })

@@ -1,10 +1,9 @@
 /** `tapstack dhcp`: gets a lease and shows it, or serves leases. */
 import type { DhcpOptions } from '../dhcp/client-options.ts'
 import type { Lease } from '../dhcp/lease.ts'
-import type { ServerEvent } from '../dhcp/server.ts'
-import type { DhcpServerOptions, LeaseRecord } from '../dhcp/server-options.ts'
-import { leaseFile, leaseJournal } from '../node/dhcp-store.ts'
-import { type Command, type Context, integer, type Option, seconds, text, texts, UsageError, type Values } from './command.ts'
+import { leaseFile } from '../node/dhcp-store.ts'
+import { type Command, type Context, type Option, seconds, text, texts, UsageError, type Values } from './command.ts'
+import { SERVER_OPTIONS, serve } from './dhcp-server.ts'
 import { NETWORK_OPTIONS, openNetwork, stopped } from './network.ts'
 
 const CLIENT_OPTIONS: { readonly [name: string]: Option } = {
@@ -15,26 +14,19 @@ const CLIENT_OPTIONS: { readonly [name: string]: Option } = {
   stay: { type: 'boolean', text: 'keep the lease until Ctrl-C (it is given back at once)' },
 }
 
-const SERVER_OPTIONS: { readonly [name: string]: Option } = {
-  range: { type: 'string', multiple: true, value: 'A-B', text: 'addresses to give, repeatable' },
-  router: { type: 'string', multiple: true, value: 'G', text: 'gateways that clients are told, repeatable' },
-  dns: { type: 'string', multiple: true, value: 'A', text: 'DNS servers that clients are told, repeatable' },
-  domain: { type: 'string', value: 'NAME', text: 'domain that clients are told' },
-  'lease-time': { type: 'string', value: 'SECONDS', text: 'how long a lease is good (3600)' },
-}
-
 export const dhcp: Command = {
   name: 'dhcp',
   summary: 'get an address from a DHCP server, or be one',
   usage: '[options]',
   about: [
-    'Prints the lease and gives it back. Exit code: 0, or 2 without a lease. With --server it gives addresses of --range to others, prints',
-    'a line that begins with "ready" and one for each lease, and ends with Ctrl-C.',
+    'Prints the lease and gives it back. Exit code: 0, or 2 without a lease. With --server it gives addresses of --range to others (with -6',
+    'prefixes of --prefix too), prints a line that begins with "ready" and one for each lease, and ends with Ctrl-C.',
   ],
   options: {
     ...NETWORK_OPTIONS,
     ...CLIENT_OPTIONS,
     server: { type: 'boolean', text: 'serve addresses' },
+    ipv6: { type: 'boolean', short: '6', text: 'serve DHCPv6' },
     ...SERVER_OPTIONS,
     leases: { type: 'string', value: 'FILE', text: 'keep leases in FILE across restarts' },
   },
@@ -46,14 +38,18 @@ export const dhcp: Command = {
       'dhcp --server -a 10.0.0.2/24 --range 10.0.0.100-10.0.0.200 --router 10.0.0.2 --dns 10.0.0.3',
       'serves tap0: on the host, dhclient tap0',
     ],
+    ['dhcp --server -6 -a fd00::2/64 --range fd00::100-fd00::1ff --prefix fd00:1::/48-56', 'the same for dhclient -6 tap0'],
   ],
   failure: 2,
-  run: (context, values) => (values.server === true ? serve(context, values) : ask(context, values)),
+  async run(context, values) {
+    const isServer = values.server === true
+    for (const name of isServer ? [...Object.keys(CLIENT_OPTIONS), 'dhcp'] : [...Object.keys(SERVER_OPTIONS), 'ipv6'])
+      if (values[name] !== undefined) throw new UsageError(`--${name} is ${isServer ? 'not for' : 'for'} --server`)
+    return isServer ? serve(context, values) : ask(context, values)
+  },
 }
 
 async function ask(context: Context, values: Values): Promise<number> {
-  for (const name of Object.keys(SERVER_OPTIONS))
-    if (values[name] !== undefined) throw new UsageError(`--${name} is for --server`)
   const leases = text(values, 'leases')
   const options: DhcpOptions = {
     hostname: text(values, 'hostname'),
@@ -73,37 +69,6 @@ async function ask(context: Context, values: Values): Promise<number> {
       await Promise.race([stopped(context), network.broken])
       iface.onLease = null
     }
-    return 0
-  } finally {
-    await network.close()
-  }
-}
-
-async function serve(context: Context, values: Values): Promise<number> {
-  for (const name of [...Object.keys(CLIENT_OPTIONS), 'dhcp'])
-    if (values[name] !== undefined) throw new UsageError(`--${name} is not for --server`)
-  const ranges = texts(values, 'range')
-  if (ranges.length === 0) throw new UsageError('--server: at least one --range is needed, as in 10.0.0.100-10.0.0.200')
-  const leases = text(values, 'leases')
-  const domainName = text(values, 'domain')
-  const [routers, domainNameServers] = [texts(values, 'router'), texts(values, 'dns')]
-  const options: DhcpServerOptions = {
-    ranges,
-    leaseSeconds: integer(values, 'lease-time', 1, 0x7fffffff, 3600),
-    options: {
-      ...(routers.length > 0 && { routers }),
-      ...(domainNameServers.length > 0 && { domainNameServers }),
-      ...(domainName !== undefined && { domainName }),
-    },
-  }
-  const network = await openNetwork(context, values)
-  try {
-    const { stack, iface, address, link } = network
-    const store = leases === undefined ? undefined : leaseJournal(leases)
-    const server = stack.dhcpServer(iface, { ...options, store })
-    if (values.quiet !== true) server.onLease = (lease, event) => context.out(eventLine(lease, event))
-    context.out(`ready: ${address} on ${link.name}, DHCP for ${ranges.join(' ')}`)
-    await Promise.race([stopped(context), network.broken])
     return 0
   } finally {
     await network.close()
@@ -131,8 +96,4 @@ export function leaseLines(lease: Lease, name: string): string[] {
     ...list('mtu', mtu === 0 ? [] : [`${mtu}`]),
     ...list('lease', [time(expiresAt)]),
   ]
-}
-
-function eventLine({ address, mac, hostname }: LeaseRecord, event: ServerEvent): string {
-  return `${event} ${address} ${mac}${hostname === null ? '' : ` ${hostname}`}`
 }

@@ -115,4 +115,25 @@ describe('tapstack dhcp', () => {
     l.stop.abort()
     expect(await l.world.settle(done)).toBe(0)
   })
+
+  it('serves DHCPv6 with -6: addresses, prefixes, names', async () => {
+    const l = lab()
+    const done = l.start(
+      'dhcp --server -6 -a fd00::2/64 --range fd00::100-fd00::1ff --prefix fd00:1::/48-56 --dns fd00::9 --domain lab',
+    )
+    const client = l.peer.attach(l.far, { mac: '02:00:00:00:00:05', dhcp6: { address: true, prefix: true } })
+    await ready(l)
+    await l.world.settle(client.ready)
+    expect(client.lease6).toMatchObject({
+      addresses: [{ address: 'fd00::100' }],
+      prefixes: [{ prefix: 'fd00:1::/56' }],
+      nameservers: ['fd00::9'],
+      searchDomains: ['lab'],
+    })
+    const duid = '00:03:00:01:02:00:00:00:00:05'
+    const given = 'fd00::100-fd00::1ff fd00:1::/48-56'
+    expect(l.out).toEqual([`ready: fd00::2 on tap0, DHCPv6 for ${given}`, `bound fd00::100 ${duid}`, `bound fd00:1::/56 ${duid}`])
+    l.stop.abort()
+    expect(await l.world.settle(done)).toBe(0)
+  })
 })

@@ -113,6 +113,8 @@ describe('wrong command lines', () => {
     ['--nonsense', /^tapstack: unknown option "--nonsense"/],
     ['mux', /^tapstack: mux is not built yet: this version has echo, inetd, ping, .*dhcp/],
     ['dhcp --server', /^tapstack dhcp: --server: at least one --range is needed, as in 10\.0\.0\.100-10\.0\.0\.200/],
+    ['dhcp --server -6 --router fd00::1', /^tapstack dhcp: --router is not for --server -6/],
+    ['dhcp --server --range 10.0.0.7 --prefix fd00::/48', /^tapstack dhcp: --prefix is not for --server without -6/],
     ['dhcp --range 10.0.0.7', /^tapstack dhcp: --range is for --server/],
     ['dhcp --server --hostname a --range 10.0.0.7', /^tapstack dhcp: --hostname is not for --server/],
     ['dhcp --server --range 10.9.0.7', /^tapstack dhcp: the range 10\.9\.0\.7 is on no network of the server/],

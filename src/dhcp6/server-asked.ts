@@ -73,7 +73,7 @@ export function whoAsks6(
   } else if (rule.server === 'ours') return drop(SC6.dropOtherServer)
   // Section 16.12: who has an association to speak of asks otherwise.
   if (m.type === INFORMATION_REQUEST && (m.has('iaNa') || m.has('iaTa') || m.has('iaPd'))) return drop(SC6.dropAssociation)
-  // Relays that name no link are on the one that their message came in by (RFC 6221 section 5.3.1).
+  // Relays that name no link are on the one that their message came in by (RFC 6221).
   const place = linkOf(letter)
   const link = place === null ? byInterface.get(iface) : links.find((l) => l.prefixes.some((p) => p.contains(place)))
   if (link === undefined) return drop(SC6.dropNoSubnet)

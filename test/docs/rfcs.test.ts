@@ -33,6 +33,7 @@ describe('docs/rfcs.tsv', () => {
         ...range('SL', 13, 2), // RFC 4862, RFC 7217, RFC 8981
         ...range('DH', 25, 2), // RFC 2131, the client
         ...range('DS', 11, 2), // the server, and options
+        ...range('D6S', 20, 2), // RFC 8415, the server
         ...range('DNS', 7, 2),
         ...range('EX', 27, 2),
       ].sort(),

@@ -26,6 +26,10 @@ const { values } = parseArgs({
 
 const stack = createStack({ name: 'vdestack' })
 stack.attach(await openLink(values.link), { name: 'vde0' })
+stack.onLinkClosed = (_, error) => {
+  console.error(error?.message ?? 'the link has ended')
+  void stack.close()
+}
 
 // As vde_stackcmd() takes it: '/bin/busybox ip addr add 10.0.0.50/24 dev vde0; ...; /bin/busybox ip link set vde0 up'
 stack.ip(`${values.address.map((a) => `/bin/busybox ip addr add ${a} dev vde0; `).join('')}/bin/busybox ip link set vde0 up`)

@@ -16,6 +16,10 @@ const { values } = parseArgs({
 
 const stack = createStack({ name: 'vdestack_nl' })
 stack.attach(await openLink(values.link), { name: 'vde0' })
+stack.onLinkClosed = (_, error) => {
+  console.error(error?.message ?? 'the link has ended')
+  void stack.close()
+}
 
 // Addresses are bytes in network order, as in C, or text.
 const ifindex = stack.if_nametoindex('vde0')

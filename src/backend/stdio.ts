@@ -1,6 +1,6 @@
 /**
  * `stdio:`: frames on standard input and output, each behind its length in two bytes (big-endian), as vde_plug and dpipe speak:
- * `vde_plug vde:///tmp/sw = node app.js --link stdio:`.
+ * `vde_plug -- vde:///tmp/sw = node app.js --link stdio:`.
  *
  * Standard output belongs to the frames from then on. Whatever else this process says there (`console.log`, a library's chatter) would be taken for
  * one, and so goes to standard error; also when the link is closed, for who reads has not changed.
@@ -47,7 +47,7 @@ export async function openStdio(options: StdioOptions = {}, system: StdioSystem 
   if (stdin.isTTY || stdout.isTTY) {
     throw new NetError('ENOTSUP', {
       message:
-        'Cannot open stdio: on a terminal: it speaks to a program, as in `vde_plug vde:///tmp/sw = node app.js --link stdio:`',
+        'Cannot open stdio: on a terminal: it speaks to a program, as in `vde_plug -- vde:///tmp/sw = node app.js --link stdio:`',
     })
   }
   const carrier: Carrier = {

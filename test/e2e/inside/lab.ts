@@ -221,10 +221,14 @@ export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** tcpdump of everything on tap0 into `path`, frames of up to `longest` bytes whole. Each frame waits in a slot of that size. */
-export async function tcpdump(path: string, longest: number): Promise<Served> {
-  const options = ['-i', 'tap0', '-U', '--immediate-mode', '-B', '262144', '-s', String(longest), '-w', path]
-  return serve('tcpdump', isRoot ? ['-Z', 'root', ...options] : options, /listening on/)
+/**
+ * tcpdump of everything on a device into `path`, frames of up to `longest` bytes whole. Each frame waits in a slot of that size. `within`: a command
+ * that goes into another namespace first.
+ */
+export async function tcpdump(path: string, longest: number, device = 'tap0', within: readonly string[] = []): Promise<Served> {
+  const options = ['-i', device, '-U', '--immediate-mode', '-B', '262144', '-s', String(longest), '-w', path]
+  const [command, ...args] = [...within, 'tcpdump', ...(isRoot ? ['-Z', 'root'] : []), ...options]
+  return serve(command, args, /listening on/)
 }
 
 /** Ends a tcpdump; returns how many frames the kernel could not give it. */

@@ -14,6 +14,7 @@ import { invalidArgument } from '../base/errors.ts'
 import { LINK_DEFAULTS } from '../base/link-config.ts'
 import { VDE_MAX_MTU, vdeDefaults } from '../base/vde-config.ts'
 import type { NetIf } from '../netif/netif.ts'
+import { splitBrackets, vnlMode, vnlNumber, vnlOptions } from '../vde/vnl.ts'
 import { FrameDevice } from './frame-device.ts'
 import { groupId } from './group-id.ts'
 import { listenAt } from './socket-places.ts'
@@ -47,6 +48,24 @@ export interface VdeServerOptions {
   onRefused?: (why: string) => void
 }
 
+const OPTIONS = ['mode', 'dirmode', 'group', 'mtu']
+
+/** `/tmp/vde.ctl[mode=660/group=vde]` in two. Throws ERR_INVALID_ARG_VALUE. */
+export function vdeServerOptions(text: string): { directory: string; options: VdeServerOptions } {
+  const { path, options: inside } = splitBrackets(text)
+  if (path === '') throw invalidArgument(`Invalid VDE switch ${JSON.stringify(text)}: a directory is expected`)
+  const given = vnlOptions(inside, OPTIONS, text)
+  return {
+    directory: path,
+    options: {
+      mode: vnlMode(given, 'mode', text),
+      directoryMode: vnlMode(given, 'dirmode', text),
+      group: given.get('group'),
+      mtu: vnlNumber(given, 'mtu', MIN_MTU, VDE_MAX_MTU, text),
+    },
+  }
+}
+
 const MIN_MTU = 68
 
 interface Plug {
@@ -72,6 +91,12 @@ export async function serveVde(
   const server = new VdeServer(target, system ?? (await loadSystem()), directory, group, mtu, options)
   await server.open()
   return server
+}
+
+/** The same for a command: options stand in brackets behind the directory. */
+export function serveVdeAt(target: VdeTarget, text: string, onRefused: (why: string) => void): Promise<VdeServer> {
+  const { directory, options } = vdeServerOptions(text)
+  return serveVde(target, directory, { ...options, onRefused })
 }
 
 export class VdeServer {

@@ -9,7 +9,7 @@ import { invalidArgument, NetError } from '../base/errors.ts'
 import { LINK_DEFAULTS } from '../base/link-config.ts'
 import { VDE_MAX_MTU } from '../base/vde-config.ts'
 import type { NetIf } from '../netif/netif.ts'
-import { splitBrackets, vnlNumber, vnlOptions } from '../vde/vnl.ts'
+import { splitBrackets, vnlMode, vnlNumber, vnlOptions } from '../vde/vnl.ts'
 import { checkOptions, type LinkUrl, linkUrlOf, numberOption } from './link-url.ts'
 import { type Carrier, StreamLink } from './stream-link.ts'
 import { loadSystem, type System } from './system.ts'
@@ -46,9 +46,6 @@ export function vdeOptions(url: LinkUrl): VdeOptions {
   const options = vnlOptions(inside, OPTIONS, text, 'port')
   const port = options.get('port') ?? options.get('portgroup')
   const isNumber = port !== undefined && /^\d+$/.test(port)
-  const mode = options.get('mode')
-  if (mode !== undefined && !/^[0-7]{1,4}$/.test(mode))
-    throw invalidArgument(`Option mode=${mode} in ${text}: an octal number expected`)
   const by = url.options.get('by')
   if (by !== undefined && by !== 'koffi' && by !== 'vde_plug')
     throw invalidArgument(`Option by=${by} in ${text}: koffi or vde_plug expected`)
@@ -57,7 +54,7 @@ export function vdeOptions(url: LinkUrl): VdeOptions {
     port: isNumber ? (vnlNumber(new Map([['port', port]]), 'port', 0, MAX_PORT, text) ?? 0) : undefined,
     portGroup: isNumber ? undefined : port,
     group: options.get('group'),
-    mode: mode === undefined ? undefined : Number.parseInt(mode, 8),
+    mode: vnlMode(options, 'mode', text),
     description: url.options.get('description'),
     mtu: numberOption(url, 'mtu'),
     name: url.options.get('name'),

@@ -13,7 +13,15 @@ export interface Context {
   readonly stop: AbortSignal
   /** Calls `run` whenever somebody asks for a report by SIGUSR2, until what is returned is called. */
   onReport?(run: () => void): () => void
+  /** Serves a VDE control socket in a directory, options in brackets behind it: each connection becomes a port. */
+  serveVde?: VdeService
 }
+
+export type VdeService = (
+  target: { join(link: NetIf): unknown },
+  directory: string,
+  onRefused: (why: string) => void,
+) => Promise<{ readonly directory: string; close(): Promise<void> }>
 
 /** An option as `parseArgs` of node:util takes it, and as help shows it. */
 export interface Option {

@@ -2,6 +2,7 @@
 /** The command `tapstack` as a process: standard output, signals, exit code. What it does is in run.ts. */
 import about from '../../package.json' with { type: 'json' }
 import { openLink } from '../backend/open-link.ts'
+import { serveVdeAt } from '../backend/vde-server.ts'
 import { nodeHost, nodeRandom } from '../node/host.ts'
 import { print } from './print.ts'
 import { run } from './run.ts'
@@ -15,6 +16,7 @@ const code = await run(
     openLink,
     platform: { host: nodeHost, random: nodeRandom },
     stop: stopSignal(),
+    serveVde: serveVdeAt,
     onReport: (report) => {
       process.on('SIGUSR2', report)
       return () => process.off('SIGUSR2', report)

@@ -7,7 +7,7 @@ import { createHub, createSwitch } from '../switch/create.ts'
 import type { SwitchPort, SwitchPortOptions } from '../switch/port.ts'
 import type { PortVlanOptions } from '../switch/port-vlan.ts'
 import type { Switch } from '../switch/switch.ts'
-import { type Command, type Context, integer, seconds, text, texts, UsageError, type Values } from './command.ts'
+import { type Command, type Context, integer, seconds, text, texts, UsageError, type Values, type VdeService } from './command.ts'
 import { counterLines } from './counter-lines.ts'
 import { NETWORK_OPTIONS, stopped } from './network.ts'
 import { switchTable } from './switch-table.ts'
@@ -35,6 +35,11 @@ export const switchCommand: Command = {
     rate: { type: 'string', multiple: true, value: 'PORT=R', text: 'bits a second at PORT, each way: 64k, 10M, 1G (no limit)' },
     ageing: { type: 'string', value: 'S', text: 'seconds after which a silent address is forgotten (300)' },
     hub: { type: 'boolean', text: 'a hub: everything goes everywhere' },
+    vde: {
+      type: 'string',
+      value: 'DIR',
+      text: 'serve a VDE control socket in DIR, for vde_plug, vdens, QEMU; DIR[mode=660/group=vde] says who may',
+    },
     pcap: { type: 'string', value: 'DIR', text: 'capture each port to DIR/NAME.pcapng' },
     interval: { type: 'string', value: 'S', text: 'seconds between two tables with --verbose (10)' },
     quiet: NETWORK_OPTIONS.quiet,
@@ -45,13 +50,16 @@ export const switchCommand: Command = {
     ['switch tap://tap0?host=10.0.0.1/24 tap://tap1 --stp', 'two taps, and whatever is behind them'],
     ['switch tap://tap0 tap://tap1 tap://tap2 --vlan tap0=10 --vlan tap1=20 --vlan tap2=trunk:10,20', 'two VLANs and a trunk'],
     ['switch tap://tap0 tap://tap1 tap://spy0 --mirror spy0', 'and a third that hears what passes'],
+    ['switch --vde /tmp/vde.ctl tap://tap0', 'a tap, and whoever connects by vde_plug vde:///tmp/vde.ctl'],
   ],
   failure: 2,
   run: runSwitch,
 }
 
 async function runSwitch(context: Context, values: Values, urls: readonly string[]): Promise<number> {
-  if (urls.length < 2) throw new UsageError('two links are expected, or more: tapstack switch LINK LINK...')
+  const vde = text(values, 'vde')
+  if (urls.length < 2 && vde === undefined)
+    throw new UsageError('two links are expected, or more: tapstack switch LINK LINK... (or --vde DIR)')
   const verbose = values.verbose === true
   if (verbose && values.quiet === true) throw new UsageError('--quiet and --verbose: one of them is expected')
   if (values.hub === true && values.stp === true) throw new UsageError('--hub and --stp: a hub has no spanning tree')
@@ -67,18 +75,24 @@ async function runSwitch(context: Context, values: Values, urls: readonly string
     for (const line of switchTable(sw)) context.out(line)
   }
   let atEnd = (): void => undefined
+  let server: Awaited<ReturnType<VdeService>> | null = null
   try {
     await joinLinks(context, sw, values, urls)
+    if (vde !== undefined) {
+      if (context.serveVde === undefined) throw new Error('--vde: there are no sockets here')
+      server = await context.serveVde(sw, vde, (why) => context.err(`tapstack switch: refused at ${vde}: ${why}`))
+    }
     const allGone = new Promise<never>((_, reject) => {
       sw.onPortClosed = (port, error) => {
         context.err(`tapstack switch: ${port.name} has ended${error === undefined ? '' : `: ${error.message}`}`)
-        if (sw.list.length === 0) reject(new Error('no link is left'))
+        if (sw.list.length === 0 && vde === undefined) reject(new Error('no link is left'))
       }
     })
     sw.onBpduGuard = (port) => context.err(`tapstack switch: a switch is behind ${port.name}: switched off`)
     atEnd = context.onReport?.(report) ?? atEnd
     if (verbose) every(context, intervalMs, report, ended.signal)
-    context.out(`ready: ${sw.list.map((port) => port.name).join(', ')}`)
+    const ports = sw.list.map((port) => port.name)
+    context.out(`ready: ${[...ports, ...(server === null ? [] : [`whoever connects to ${server.directory}`])].join(', ')}`)
     await Promise.race([stopped(context), allGone])
     return 0
   } finally {
@@ -89,6 +103,7 @@ async function runSwitch(context: Context, values: Values, urls: readonly string
       report()
       for (const line of counterLines(sw.counters(true))) context.out(line)
     }
+    await server?.close()
     await sw.close()
   }
 }

@@ -38,6 +38,14 @@ export function vnlNumber(
   return n
 }
 
+/** Permissions in octal digits, or undefined where the option is not given. Throws ERR_INVALID_ARG_VALUE. */
+export function vnlMode(options: ReadonlyMap<string, string>, name: string, url: string): number | undefined {
+  const value = options.get(name)
+  if (value === undefined) return undefined
+  if (!/^[0-7]{1,4}$/.test(value)) throw invalidArgument(`Option ${name}=${value} in ${url}: an octal number expected`)
+  return Number.parseInt(value, 8)
+}
+
 /** `D[port=3/group=vde]` in two: a path, and what stands in brackets. */
 export function splitBrackets(target: string): { path: string; options: string } {
   const open = target.indexOf('[')

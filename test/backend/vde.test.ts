@@ -9,7 +9,7 @@ import { loadSystem } from '../../src/backend/system.ts'
 import { bindUnix, connectUnix, unixDatagram } from '../../src/backend/unix-datagram.ts'
 import { openVde, vdeOptions } from '../../src/backend/vde.ts'
 import { encodeRequest, encodeUnixAddress, request1 } from '../../src/backend/vde-control.ts'
-import { serveVde, type VdeServerOptions, type VdeVisitor } from '../../src/backend/vde-server.ts'
+import { serveVde, type VdeServerOptions, type VdeVisitor, vdeServerOptions } from '../../src/backend/vde-server.ts'
 import type { NetIf } from '../../src/netif/netif.ts'
 import { NodeHost } from '../../src/node/host.ts'
 import { plainFrame } from '../support/frames.ts'
@@ -297,6 +297,24 @@ describe.runIf(linux)('a VDE switch that is not as it should be', () => {
     expect(await refusal(path)).toMatchObject({ code, message: expect.stringMatching(words) })
     expect(readdirSync(path)).toEqual(['ctl']) // nothing of ours is left
     server.close()
+  })
+})
+
+describe("a server's directory", () => {
+  it('has options in brackets', () => {
+    const read = (text: string): unknown => JSON.parse(JSON.stringify(vdeServerOptions(text)))
+    expect(read('/tmp/vde.ctl')).toEqual({ directory: '/tmp/vde.ctl', options: {} })
+    expect(read('/tmp/x[mode=660/dirmode=2770/group=vde/mtu=9000]')).toEqual({
+      directory: '/tmp/x',
+      options: { mode: 0o660, directoryMode: 0o2770, group: 'vde', mtu: 9000 },
+    })
+    for (const [text, words] of [
+      ['', /directory is expected/],
+      ['/x[mode=rw]', /octal/],
+      ['/x[port=3]', /Unknown option port/],
+      ['/x[mtu=1]', /mtu=1/],
+    ] as const)
+      expect(() => vdeServerOptions(text)).toThrow(words)
   })
 })
 

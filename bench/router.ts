@@ -13,6 +13,7 @@ import { createPipe } from '../src/link/pipe.ts'
 import { CSUM_PARTIAL, CSUM_VALID, frameMeta, GSO_TCP4, GSO_TCP6, type NetIf } from '../src/netif/netif.ts'
 import { VirtualHost } from '../src/sim/virtual-host.ts'
 import { Stack } from '../src/stack/stack.ts'
+import { CountingSink } from './counting-sink.ts'
 
 const BATCH = 64
 const ETH = 14
@@ -22,26 +23,12 @@ const TCP_HEADER = 32
 const NEAR_MAC = Uint8Array.of(2, 0, 0, 0, 0, 1)
 const FAR_MAC = Uint8Array.of(2, 0, 0, 0, 0, 2)
 
-/** What comes out of a link is counted. */
-class Sink {
-  frames = 0
-
-  constructor(readonly host: VirtualHost) {}
-
-  input(): void {
-    this.frames++
-  }
-  readable(): void {}
-  writable(): void {}
-  closed(): void {}
-}
-
 interface World {
   stack: Stack
   near: NetIf
   far: NetIf
-  in: Sink
-  out: Sink
+  in: CountingSink
+  out: CountingSink
 }
 
 function world(routes: number): World {
@@ -51,7 +38,7 @@ function world(routes: number): World {
   const [b, far] = createPipe({ queueBytes: 16 << 20 })
   const eth0 = stack.attach(a, { addresses: ['10.0.0.1/24', 'fd00::1/64'] })
   const eth1 = stack.attach(b, { addresses: ['10.1.0.1/24', 'fd00:0:1::1/64'] })
-  const sinks = [new Sink(host), new Sink(host)]
+  const sinks = [new CountingSink(host), new CountingSink(host)]
   near.attach(sinks[0])
   far.attach(sinks[1])
   host.advance(3000)
@@ -133,6 +120,7 @@ function run(workload: string, seconds: number): Record<string, number | string>
     us: (1000 * turns) / sent,
     us_with_links: (1000 * took) / sent,
     per_second: (1e3 * sent) / took,
+    gbit_s: (8 * length * sent) / took / 1e6,
   }
 }
 

@@ -122,11 +122,11 @@ export class Mdns extends Timed implements LinkOwner, Watches, LocalNames, Publi
           for (const publication of this.publications) this.changed(publication)
           this.call(this.onRename, this.hostname)
         },
-        hostAnnounced: () => this.hostIsReady(),
+        hostAnnounced: () => this.announcedHost(),
       })
       this.register(this.host)
       for (const publication of this.publications) this.changed(publication)
-    } else if ([...this.links.values()].some(({ link }) => link.claim(this.host!)?.isAnnounced)) this.hostIsReady()
+    } else this.announcedHost()
     return ready
   }
 
@@ -293,8 +293,15 @@ export class Mdns extends Timed implements LinkOwner, Watches, LocalNames, Publi
     for (const { link } of this.links.values()) link.unregister(registration)
   }
 
-  private hostIsReady(): void {
+  /** The host's name has been announced on a link. */
+  private announcedHost(): void {
+    if (this.host === null || !this.isSaid(this.host)) return
     for (const { resolve } of this.hostWaiting.splice(0)) resolve(this.hostname)
+  }
+
+  /** It has been announced on all links that there are. */
+  isSaid(registration: Registration): boolean {
+    return this.links.size > 0 && [...this.links.values()].every(({ link }) => link.claim(registration)?.isAnnounced)
   }
 
   renamed(publication: Publication): void {

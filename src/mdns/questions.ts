@@ -75,7 +75,7 @@ export class Questions {
       const key = setKey(watch.name, type)
       let question = this.byKey.get(key)
       if (question === undefined) {
-        question = new Question(this, watch.name, type)
+        question = new Question(this, watch.written, type)
         this.byKey.set(key, question)
         link.cache.keep(key, now)
         link.site.timers.arm(question, this.firstTime(now))

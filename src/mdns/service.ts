@@ -28,6 +28,8 @@ export interface PublicationOwner {
   renamed(publication: Publication): void
   changed(publication: Publication): void
   unpublish(publication: Publication): void
+  /** It has been announced on all links. */
+  isSaid(publication: Publication): boolean
 }
 
 export class Publication implements Registration {
@@ -35,7 +37,7 @@ export class Publication implements Registration {
   name: string
   readonly type: string
   readonly port: number
-  /** Resolves with the name when the service has been announced; rejects with ECANCELED when it was closed before. */
+  /** Resolves with the name when the service has been announced on all links; rejects with ECANCELED when it was closed before. */
   readonly ready: Promise<string>
   /** Called when the name had to change. */
   onRename: ((name: string) => void) | null = null
@@ -105,6 +107,6 @@ export class Publication implements Registration {
   }
 
   announced(): void {
-    this.resolve(this.name)
+    if (this.owner.isSaid(this)) this.resolve(this.name)
   }
 }

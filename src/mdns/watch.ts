@@ -5,15 +5,17 @@ import type { TypeName } from '../dns/records.ts'
 export class Watch implements Tellable {
   told = false
   private isOver = false
+  /** As it is compared. */
   readonly name: string
 
   /** `changed` is called in the tell step of a turn, whenever records of the name, of whatever type, came or went. */
   constructor(
-    name: string,
+    /** As it is asked for. */
+    readonly written: string,
     readonly types: readonly TypeName[],
     private readonly changed: () => void,
   ) {
-    this.name = name.toLowerCase()
+    this.name = written.toLowerCase()
   }
 
   tell(): void {

@@ -3,6 +3,7 @@ import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { type Command, type Context, UsageError, type Values } from './command.ts'
 import { dhcp } from './dhcp.ts'
 import { commandHelp, overview } from './help.ts'
+import { mux } from './mux.ts'
 import { ping } from './ping.ts'
 import { resolve } from './resolve.ts'
 import { route } from './route.ts'
@@ -21,6 +22,7 @@ export const COMMANDS: readonly Command[] = [
   tracepath,
   resolve,
   route,
+  mux,
   switchCommand,
   tunnel,
   dhcp,
@@ -28,7 +30,7 @@ export const COMMANDS: readonly Command[] = [
 ]
 
 /** Commands that are to come: to be told apart from what is only mistyped. */
-const PLANNED: readonly string[] = ['arping', 'get', 'serve', 'nc', 'mux', 'gateway', 'dump', 'bench']
+const PLANNED: readonly string[] = ['arping', 'get', 'serve', 'nc', 'gateway', 'dump', 'bench']
 
 const USAGE = 2
 

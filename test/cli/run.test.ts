@@ -70,6 +70,7 @@ describe('help', () => {
       'tracepath',
       'resolve',
       'route',
+      'mux',
       'switch',
       'tunnel',
       'dhcp',
@@ -112,7 +113,7 @@ describe('wrong command lines', () => {
   const cases: readonly (readonly [string, RegExp])[] = [
     ['nonsense', /^tapstack: unknown command "nonsense": tapstack --help/],
     ['--nonsense', /^tapstack: unknown option "--nonsense"/],
-    ['mux', /^tapstack: mux is not built yet: this version has echo, inetd, ping, .*dhcp/],
+    ['gateway', /^tapstack: gateway is not built yet: this version has echo, inetd, ping, .*dhcp/],
     ['dhcp --server', /^tapstack dhcp: --server: at least one --range is needed, as in 10\.0\.0\.100-10\.0\.0\.200/],
     ['dhcp --server -6 --router fd00::1', /^tapstack dhcp: --router is not for --server -6/],
     ['dhcp --server --range 10.0.0.7 --prefix fd00::/48', /^tapstack dhcp: --prefix is not for --server without -6/],

@@ -1,72 +1,9 @@
 /** `npm start`, the command and the examples as processes, on a tap of this namespace, with the tools of the host as judges. */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { afterEach, describe, expect, it } from 'vitest'
+import { spawnSync } from 'node:child_process'
+import { describe, expect, it } from 'vitest'
 import { PERIOD, pattern } from '../../../src/services/chargen.ts'
 import { isRoot } from '../../support/root.ts'
-
-const running: ChildProcess[] = []
-
-afterEach(() => {
-  for (const child of running.splice(0)) child.kill('SIGKILL')
-})
-
-interface Program {
-  readonly child: ChildProcess
-  /** All it said. */
-  said(): string
-  /** Resolves when its output matches; rejects when it ends before. */
-  until(what: RegExp): Promise<void>
-  readonly ended: Promise<number | null>
-}
-
-function run(command: string, args: readonly string[], env: Record<string, string> = {}): Program {
-  const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
-  running.push(child)
-  let text = ''
-  let look = (): void => undefined
-  for (const stream of [child.stdout!, child.stderr!]) {
-    stream.setEncoding('utf8').on('data', (chunk: string) => {
-      text += chunk
-      look()
-    })
-  }
-  const ended = new Promise<number | null>((resolve) => child.on('close', (code) => resolve(code)))
-  return {
-    child,
-    said: () => text,
-    until: (what) =>
-      new Promise((resolve, reject) => {
-        look = () => what.test(text) && resolve()
-        look()
-        void ended.then(() => reject(new Error(`ended without ${what}:\n${text}`)))
-      }),
-    ended,
-  }
-}
-
-const tsx = (file: string, ...args: string[]): readonly string[] => ['--import', 'tsx', file, ...args]
-const node = (file: string, env: Record<string, string> = {}, ...args: string[]): Program =>
-  run(process.execPath, tsx(file, ...args), env)
-
-/** A tool of the host, with what it is given on standard input. Other programs of the test go on meanwhile. */
-async function tool(command: string, args: readonly string[], input = ''): Promise<{ code: number | null; out: string }> {
-  const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] })
-  running.push(child)
-  let out = ''
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (chunk: string) => (out += chunk))
-  child.stdin.on('error', () => undefined) // it may end without reading
-  child.stdin.end(input)
-  const code = await new Promise<number | null>((resolve) => child.on('close', resolve))
-  return { code, out }
-}
-
-const hasTap = (): boolean => spawnSync('ip', ['link', 'show', 'tap0']).status === 0
-
-async function end(program: Program, signal: NodeJS.Signals = 'SIGINT'): Promise<void> {
-  program.child.kill(signal)
-  expect(await program.ended, program.said()).toBe(0)
-  expect(hasTap()).toBe(false)
-}
+import { end, hasTap, node, type Program, run, tool } from './program.ts'
 
 describe('npm start', () => {
   it('on a tap: TCP echo that stays until Ctrl-C', async () => {

@@ -64,7 +64,9 @@ class Counter implements NetIfSink {
 }
 
 function print(frames: number, seconds: number, bytes: number): void {
-  console.log(JSON.stringify({ per_second: frames / seconds, bytes }))
+  const per_second = frames / seconds
+  const us = 1e6 / per_second
+  console.log(JSON.stringify({ us, us_with_links: us, per_second, gbit_s: (per_second * bytes * 8) / 1e9 }))
 }
 
 /** In one thread: from the wire to a client, or from one client to another. */

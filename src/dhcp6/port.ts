@@ -1,15 +1,11 @@
 /** One of the two ports of DHCPv6 on one interface: hears by a UDP socket, and sends from a link-local address (RFC 8415 section 7.2). */
 import { type Address, ANY } from '../base/address.ts'
 import { NetError } from '../base/errors.ts'
+import type { PortHandler } from '../dhcp/port.ts'
 import type { Interface } from '../ip/interface.ts'
 import { Datagram } from '../udp/receive-queue.ts'
 import type { UdpSocket } from '../udp/socket.ts'
 import type { Udp } from '../udp/udp.ts'
-
-/** Gets what comes in, from the tell step of a turn: `buf[0, length)` is lent. */
-export interface Port6Handler {
-  datagram(buf: Uint8Array, length: number, from: Datagram): void
-}
 
 /** What UDP carries. */
 const LARGEST = 65_527
@@ -23,14 +19,16 @@ export class Dhcp6Port {
     udp: Udp,
     readonly iface: Interface,
     port: number,
-    handler: Port6Handler,
+    handler: PortHandler,
     ref: boolean,
   ) {
     const { received } = this
     const onReadable = (socket: UdpSocket): void => {
       while (!socket.closed && socket.receive(received)) handler.datagram(received.buf, received.len, received)
+      handler.heardAll?.()
     }
     this.socket = udp.open({ onReadable }, { family: 6, ipv6Only: true, iface, ref })
+    this.socket.multicastAll = false
     try {
       this.socket.bind(ANY, port)
     } catch (error) {
@@ -49,8 +47,8 @@ export class Dhcp6Port {
     this.socket.close()
   }
 
-  /** Sends `buf[0, length)`; link-local addresses and groups are those of this link. False: there is no way, or no room. */
-  send(buf: Uint8Array, length: number, source: Address, destination: Address, port: number): boolean {
+  /** Sends `buf[0, length)`; link-local addresses and groups are those of this link. `source` null: routing's choice. False: there is no way, or no room. */
+  send(buf: Uint8Array, length: number, source: Address | null, destination: Address, port: number): boolean {
     const to = destination.clone()
     if (to.isLinkLocal) to.zone = this.iface.index
     try {

@@ -27,6 +27,7 @@ import { duidLl, duidLlt, parseDuid } from './duid.ts'
 import type { Dhcp6Message } from './message.ts'
 import { Status6, type StatusValue } from './options.ts'
 import { type Binding6, same } from './pool.ts'
+import { Dhcp6Port } from './port.ts'
 import { type Asked6, whoAsks6 } from './server-asked.ts'
 import { Associations, addDeals, confirmed, type Deal, type Lifetimes } from './server-associations.ts'
 import { SC6, SERVER6_NAMES } from './server-counters.ts'
@@ -40,10 +41,11 @@ import {
   type Server6Record,
   served6,
 } from './server-options.ts'
-import { ServerPort6 } from './server-port.ts'
 import { addRequested, beginReply } from './server-reply.ts'
 import {
   ADVERTISE,
+  ALL_RELAYS_AND_SERVERS,
+  ALL_SERVERS,
   CONFIRM,
   DECLINE,
   DHCP6_CLIENT_PORT,
@@ -85,7 +87,7 @@ export class Dhcp6Server {
   readonly duid: string
   /** Called when a lease begins, goes on or ends. */
   onLease: ((lease: Lease6Record, event: ServerEvent) => void) | null = null
-  private readonly ports = new Map<Interface, ServerPort6>()
+  private readonly ports = new Map<Interface, Dhcp6Port>()
   private readonly served: Served6
   private readonly associations = new Associations(this.counters.values)
   private readonly ledger: Ledger<Server6Record>
@@ -123,7 +125,10 @@ export class Dhcp6Server {
     try {
       for (const iface of interfaces) {
         const datagram = (buf: Uint8Array, length: number, from: Datagram): void => this.input(iface, buf, length, from)
-        this.ports.set(iface, new ServerPort6(deps.udp, iface, { datagram, heardAll: () => this.ledger.settle() }))
+        const handler = { datagram, heardAll: () => this.ledger.settle() }
+        const port = new Dhcp6Port(deps.udp, iface, DHCP6_SERVER_PORT, handler, true)
+        this.ports.set(iface, port)
+        for (const group of [ALL_RELAYS_AND_SERVERS, ALL_SERVERS]) port.join(group)
       }
     } catch (error) {
       this.close()
@@ -384,7 +389,7 @@ export class Dhcp6Server {
     const port = !isRelayed ? DHCP6_CLIENT_PORT : relays[0].has('relayPort') ? fromPort : DHCP6_SERVER_PORT
     n[reply.type === ADVERTISE ? SC6.outAdvertises : SC6.outReplies]++
     if (isRelayed) n[SC6.outRelayReplies]++
-    if (!this.ports.get(iface)!.send(bytes, from, port, to.isMulticast ? null : to)) n[SC6.outBlocked]++
+    if (!this.ports.get(iface)!.send(bytes, bytes.length, to.isMulticast ? null : to, from, port)) n[SC6.outBlocked]++
   }
 }
 

@@ -32,6 +32,8 @@ export interface Dhcp6Config {
   ratePeriodMs: number
   /** Addresses, and prefixes, that are taken from one server. */
   maxBindings: number
+  /** A server remembers so many addresses, and as many prefixes of each length, of those that a range of any size has. */
+  maxLeases: number
   /** `ready` of an interface with `dhcp6` waits this long. As for DHCPv4. */
   timeoutMs: number
 }
@@ -58,6 +60,7 @@ export function dhcp6Defaults(): Dhcp6Config {
     rateMessages: 20,
     ratePeriodMs: 20_000,
     maxBindings: 16,
+    maxLeases: 65_536,
     timeoutMs: 60_000,
   }
 }
@@ -69,6 +72,6 @@ export function verifyDhcp6(dhcp6: Dhcp6Config): void {
     if (first < 1 || first > most)
       throw invalidArgument(`option dhcp6.${what}TimeoutMs: ${first} is not between 1 and dhcp6.${what}MaxMs`)
   }
-  for (const name of ['requestAttempts', 'releaseAttempts', 'rateMessages', 'ratePeriodMs', 'maxBindings'] as const)
+  for (const name of ['requestAttempts', 'releaseAttempts', 'rateMessages', 'ratePeriodMs', 'maxBindings', 'maxLeases'] as const)
     if (dhcp6[name] < 1) throw invalidArgument(`option dhcp6.${name}: 1 is above ${dhcp6[name]}`)
 }

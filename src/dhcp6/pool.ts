@@ -70,11 +70,17 @@ export class Pool6 extends Holdings<string, Binding6> {
 
   constructor(
     readonly kind: LeaseKind,
+    /** All of one length. */
     readonly spans: readonly Span[],
     private readonly deps: Pool6Dependencies,
   ) {
     super(deps.timers, deps.clock, deps.time, deps.over)
     this.next = spans.map(() => 0n)
+  }
+
+  /** Of what it gives: 128 for addresses; 0: only what is reserved. */
+  get length(): number {
+    return this.spans[0]?.length ?? 0
   }
 
   /** It is that client's alone from now on. */
@@ -103,14 +109,15 @@ export class Pool6 extends Holdings<string, Binding6> {
 
   /** Something for a client that has nothing: what it asks for, or any of that length; null: there is none. */
   allocate(client: Pool6Client, wanted: Prefix | null, length: number): Binding6 | null {
-    if (wanted !== null && wanted.length === length && this.inRange(wanted)) {
+    if (length !== this.length) return null
+    if (wanted !== null && this.inRange(wanted)) {
       const taken = this.take(wanted, client)
       if (taken !== null) return taken
     }
-    const fresh = this.unused(length)
+    const fresh = this.unused()
     if (fresh !== null) return this.take(fresh, client)
     for (const { prefix } of this.free) {
-      const taken = prefix.length === length && this.inRange(prefix) ? this.take(prefix, client) : null
+      const taken = this.inRange(prefix) ? this.take(prefix, client) : null
       if (taken !== null) return taken
     }
     return null
@@ -145,10 +152,9 @@ export class Pool6 extends Holdings<string, Binding6> {
     return this.bySlot.size >= this.deps.maxHeld
   }
 
-  private unused(length: number): Prefix | null {
+  private unused(): Prefix | null {
     if (this.isFull) return null
     for (const [i, span] of this.spans.entries()) {
-      if (span.length !== length) continue
       if (span.count > IN_ORDER) {
         for (let n = 0; n < MAX_DRAWS; n++) {
           const drawn = span.at(this.draw() % span.count)

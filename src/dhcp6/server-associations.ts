@@ -38,13 +38,15 @@ interface Wish extends Pool6Client {
 }
 
 const INFINITE = 0xffffffff
+/** Of one message: who asks for more takes from others. Clients have one or two of a kind. */
+const MAX_ASSOCIATIONS = 32
 
 export class Associations {
   constructor(private readonly n: Float64Array) {}
 
   /** SOLICIT and REQUEST (sections 18.3.1, 18.3.2): something of what is free. */
   give(asked: Asked6, isRequest: boolean): Deal[] {
-    return wishes(asked).map((wish) => {
+    return wishes(asked, this.n).map((wish) => {
       const { kind, named } = wish
       if (isRequest && kind === 'address' && named.some((p) => !isOnLink(asked, p)))
         return this.refused(wish, Status6.NOT_ON_LINK, 'not an address of this link')
@@ -54,7 +56,7 @@ export class Associations {
 
   /** RENEW and REBIND (sections 18.3.4, 18.3.5): what the client has, if it has it of us, or may have had it. */
   extend(asked: Asked6, adopts: boolean): Deal[] {
-    return wishes(asked).map((wish) => {
+    return wishes(asked, this.n).map((wish) => {
       const { kind, named, pools } = wish
       const kept = pools.map((pool) => pool.kept(wish)).find((b) => b?.state === BindingState.BOUND)
       if (kept !== undefined) return extended(wish, kept)
@@ -75,7 +77,7 @@ export class Associations {
   /** RELEASE and DECLINE (sections 18.3.7, 18.3.8): what of the leases named is the client's. */
   end(asked: Asked6, each: (binding: Binding6) => void): Deal[] {
     const deals: Deal[] = []
-    for (const wish of wishes(asked)) {
+    for (const wish of wishes(asked, this.n)) {
       const had = wish.pools.map((pool) => pool.of(wish.key)).find((b) => b?.state === BindingState.BOUND)
       if (had === undefined) deals.push(this.unknown(wish))
       else if (wish.named.some((p) => same(p, had.prefix))) each(had)
@@ -162,11 +164,11 @@ function extended({ kind, iaid, named }: Wish, binding: Binding6): Deal {
   return { kind, iaid, binding, ended: named.filter((p) => !same(p, binding.prefix)), status: null }
 }
 
-function wishes({ m, link, duid, mac }: Asked6): Wish[] {
+function wishes({ m, link, duid, mac }: Asked6, n: Float64Array): Wish[] {
   const wish = (kind: LeaseKind, { iaid }: AssociationValue, named: Prefix[], length: number): Wish => {
     return { kind, pools: link[kind], key: `${duid} ${iaid}`, duid, iaid, mac, named, length }
   }
-  return [
+  const all = [
     ...m.all('iaNa').map((ia) => wish('address', ia, addressesIn(ia.options), 128)),
     ...m.all('iaPd').map((ia) => {
       const all = (ia.options.iaPrefix ?? []).map((p) => parsePrefix(p.prefix))
@@ -174,6 +176,8 @@ function wishes({ m, link, duid, mac }: Asked6): Wish[] {
       return wish('prefix', ia, named, all[0]?.length ?? 0)
     }),
   ]
+  n[SC6.dropTooManyAssociations] += Math.max(0, all.length - MAX_ASSOCIATIONS)
+  return all.slice(0, MAX_ASSOCIATIONS)
 }
 
 function addressesIn({ iaAddress = [] }: Option6Values): Prefix[] {
@@ -201,7 +205,7 @@ function poolFor(pools: readonly Pool6[], wish: Wish, prefix: Prefix): Pool6 | u
 
 /** RFC 8168 section 3.2: the length asked for, else more than was asked for rather than less; without one, the order of the pools. */
 function lengthsOf(pools: readonly Pool6[], wanted: number): number[] {
-  const all = [...new Set(pools.flatMap((pool) => pool.spans.map((span) => span.length)))]
+  const all = [...new Set(pools.map((pool) => pool.length))].filter((n) => n > 0)
   if (wanted === 0) return all
   const more = all.filter((n) => n <= wanted).sort((a, b) => b - a)
   const less = all.filter((n) => n > wanted).sort((a, b) => a - b)

@@ -30,6 +30,7 @@ export const SERVER6_NAMES = [
   'dropOtherServer',
   'dropServerId',
   'dropAssociation',
+  'dropTooManyAssociations',
   'dropUnicast',
   'dropNoSubnet',
   'dropUnknownClient',

@@ -129,7 +129,19 @@ const PROTOCOL: readonly Option6Name[] = [
 export function served6(options: Dhcp6ServerOptions, on: readonly Interface[], deps: Pool6Dependencies): Served6 {
   checkTimes(options)
   const common = checked(options.options ?? {})
-  const shared = new Pool6('prefix', (options.prefixes ?? []).map(delegation), deps)
+  const delegating = (spans: readonly Span[]): Pool6[] => {
+    const lengths = [...new Set(spans.map((span) => span.length))]
+    return lengths.map(
+      (length) =>
+        new Pool6(
+          'prefix',
+          spans.filter((span) => span.length === length),
+          deps,
+        ),
+    )
+  }
+  /** What is reserved of no pool is in the last one. */
+  const shared = [...delegating((options.prefixes ?? []).map(delegation)), new Pool6('prefix', [], deps)]
   const plans: { prefixes: Prefix[]; spans: Span[]; delegations: Span[]; options: RawOptions }[] = []
   const planOf = (address: Address) => plans.find((p) => p.prefixes.some((prefix) => prefix.contains(address)))
   const ofInterface = new Map<Interface, (typeof plans)[number]>()
@@ -158,8 +170,15 @@ export function served6(options: Dhcp6ServerOptions, on: readonly Interface[], d
   const byPlan = new Map(
     plans.map((plan) => {
       const { prefixes, spans, delegations } = plan
-      const own = delegations.length === 0 ? [] : [new Pool6('prefix', delegations, deps)]
-      return [plan, { prefixes, address: [new Pool6('address', spans, deps)], prefix: [...own, shared], options: plan.options }]
+      return [
+        plan,
+        {
+          prefixes,
+          address: [new Pool6('address', spans, deps)],
+          prefix: [...delegating(delegations), ...shared],
+          options: plan.options,
+        },
+      ]
     }),
   )
   const links = [...byPlan.values()]
@@ -169,11 +188,11 @@ export function served6(options: Dhcp6ServerOptions, on: readonly Interface[], d
     pools: [...new Set(links.flatMap((l) => [...l.address, ...l.prefix]))],
     reserved: new Map(),
   }
-  for (const reservation of options.reservations ?? []) reserve(served, shared, reservation)
+  for (const reservation of options.reservations ?? []) reserve(served, shared[shared.length - 1], reservation)
   return served
 }
 
-function reserve({ links, reserved }: Served6, shared: Pool6, reservation: Dhcp6Reservation): void {
+function reserve({ links, reserved }: Served6, others: Pool6, reservation: Dhcp6Reservation): void {
   const { duid, mac, address, prefix, hostname, options = {} } = reservation
   const what = address ?? prefix
   if (what === undefined) throw invalidArgument('a reservation needs an address or a prefix')
@@ -189,7 +208,7 @@ function reserve({ links, reserved }: Served6, shared: Pool6, reservation: Dhcp6
   if (prefix !== undefined) {
     const one = six(parsePrefix(prefix)).network
     const pools = links.flatMap((l) => l.prefix)
-    const pool = pools.find((p) => p.inRange(one)) ?? shared
+    const pool = pools.find((p) => p.inRange(one)) ?? others
     pool.reserve(client, one)
   }
   reserved.set(client, { options: checked(options), hostname: hostname ?? null })

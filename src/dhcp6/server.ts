@@ -67,6 +67,7 @@ export interface Server6Dependencies {
   time: LeaseClock
   random: Random
   config: DhcpConfig
+  maxLeases: number
   /** A delegated prefix is reached by a neighbour; null: it is delegated no more. */
   delegated: (prefix: Prefix, via: Address | null) => void
   /** A store or a listener threw. */
@@ -102,7 +103,7 @@ export class Dhcp6Server {
     interfaces: readonly Interface[],
     private readonly options: Dhcp6ServerOptions,
   ) {
-    const { timers, clock, time, random, config, ip } = deps
+    const { timers, clock, time, random, ip } = deps
     const valid = options.leaseSeconds ?? DEFAULT_SECONDS
     this.times = { valid, preferred: options.preferredSeconds ?? Math.max(1, valid * PREFERRED) }
     this.served = served6(options, interfaces, {
@@ -110,7 +111,7 @@ export class Dhcp6Server {
       clock,
       time,
       random,
-      maxHeld: config.maxPoolAddresses,
+      maxHeld: deps.maxLeases,
       isOurs: (prefix) => ip.interfaces.some((i) => i.addresses.some((a) => prefix.contains(a.address))),
       over: (binding, was) => this.over(binding, was),
     })
@@ -308,7 +309,7 @@ export class Dhcp6Server {
     for (const { binding } of deals) {
       if (binding === null) continue
       bound.push({ binding, event: binding.state === BindingState.BOUND ? 'renewed' : 'bound' })
-      binding.hostname = asked.m.get('clientFqdn')?.name ?? binding.hostname
+      binding.hostname = asked.m.get('clientFqdn')?.name || binding.hostname
       if (binding.pool.kind === 'prefix') binding.via = asked.relays.length === 0 ? scopedText(ip, asked.from) : null
       binding.pool.set(binding, BindingState.BOUND, until)
     }

@@ -28,6 +28,7 @@ export function serveDhcp6(stack: Stack, on: readonly AttachedInterface[], optio
       random,
       time: new LeaseClock(clock, host),
       config: config.dhcp,
+      maxLeases: config.dhcp6.maxLeases,
       delegated: (prefix, via) => ways.set(prefix, via),
       uncaught: (error) => host.uncaught(error),
       closed(one) {

@@ -90,10 +90,16 @@ describe('an address of the DHCPv6 server', () => {
   })
 
   it('is not remembered beyond what is configured: others wait until one is free', () => {
-    const w = new Server6World({ ranges: ['fd00::/64'], config: { dhcp: { maxPoolAddresses: 2 } } }).byHand()
+    const w = new Server6World({ ranges: ['fd00::/64'], config: { dhcp6: { maxLeases: 2 } } }).byHand()
     expect([1, 2, 3].map((n) => w.obtain(DUID(n)).slice(0, 2))).toEqual(['1:', '1:', '1!'])
     w.world.run(3_601_000)
     expect(w.obtain(DUID(3))).toMatch(/^1:fd00::/)
+  })
+
+  it('is had for the first 32 associations of a message and no more', () => {
+    const w = new Server6World({ ranges: ['fd00::/64'] }).byHand()
+    w.say(SOLICIT, { iaNa: Array.from({ length: 40 }, (_, i) => ia(i)) })
+    expect([w.last.all('iaNa').length, w.counters.dropTooManyAssociations]).toEqual([32, 8])
   })
 
   it('is put by for half a minute only', () => {

@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Lease } from '../../src/dhcp/lease.ts'
 import type { LeaseRecord } from '../../src/dhcp/server-options.ts'
-import { lease6File, leaseFile, leaseJournal } from '../../src/node/dhcp-store.ts'
+import { lease6File, lease6Journal, leaseFile, leaseJournal } from '../../src/node/dhcp-store.ts'
 
 /** The disk: how many bytes it takes, and how often it was waited for. */
 const disk = { room: Number.POSITIVE_INFINITY, syncs: 0 }
@@ -130,6 +130,31 @@ describe('the journal of a server', () => {
     store.close!()
     expect(readFileSync(path, 'utf8').split('\n').length).toBeLessThan(1010)
     expect(leaseJournal(path).load().length).toBe(5)
+  })
+})
+
+describe('the journal of a DHCPv6 server', () => {
+  it('keeps addresses, prefixes, and who the server is', () => {
+    const path = join(dir, 'six')
+    const lease = {
+      duid: '00:03:00:01:02:00:00:00:00:05',
+      iaid: 1,
+      hostname: null,
+      via: null,
+      state: 'bound',
+      expiresAt: null,
+    } as const
+    const address = { kind: 'address', address: 'fd00::100', ...lease } as const
+    const prefix = { kind: 'prefix', address: 'fd01::/56', ...lease, via: 'fe80::5%eth0' } as const
+    const store = lease6Journal(path)
+    for (const duid of ['00:03:00:01:01', '00:03:00:01:02']) store.save({ kind: 'server', duid })
+    for (const one of [prefix, address, { ...address, state: 'free' as const }]) store.save(one)
+    store.close!()
+    expect(lease6Journal(path).load()).toEqual([
+      { kind: 'server', duid: '00:03:00:01:02' },
+      prefix,
+      { ...address, state: 'free' },
+    ])
   })
 })
 

@@ -1,6 +1,7 @@
 /** `--link`, `--address` and their like: from options to a stack with one interface. */
 import { parseAddress } from '../base/address.ts'
 import type { DhcpOptions } from '../dhcp/client-options.ts'
+import type { Dhcp6Options } from '../dhcp6/client-options.ts'
 import type { NetIf } from '../netif/netif.ts'
 import { capture } from '../node/capture-file.ts'
 import type { AttachedInterface } from '../stack/attached.ts'
@@ -20,6 +21,10 @@ export const NETWORK_OPTIONS: { readonly [name: string]: Option } = {
     text: 'IPv6 address, routes and DNS servers from the routers on the link; no default --address then',
   },
   dhcp: { type: 'boolean', text: 'IPv4 address, routes and DNS servers from a DHCP server; no default --address then' },
+  dhcp6: {
+    type: 'boolean',
+    text: 'IPv6 address and DNS servers from a DHCPv6 server, routes from routers; no default --address then',
+  },
   gateway: { type: 'string', short: 'g', multiple: true, value: 'G', text: 'default gateway, one per family' },
   mac: { type: 'string', value: 'M', text: 'our MAC address (a random local one)' },
   name: { type: 'string', value: 'NAME', text: 'name of our interface (eth0)' },
@@ -69,14 +74,20 @@ function slaacLine(iface: AttachedInterface, addresses: readonly string[]): stri
 }
 
 /** Opens the link and puts a stack on it that answers. Nothing is left open when it throws. */
-export async function openNetwork(context: Context, values: Values, dhcp: DhcpOptions = {}): Promise<Network> {
+export async function openNetwork(
+  context: Context,
+  values: Values,
+  dhcp: DhcpOptions = {},
+  dhcp6: Dhcp6Options = {},
+): Promise<Network> {
   const url = text(values, 'link') ?? DEFAULT_LINK
   const verbose = values.verbose === true
   if (verbose && values.quiet === true) throw new UsageError('--quiet and --verbose: one of them is expected')
   const given = texts(values, 'address')
   const slaac = values.slaac === true
   const byDhcp = values.dhcp === true
-  const addresses = given.length > 0 || slaac || byDhcp ? given : [DEFAULT_ADDRESS]
+  const byDhcp6 = values.dhcp6 === true
+  const addresses = given.length > 0 || slaac || byDhcp || byDhcp6 ? given : [DEFAULT_ADDRESS]
   checkAddresses(addresses, url)
   const mtu = integer(values, 'mtu', 68, 65535, 0)
   const pcap = text(values, 'pcap')
@@ -101,11 +112,13 @@ export async function openNetwork(context: Context, values: Values, dhcp: DhcpOp
       name: text(values, 'name'),
       mtu: mtu === 0 ? undefined : mtu,
       dhcp: byDhcp && dhcp,
+      // Without `slaac` and `dhcp6` nothing is asked for; with the one alone routers say.
+      ...(byDhcp6 && { dhcp6, acceptRa: true }),
     })
     // An answer may be long in coming: Ctrl-C is heard meanwhile.
-    if (byDhcp) await Promise.race([iface.ready, stopped(context), broken])
+    if (byDhcp || byDhcp6) await Promise.race([iface.ready, stopped(context), broken])
     else await iface.ready
-    const got = slaac || byDhcp ? configured(iface) : []
+    const got = slaac || byDhcp || byDhcp6 ? configured(iface) : []
     if (slaac && values.quiet !== true) context.out(slaacLine(iface, got))
     if (verbose && link.describe !== undefined) context.out(`link: ${link.describe()}`)
     return {

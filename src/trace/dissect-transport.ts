@@ -3,6 +3,7 @@ import { formatIPv4 } from '../base/address.ts'
 import { get16, get32 } from '../base/bytes.ts'
 import { sumBytes } from '../base/checksum.ts'
 import { DHCP, DHCP_MESSAGE_NAMES, DHCP_OPT_MESSAGE_TYPE, findDhcpOption, isDhcp } from '../dhcp/wire.ts'
+import { DHCP6_HEADER, DHCP6_MESSAGE_NAMES, isDhcp6, isRelayType } from '../dhcp6/wire.ts'
 import {
   ICMP,
   ICMP_ECHO,
@@ -183,6 +184,12 @@ function udp(buf: Uint8Array, at: number, length: number, view: View): string {
     const name = option < 0 ? undefined : DHCP_MESSAGE_NAMES[buf[option]]
     if (name)
       return `DHCP ${name}, xid 0x${(get32(buf, at + UDP_HEADER + DHCP.transactionId) >>> 0).toString(16)}, length ${told - UDP_HEADER}`
+  }
+  if (isDhcp6(buf, at) && end - at - UDP_HEADER >= DHCP6_HEADER) {
+    const head = get32(buf, at + UDP_HEADER)
+    const name = DHCP6_MESSAGE_NAMES[head >>> 24] ?? ''
+    const xid = isRelayType(head >>> 24) ? '' : `, xid 0x${(head & 0xffffff).toString(16)}`
+    if (name !== '') return `DHCPv6 ${name}${xid}, length ${told - UDP_HEADER}`
   }
   return `UDP, length ${told - UDP_HEADER}`
 }

@@ -34,6 +34,7 @@ describe('docs/rfcs.tsv', () => {
         ...range('DH', 25, 2), // RFC 2131, the client
         ...range('DS', 11, 2), // the server, and options
         ...range('D6S', 20, 2), // RFC 8415, the server
+        ...range('D6C', 31, 2), // RFC 8415, the client
         ...range('DNS', 7, 2),
         ...range('EX', 27, 2),
       ].sort(),

@@ -8,7 +8,12 @@ import { type Network, openNetwork, stopped } from './network.ts'
 
 export const SERVER_OPTIONS: { readonly [name: string]: Option } = {
   range: { type: 'string', multiple: true, value: 'A-B', text: 'addresses to give, repeatable' },
-  prefix: { type: 'string', multiple: true, value: 'P/N-M', text: 'prefixes of M bits in P/N to delegate (-6), repeatable' },
+  prefix: {
+    type: 'string',
+    multiple: true,
+    value: 'P/N-M',
+    text: 'with -6: prefixes of M bits in P/N to delegate, repeatable; without --server the one to ask for',
+  },
   router: { type: 'string', multiple: true, value: 'G', text: 'gateways that clients are told (not -6), repeatable' },
   dns: { type: 'string', multiple: true, value: 'A', text: 'DNS servers that clients are told, repeatable' },
   domain: { type: 'string', value: 'NAME', text: 'domain that clients are told' },

@@ -4,6 +4,8 @@ import type { Lease } from '../dhcp/lease.ts'
 import { leaseFile } from '../node/dhcp-store.ts'
 import { type Command, type Context, type Option, seconds, text, texts, UsageError, type Values } from './command.ts'
 import { SERVER_OPTIONS, serve } from './dhcp-server.ts'
+import { ask6 } from './dhcp6.ts'
+import { labelled, timeOf } from './lease-text.ts'
 import { NETWORK_OPTIONS, openNetwork, stopped } from './network.ts'
 
 const CLIENT_OPTIONS: { readonly [name: string]: Option } = {
@@ -26,13 +28,14 @@ export const dhcp: Command = {
     ...NETWORK_OPTIONS,
     ...CLIENT_OPTIONS,
     server: { type: 'boolean', text: 'serve addresses' },
-    ipv6: { type: 'boolean', short: '6', text: 'serve DHCPv6' },
+    ipv6: { type: 'boolean', short: '6', text: 'DHCPv6 in place of DHCP' },
     ...SERVER_OPTIONS,
     leases: { type: 'string', value: 'FILE', text: 'keep leases in FILE across restarts' },
   },
   words: 0,
   examples: [
     ['dhcp --hostname lab', 'from a server on tap0'],
+    ['dhcp -6 --prefix ::/56', 'an IPv6 address, and a prefix to give on'],
     ['dhcp --stay --leases /tmp/eth0.lease', 'the same address again next time'],
     [
       'dhcp --server -a 10.0.0.2/24 --range 10.0.0.100-10.0.0.200 --router 10.0.0.2 --dns 10.0.0.3',
@@ -43,9 +46,12 @@ export const dhcp: Command = {
   failure: 2,
   async run(context, values) {
     const isServer = values.server === true
-    for (const name of isServer ? [...Object.keys(CLIENT_OPTIONS), 'dhcp'] : [...Object.keys(SERVER_OPTIONS), 'ipv6'])
+    const isSix = values.ipv6 === true
+    const ofServers = Object.keys(SERVER_OPTIONS).filter((name) => !(isSix && name === 'prefix'))
+    for (const name of isServer ? [...Object.keys(CLIENT_OPTIONS), 'dhcp', 'dhcp6'] : ofServers)
       if (values[name] !== undefined) throw new UsageError(`--${name} is ${isServer ? 'not for' : 'for'} --server`)
-    return isServer ? serve(context, values) : ask(context, values)
+    if (isServer) return serve(context, values)
+    return isSix ? ask6(context, values) : ask(context, values)
   },
 }
 
@@ -78,22 +84,18 @@ async function ask(context: Context, values: Values): Promise<number> {
 /** What a person wants to know of a lease. */
 export function leaseLines(lease: Lease, name: string): string[] {
   const { prefix, server, routers, nameservers, searchDomains, ntpServers, mtu, routes, obtainedAt, expiresAt } = lease
-  const list = (label: string, values: readonly string[]): string[] =>
-    values.length === 0 ? [] : [`${label.padEnd(8)} ${values.join(' ')}`]
-  const time = (at: number): string =>
-    at === Number.POSITIVE_INFINITY ? 'for ever' : `${Math.round((at - obtainedAt) / 1000)} s`
   return [
-    ...list('address', [prefix, `on ${name}`]),
-    ...list('server', server === '' ? [] : [server]),
-    ...list('router', routers),
-    ...list(
+    ...labelled('address', [prefix, `on ${name}`]),
+    ...labelled('server', server === '' ? [] : [server]),
+    ...labelled('router', routers),
+    ...labelled(
       'route',
       routes.map((r) => `${r.destination} via ${r.gateway}`),
     ),
-    ...list('dns', nameservers),
-    ...list('search', searchDomains),
-    ...list('ntp', ntpServers),
-    ...list('mtu', mtu === 0 ? [] : [`${mtu}`]),
-    ...list('lease', [time(expiresAt)]),
+    ...labelled('dns', nameservers),
+    ...labelled('search', searchDomains),
+    ...labelled('ntp', ntpServers),
+    ...labelled('mtu', mtu === 0 ? [] : [`${mtu}`]),
+    ...labelled('lease', [timeOf(expiresAt, obtainedAt)]),
   ]
 }

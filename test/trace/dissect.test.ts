@@ -40,6 +40,18 @@ describe('dissect', () => {
     expect(line(odd)).toBe('ARP malformed: hardware 1, protocol 0x800, lengths 8 and 4')
   })
 
+  it('tells DHCPv6, and relays', () => {
+    const between = (source: number, destination: number, payload: number[]): string => {
+      const head = [source >> 8, source & 255, destination >> 8, destination & 255, 0, 8 + payload.length, 0, 0]
+      return line(ipFrame(17, Uint8Array.from([...head, ...payload]), { family: 6 }))
+    }
+    const ports = (a: number, b: number): string => `IP6 fd00::1.${a} > fd00::2.${b}:`
+    expect(between(546, 547, [1, 0, 0xab, 0xcd])).toContain(`${ports(546, 547)} DHCPv6 SOLICIT, xid 0xabcd, length 4`)
+    expect(between(547, 547, [12, 0, 0, 0, 0, 0])).toContain(`${ports(547, 547)} DHCPv6 RELAY-FORW, length 6`)
+    expect(between(547, 546, [99, 0, 0, 0])).toContain(`${ports(547, 546)} UDP, length 4`)
+    expect(between(547, 546, [7, 0, 0])).toContain('UDP, length 3')
+  })
+
   it('tells ICMP echo', () => {
     const data = [...noise(56, 1)]
     expect(line(icmp([8, 0, 0, 0, 0, 1, 0, 1, ...data]))).toBe(

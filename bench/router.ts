@@ -14,6 +14,7 @@ import { CSUM_PARTIAL, CSUM_VALID, frameMeta, GSO_TCP4, GSO_TCP6, type NetIf } f
 import { VirtualHost } from '../src/sim/virtual-host.ts'
 import { Stack } from '../src/stack/stack.ts'
 import { CountingSink } from './counting-sink.ts'
+import { measureTurns, type Rounds } from './turns.ts'
 
 const BATCH = 64
 const ETH = 14
@@ -90,37 +91,30 @@ function run(workload: string, seconds: number): Record<string, number | string>
   put16(buf, transport + 2, ours ? 9999 : 7)
   const gso = family === 4 ? GSO_TCP4 : GSO_TCP6
   const meta = kind === 'super' ? frameMeta(CSUM_PARTIAL, gso, MTU - header - TCP_HEADER) : CSUM_VALID
-  let sent = 0
-  let turns = 0
-  const until = (ms: number): number => {
-    const began = performance.now()
-    sent = 0
-    turns = 0
-    for (;;) {
+  const rounds: Rounds = {
+    put: (sent) => {
       for (let i = 0; i < BATCH; i++) {
         // Far apart, so that each has another way.
         if (routes > 0) aim(buf, (sent + i) % routes)
         w.near.send(buf, AT, end, meta)
       }
-      const from = performance.now()
-      w.stack.turn.run()
-      turns += performance.now() - from
+    },
+    turn: () => w.stack.turn.run(),
+    take: () => {
       w.far.receive(BATCH)
       w.near.receive(BATCH)
-      sent += BATCH
-      if ((sent & 0xfff) === 0 && performance.now() - began > ms) return performance.now() - began
-    }
+    },
   }
-  until(500)
+  measureTurns(500, BATCH, rounds)
   w.out.frames = 0
-  const took = until(1000 * seconds)
+  const { sent, ms, turnMs } = measureTurns(1000 * seconds, BATCH, rounds)
   if (!ours && w.out.frames !== sent) throw new Error(`${workload}: of ${sent} packets ${w.out.frames} came out`)
   return {
     test: `forward.${workload}`,
-    us: (1000 * turns) / sent,
-    us_with_links: (1000 * took) / sent,
-    per_second: (1e3 * sent) / took,
-    gbit_s: (8 * length * sent) / took / 1e6,
+    us: (1000 * turnMs) / sent,
+    us_with_links: (1000 * ms) / sent,
+    per_second: (1e3 * sent) / ms,
+    gbit_s: (8 * length * sent) / ms / 1e6,
   }
 }
 

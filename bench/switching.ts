@@ -11,6 +11,7 @@ import { VirtualHost } from '../src/sim/virtual-host.ts'
 import { createSwitch } from '../src/switch/create.ts'
 import type { SwitchPortOptions } from '../src/switch/port.ts'
 import { CountingSink } from './counting-sink.ts'
+import { measureTurns, type Rounds } from './turns.ts'
 
 const BATCH = 64
 const AT = 64
@@ -74,38 +75,31 @@ function run(name: string, seconds: number): Record<string, number | string> {
     }
     put32(buf, AT + 12, 0x88b50000)
   }
-  let sent = 0
-  let turns = 0
   address(AT + 6, 0, 0)
-  const until = (ms: number): number => {
-    const began = performance.now()
-    sent = 0
-    turns = 0
-    for (;;) {
+  const rounds: Rounds = {
+    put: (sent) => {
       for (let i = 0; i < BATCH; i++) {
         address(AT, 1, (sent + i) % stations)
         ends[0].send(buf, AT, AT + length, meta)
       }
-      const from = performance.now()
-      sw.run()
-      turns += performance.now() - from
+    },
+    turn: () => sw.run(),
+    take: () => {
       for (let i = 1; i < ports; i++) ends[i].receive(BATCH)
-      sent += BATCH
-      if ((sent & 0xfff) === 0 && performance.now() - began > ms) return performance.now() - began
-    }
+    },
   }
-  until(500)
+  measureTurns(500, BATCH, rounds)
   for (const sink of sinks) sink.frames = 0
-  const took = until(1000 * seconds)
+  const { sent, ms, turnMs } = measureTurns(1000 * seconds, BATCH, rounds)
   const copies = known ? 1 : ports - 1
   const out = sinks.reduce((sum, sink) => sum + sink.frames, 0)
   if (out !== sent * copies) throw new Error(`${name}: of ${sent * copies} frames ${out} came out`)
   return {
     test: `switch.${name}`,
-    us: (1000 * turns) / sent,
-    us_with_links: (1000 * took) / sent,
-    per_second: (1e3 * sent) / took,
-    gbit_s: (8 * length * sent) / took / 1e6,
+    us: (1000 * turnMs) / sent,
+    us_with_links: (1000 * ms) / sent,
+    per_second: (1e3 * sent) / ms,
+    gbit_s: (8 * length * sent) / ms / 1e6,
   }
 }
 

@@ -85,12 +85,6 @@ export class AddressTable {
     return was < 0 ? Learned.NEW : Learned.MOVED
   }
 
-  /** True: the address is in the table, at whatever port and however old. */
-  has(vlan: number, high: number, low: number): boolean {
-    const r = this.search((vlan << 16) | high, low)
-    return r >= 0 && this.rows[r + PORT] !== 0
-  }
-
   /** Forgets what has not been seen for so long. `forget` hears the port of each. */
   expire(now: number, ageingMs: number, forget: (port: number) => void): void {
     this.removeWhere((r) => ((now - this.rows[r + SEEN]) | 0) >= ageingMs, forget)
@@ -139,15 +133,11 @@ export class AddressTable {
 
   private removeWhere(isGone: (row: number) => boolean, forget?: (port: number) => void): void {
     const { rows } = this
-    // A row that moves up into the hole is looked at in its turn; one that moves from the end to the beginning was not wanted before, or goes now.
-    for (let again = true; again; ) {
-      again = false
-      for (let r = 0; r < rows.length; r += ROW) {
-        while (rows[r + PORT] !== 0 && isGone(r)) {
-          forget?.(rows[r + PORT] - 1)
-          this.remove(r)
-          again = true
-        }
+    // Rows only move up into holes: what comes from the beginning to a hole at the end was looked at before.
+    for (let r = 0; r < rows.length; r += ROW) {
+      while (rows[r + PORT] !== 0 && isGone(r)) {
+        forget?.(rows[r + PORT] - 1)
+        this.remove(r)
       }
     }
   }

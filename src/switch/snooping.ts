@@ -117,7 +117,8 @@ export class Snooping {
 
   /** What is known: groups and the numbers of the ports that want them. */
   list(now: number): { vlan: number; group: string; ports: number[] }[] {
-    return this.groups.all().map((g) => ({ vlan: g.vlan, group: String(g.address), ports: g.ports(now) }))
+    const all = this.groups.all().map((g) => ({ vlan: g.vlan, group: String(g.address), ports: g.ports(now) }))
+    return all.filter((g) => g.ports.length > 0)
   }
 
   private look4(port: SwitchPort, vlan: number, buf: Uint8Array, ip: number, end: number, now: number): number {

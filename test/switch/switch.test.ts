@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { CSUM_PARTIAL, frameMeta, GSO_TCP4 } from '../../src/netif/netif.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
 import { createWorld } from '../../src/sim/world.ts'
 import { createSwitch } from '../../src/switch/create.ts'
-import { parseTransport, tcpFrame, udpFrame } from '../support/frames.ts'
+import { noise, parseTransport, tcpFrame, udpFrame } from '../support/frames.ts'
 import { netifConformance } from '../support/netif-conformance.ts'
 import { expectFrames } from '../support/recording-sink.ts'
 import { BROADCAST, frame, SwitchLab, station } from '../support/switch-lab.ts'
@@ -256,6 +257,35 @@ describe('a switch', () => {
     lab.settle(1000)
     expect([a.sink.closes, b.sink.closes, b.heard().length, lab.host.idle]).toEqual([1, 1, 0, true])
     expect(() => lab.sw.port('x')).toThrow(/closed/)
+  })
+
+  it('takes any bytes for a frame', () => {
+    const lab = new SwitchLab({ spanningTree: true })
+    const vlans = [{}, { access: 1 }, { trunk: 'all', native: 1 }, { tunnel: 1 }, { trunk: [1], protocol: '802.1ad' }] as const
+    const all = vlans.map((vlan, i) => lab.station(`p${i}`, { vlan, edge: true }))
+    const heads = [
+      [0x01, 0x80, 0xc2, 0, 0, 0, 2, 0, 0, 0, 0, 1, 0, 38, 0x42, 0x42, 3],
+      [0x01, 0x00, 0x5e, 1, 2, 3, 2, 0, 0, 0, 0, 1, 8, 0, 0x46],
+      [0x33, 0x33, 0, 0, 0, 1, 2, 0, 0, 0, 0, 1, 0x86, 0xdd, 0x60],
+      [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x81, 0, 0, 1],
+      [2, 0, 0, 0, 0, 1],
+    ]
+    let sent = 0
+    for (let seed = 0; seed < 1500; seed++) {
+      const bytes = noise(1 + ((seed * 31) % 90), seed)
+      if (seed % 6 < 5) bytes.set(heads[seed % 6].slice(0, bytes.length))
+      if (all[seed % 5].send(bytes, seed % 4 === 0 ? frameMeta(CSUM_PARTIAL, GSO_TCP4, seed & 63) : 0) && bytes.length > 13)
+        sent++
+      if (seed % 64 === 63) {
+        lab.settle(100)
+        for (const s of all) s.heard()
+      }
+    }
+    lab.settle(1000)
+    const counters = Object.entries(lab.sw.counters()).filter(([name]) => name !== 'snooping')
+    const came = counters.map(([, n]) => n.ifInUcastPkts + n.ifInMulticastPkts + n.ifInBroadcastPkts)
+    expect(came.reduce((a, b) => a + b)).toBe(sent)
+    for (const s of all) expect(s.sink.complaints).toEqual([])
   })
 
   it('refuses what cannot be', () => {

@@ -244,7 +244,7 @@ export class Switch implements Task, PortOwner, RelaySite, TreeSite {
     }
     // A link may have announced something while another was asked.
     for (let i = 0; i < this.ports.length; i++) if (this.ports[i]?.ready === true || this.ports[i]?.ended === true) this.wake()
-    if (!this.timerSet && this.table.count > 0) this.armSweep()
+    if (!this.timerSet && !this.isClosed && this.table.count > 0) this.armSweep()
   }
 
   private once(): void {

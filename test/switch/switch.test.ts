@@ -259,6 +259,16 @@ describe('a switch', () => {
     expect(() => lab.sw.port('x')).toThrow(/closed/)
   })
 
+  it('may be closed by whoever hears that a port has ended', () => {
+    const { lab, a, b, c } = three()
+    lab.sw.onPortClosed = () => void lab.sw.close()
+    a.send(frame(BROADCAST, A))
+    void a.link.close()
+    c.send(frame(BROADCAST, C))
+    lab.settle(1000)
+    expect([b.sink.closes, c.sink.closes, lab.sw.list, lab.host.idle]).toEqual([1, 1, [], true])
+  })
+
   it('takes any bytes for a frame', () => {
     const lab = new SwitchLab({ spanningTree: true })
     const vlans = [{}, { access: 1 }, { trunk: 'all', native: 1 }, { tunnel: 1 }, { trunk: [1], protocol: '802.1ad' }] as const

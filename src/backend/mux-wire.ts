@@ -31,7 +31,15 @@ const LENGTH = 4
 /** The largest IP packet in bytes of a frame or super-segment: with its Ethernet header, two tags and the word it is what a stream link carries. */
 export const WIRE_MAX_PACKET = 65535 - WORD - 22
 
-const NAMES = ['inControls', 'outControls', 'inDropMessage', 'dropTooLong', 'dropTooShort', 'dropNotOffloaded'] as const
+const NAMES = [
+  'inControls',
+  'outControls',
+  'inDropMessage',
+  'outDropControl',
+  'dropTooLong',
+  'dropTooShort',
+  'dropNotOffloaded',
+] as const
 const C = indexOf(NAMES)
 
 /** What both ends know of the client. */
@@ -58,6 +66,8 @@ export class MuxWire implements NetIf, NetIfSink {
   private hasEnded = false
   private endError: Error | undefined
   private readonly stream: StreamLink
+  /** Messages that wait for room. */
+  private readonly unsent: Uint8Array[] = []
   private readonly count = new Counters(NAMES)
 
   /** @param rest what came behind the greeting */
@@ -99,14 +109,15 @@ export class MuxWire implements NetIf, NetIfSink {
     return true
   }
 
-  /** Sends a message that is no frame. Lost when the link has ended, or has far too much to do. */
+  /** Sends a message that is no frame; as soon as there is room, if the stream is full. */
   control(message: object): void {
     const text = Buffer.from(JSON.stringify(message))
     const buf = new Uint8Array(HEADROOM + WORD + text.length)
     put32(buf, HEADROOM, CONTROL << KIND_SHIFT)
     buf.set(text, HEADROOM + WORD)
-    if (this.stream.send(buf, HEADROOM, buf.length, 0)) this.count.values[C.outControls]++
-    this.stream.flush()
+    if (this.unsent.length >= muxConfig.maxControls) this.count.values[C.outDropControl]++
+    else this.unsent.push(buf)
+    this.sendControls()
   }
 
   flush(): void {
@@ -147,7 +158,7 @@ export class MuxWire implements NetIf, NetIfSink {
   }
 
   writable(): void {
-    this.sink?.writable()
+    if (this.sendControls()) this.sink?.writable()
   }
 
   closed(error?: Error): void {
@@ -157,7 +168,20 @@ export class MuxWire implements NetIf, NetIfSink {
     this.sink?.closed(error)
   }
 
+  /** False: the stream is full again, and will say when it is not. */
+  private sendControls(): boolean {
+    const { unsent } = this
+    if (unsent.length === 0) return true
+    while (unsent.length > 0 && this.stream.send(unsent[0], HEADROOM, unsent[0].length, 0)) {
+      unsent.shift()
+      this.count.values[C.outControls]++
+    }
+    this.stream.flush()
+    return unsent.length === 0
+  }
+
   private end(): void {
+    this.unsent.length = 0
     this.onEnd?.()
     this.onEnd = null
   }

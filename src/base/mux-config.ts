@@ -10,4 +10,6 @@ export const muxConfig = {
   ringBytes: 1 << 20,
   /** Longest control message on the socket, in bytes: a list of `maxGroups` addresses and then some. Ours. */
   maxControlBytes: 16 << 10,
+  /** Control messages that wait for room on the socket; who asks for more meanwhile loses them. */
+  maxControls: 64,
 }

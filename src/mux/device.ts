@@ -234,6 +234,7 @@ export class MuxDevice implements NetIfSink, ClientDevice, Task {
   closed(error?: Error): void {
     const gone = error ?? new NetError('ENETDOWN', { message: `${this.name}: the link has ended` })
     this.end(gone)
+    void this.link?.close()
     this.owner.deviceGone(this, gone)
   }
 

@@ -92,6 +92,24 @@ describe('a multiplexer on a socket', () => {
     await close()
   })
 
+  it('a change of the filter waits for room where frames fill the socket', async () => {
+    const { mux, path, close } = await served()
+    const link = await openMux({ path })
+    const sink = new RecordingSink(nodeHost)
+    link.attach(sink)
+    const buf = new Uint8Array(64 + 1000).fill(0xff)
+    let frames = 0
+    while (link.send(buf, 64, buf.length, 0)) frames++
+    link.setFilter({ broadcast: false })
+    expect(link.counters!()).toMatchObject({ outControls: 0 })
+    await until(() => !mux.clients[0].filter.broadcast)
+    expect([link.counters!().outControls, sink.writables, mux.clients[0].counters().outFrames]).toEqual([1, 1, frames])
+    for (let i = 0; i < 100; i++) link.setFilter({ broadcast: true })
+    await until(() => mux.clients[0].filter.broadcast)
+    await close()
+    link.setFilter({ broadcast: false }) // to nobody
+  })
+
   it('the largest super-segments are split where they do not fit a message', async () => {
     const { mux, path, close } = await served()
     const link = await openMux({ path })

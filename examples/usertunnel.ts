@@ -33,9 +33,11 @@ async function open([mode, second = '', where = ':5000']: string[]): Promise<Net
       listen: second === 'server',
       wait: true,
       pad: Number(values.pad),
-      onChange: ({ state, peer = '', error, pauseMs }) => {
+      onChange: ({ state, peer, error, pauseMs }) => {
         const why = error === undefined ? '' : ` (${error.message})`
-        console.log(`${state} ${peer}${why}${pauseMs === undefined ? '' : `, again in ${pauseMs} ms`}`)
+        console.log(
+          `${state}${peer === undefined ? '' : ` ${peer}`}${why}${pauseMs === undefined ? '' : `, again in ${pauseMs} ms`}`,
+        )
       },
     })
   }

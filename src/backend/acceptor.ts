@@ -5,7 +5,15 @@
  */
 import type { LinkChange } from './dialer.ts'
 import type { Carrier, StreamLink } from './stream-link.ts'
-import { AllowList, acceptStream, placeText, type StreamServer, type StreamSocket, type StreamTls } from './stream-socket.ts'
+import {
+  AllowList,
+  acceptStream,
+  placeText,
+  type StreamServer,
+  type StreamSocket,
+  type StreamTls,
+  serverTls,
+} from './stream-socket.ts'
 
 export interface AcceptorOptions {
   tls?: StreamTls | null
@@ -21,16 +29,18 @@ const MOST_HANDSHAKES = 16
 
 export class Acceptor implements Carrier {
   private readonly allow: AllowList
+  private readonly tls: ReturnType<typeof serverTls> | null
   private readonly abort = new AbortController()
   private link: StreamLink | null = null
   private handshakes = 0
 
-  /** @param server that listens. Throws for addresses that are none. */
+  /** @param server that listens. Throws for addresses that are none, and for a certificate that is none. */
   constructor(
     private readonly server: StreamServer,
     private readonly options: AcceptorOptions = {},
   ) {
     this.allow = new AllowList(options.allow ?? [])
+    this.tls = options.tls == null ? null : serverTls(options.tls)
     server.on('connection', (socket) => void this.connection(socket))
     server.unref?.()
   }
@@ -81,7 +91,7 @@ export class Acceptor implements Carrier {
     }
     this.handshakes++
     try {
-      const stream = await acceptStream(socket, this.options.tls ?? null, this.abort.signal)
+      const stream = await acceptStream(socket, this.tls, this.abort.signal)
       if (this.abort.signal.aborted || this.isTaken(link)) this.refuse(socket, peer)
       else {
         this.options.onChange?.({ state: 'connected', peer })

@@ -257,12 +257,6 @@ export class DatagramLink implements NetIf, DatagramOutlet {
     this.sockets[0].send(slot.bytes, 0, this.length, port, address, slot.sent)
   }
 
-  /** Sends what the protocol makes of its own accord: `fill` writes the datagram behind the header, and returns its end. */
-  sendOwn(fill: (slot: Uint8Array) => number): void {
-    const slot = this.isClosed ? null : this.take()
-    if (slot !== null) this.sendSlot(slot, fill(slot.bytes))
-  }
-
   /** From a slot. */
   sent(slot: Slot, error: Error | null): void {
     if (error) this.stats.values[C.outErrors]++

@@ -169,6 +169,7 @@ export class StreamLink implements NetIf, FrameTaker, StreamOwner, Task {
     this.stream = new OpenStream(this, halves)
     if (!this.wantsRef) refStream(halves, false)
     this.armKeepAlive()
+    this.unblock()
   }
 
   attach(sink: NetIfSink): void {

@@ -141,18 +141,26 @@ export async function connectStream(
   return wrapped
 }
 
-/** A connection that was accepted, with TLS where that is wanted. */
-export async function acceptStream(socket: StreamSocket, secure: StreamTls | null, signal: AbortSignal): Promise<Duplex> {
-  prepare(socket)
-  if (secure === null) return socket
-  const { ca } = secure
-  const wrapped = new tls.TLSSocket(socket, {
-    ...secure,
+/** What a listener with TLS needs, made once. Throws what OpenSSL says of certificate and key. */
+export function serverTls(secure: StreamTls): tls.TLSSocketOptions {
+  const wantsClients = secure.ca !== undefined
+  return {
     isServer: true,
     secureContext: tls.createSecureContext(secure),
-    requestCert: ca !== undefined,
-    rejectUnauthorized: ca !== undefined,
-  })
+    requestCert: wantsClients,
+    rejectUnauthorized: wantsClients,
+  }
+}
+
+/** A connection that was accepted, with TLS where that is wanted. */
+export async function acceptStream(
+  socket: StreamSocket,
+  secure: tls.TLSSocketOptions | null,
+  signal: AbortSignal,
+): Promise<Duplex> {
+  prepare(socket)
+  if (secure === null) return socket
+  const wrapped = new tls.TLSSocket(socket, secure)
   await established(wrapped, 'secure', 'accept, TLS', signal)
   return wrapped
 }

@@ -9,10 +9,9 @@ export const LINK_DEFAULTS = {
   streamPendingBytes: 256 << 10,
   /** How long a stream may take to send what it has when its link is closed. */
   streamCloseMs: 500,
-  /** How long a connection may take to come about. Node's own limit for a handshake attempt does not exist; Linux gives up after 127 s. */
+  /** How long a connection may take to come about, its TLS handshake apart. Linux alone would try for 127 s. */
   connectMs: 10_000,
-  /** The first pause before a new connection, doubled each time up to the greatest, each shortened at random by up to a half (RFC 8085 section 3.1.1's
-   * advice for retries). */
+  /** The first pause before a new connection, doubled each time up to the greatest, each shortened at random by up to a half. */
   reconnectFirstMs: 250,
   reconnectMostMs: 30_000,
   /** An empty frame after so long a silence of ours; RFC 8085 section 3.5: not under 15 s. */

@@ -6,9 +6,9 @@
  * super-segment are marked as such, so that Wireshark does not call them wrong. Nothing is changed on the way, refusals included.
  */
 import { copyBytes } from '../base/bytes.ts'
-import type { Host } from '../base/clock.ts'
-import { CSUM_MASK, CSUM_PARTIAL, CSUM_VALID, GSO_MASK, type Medium, type NetIf, type NetIfSink } from '../netif/netif.ts'
+import { CSUM_MASK, CSUM_PARTIAL, CSUM_VALID, GSO_MASK, type NetIf, type NetIfSink } from '../netif/netif.ts'
 import { type ByteTarget, PacketFlag, PcapngWriter } from '../trace/pcapng.ts'
+import { LinkAround } from './around.ts'
 
 export interface CaptureOptions {
   /** Name of the interface in the capture. The link's own when left out. */
@@ -21,56 +21,31 @@ export interface CaptureOptions {
   end?: boolean
 }
 
-class Capture implements NetIf, NetIfSink {
-  readonly name: string
-  readonly medium: Medium
+class Capture extends LinkAround {
   private readonly writer: PcapngWriter
   private readonly ownsWriter: boolean
-  private sink: NetIfSink | null = null
   private id = -1
   private isClosed = false
   /** The copy of the frame that is being sent. */
   private scratch = new Uint8Array(2048)
 
   constructor(
-    private readonly inner: NetIf,
+    inner: NetIf,
     target: ByteTarget | PcapngWriter,
     private readonly options: CaptureOptions,
   ) {
-    this.name = inner.name
-    this.medium = inner.medium
+    super(inner)
     this.ownsWriter = options.end ?? !(target instanceof PcapngWriter)
     this.writer = target instanceof PcapngWriter ? target : new PcapngWriter(target)
   }
 
-  get mac(): Uint8Array | null {
-    return this.inner.mac
-  }
-
-  get mtu(): number {
-    return this.inner.mtu
-  }
-
-  get offload(): number {
-    return this.inner.offload
-  }
-
-  get gsoMax(): number {
-    return this.inner.gsoMax
-  }
-
-  attach(sink: NetIfSink): void {
-    this.sink = sink
+  override attach(sink: NetIfSink): void {
     const { name = this.name, description = this.inner.describe?.(), mac = this.inner.mac } = this.options
     this.id = this.writer.addInterface({ name, description, medium: this.medium, mac }, sink.host.wallNs())
-    this.inner.attach(this)
+    super.attach(sink)
   }
 
-  receive(budget: number): boolean {
-    return this.inner.receive(budget)
-  }
-
-  send(buf: Uint8Array, start: number, end: number, meta: number): boolean {
+  override send(buf: Uint8Array, start: number, end: number, meta: number): boolean {
     if (this.isClosed || this.sink === null) return this.inner.send(buf, start, end, meta)
     const length = end - start
     if (length > this.scratch.length) this.scratch = new Uint8Array(length)
@@ -80,11 +55,7 @@ class Capture implements NetIf, NetIfSink {
     return true
   }
 
-  flush(): void {
-    this.inner.flush()
-  }
-
-  async close(): Promise<void> {
+  override async close(): Promise<void> {
     if (this.isClosed) return
     this.isClosed = true
     await this.inner.close()
@@ -93,39 +64,17 @@ class Capture implements NetIf, NetIfSink {
     else this.writer.flush()
   }
 
-  counters(): Record<string, number> {
-    return this.inner.counters?.() ?? {}
+  override describe(): string {
+    return `${super.describe()}, captured`
   }
 
-  describe(): string {
-    return `${this.inner.describe?.() ?? this.name}, captured`
-  }
-
-  ref(on: boolean): void {
-    this.inner.ref?.(on)
-  }
-
-  // The sink of the link below.
-
-  get host(): Host {
-    return this.sink!.host
-  }
-
-  input(buf: Uint8Array, start: number, end: number, meta: number): void {
+  override input(buf: Uint8Array, start: number, end: number, meta: number): void {
     const sink = this.sink!
     this.writer.packet(this.id, sink.host.wallNs(), buf, start, end, PacketFlag.INBOUND | offloadFlags(meta))
     sink.input(buf, start, end, meta)
   }
 
-  readable(): void {
-    this.sink!.readable()
-  }
-
-  writable(): void {
-    this.sink!.writable()
-  }
-
-  closed(error?: Error): void {
+  override closed(error?: Error): void {
     this.writer.flush()
     this.sink!.closed(error)
   }

@@ -9,12 +9,12 @@
  */
 import { get16, put16 } from '../base/bytes.ts'
 import { updateChecksum } from '../base/checksum.ts'
-import type { Host } from '../base/clock.ts'
 import { invalidArgument } from '../base/errors.ts'
 import { PROTO_TCP } from '../ip/packet.ts'
 import { IP4_HEADER } from '../ipv4/wire.ts'
 import { IP6_HEADER } from '../ipv6/wire.ts'
-import { CSUM_MASK, CSUM_PARTIAL, type Medium, type NetIf, type NetIfSink } from '../netif/netif.ts'
+import { LinkAround } from '../link/around.ts'
+import { CSUM_MASK, CSUM_PARTIAL, type NetIf } from '../netif/netif.ts'
 import { Layers } from '../offload/layers.ts'
 import { OPT_END, OPT_MSS, OPT_NOP, SYN, TCP, TCP_HEADER } from '../tcp/wire.ts'
 
@@ -23,11 +23,8 @@ export type MssLimit = number | 'mtu' | { readonly mtu: number }
 
 const MSS_LENGTH = 4
 
-class MssClamp implements NetIf, NetIfSink {
-  readonly name: string
-  readonly medium: Medium
+class MssClamp extends LinkAround {
   private readonly layers = new Layers()
-  private sink: NetIfSink | null = null
   private clamped = 0
   /** What `lower` changed last: to be undone when the frame is refused. */
   private at = 0
@@ -35,40 +32,14 @@ class MssClamp implements NetIf, NetIfSink {
   private sum = 0
 
   constructor(
-    private readonly inner: NetIf,
+    inner: NetIf,
     private readonly most4: number,
     private readonly most6: number,
   ) {
-    this.name = inner.name
-    this.medium = inner.medium
+    super(inner)
   }
 
-  get mac(): Uint8Array | null {
-    return this.inner.mac
-  }
-
-  get mtu(): number {
-    return this.inner.mtu
-  }
-
-  get offload(): number {
-    return this.inner.offload
-  }
-
-  get gsoMax(): number {
-    return this.inner.gsoMax
-  }
-
-  attach(sink: NetIfSink): void {
-    this.sink = sink
-    this.inner.attach(this)
-  }
-
-  receive(budget: number): boolean {
-    return this.inner.receive(budget)
-  }
-
-  send(buf: Uint8Array, start: number, end: number, meta: number): boolean {
+  override send(buf: Uint8Array, start: number, end: number, meta: number): boolean {
     const lowered = this.lower(buf, start, end, meta)
     if (this.inner.send(buf, start, end, meta)) {
       if (lowered) this.clamped++
@@ -82,47 +53,17 @@ class MssClamp implements NetIf, NetIfSink {
     return false
   }
 
-  flush(): void {
-    this.inner.flush()
+  override counters(): Record<string, number> {
+    return { ...super.counters(), mssClamped: this.clamped }
   }
 
-  close(): Promise<void> | void {
-    return this.inner.close()
+  override describe(): string {
+    return `${super.describe()}, MSS at most ${this.most4} (IPv4), ${this.most6} (IPv6)`
   }
 
-  counters(): Record<string, number> {
-    return { ...this.inner.counters?.(), mssClamped: this.clamped }
-  }
-
-  describe(): string {
-    return `${this.inner.describe?.() ?? this.name}, MSS at most ${this.most4} (IPv4), ${this.most6} (IPv6)`
-  }
-
-  ref(on: boolean): void {
-    this.inner.ref?.(on)
-  }
-
-  // The sink of the link below.
-
-  get host(): Host {
-    return this.sink!.host
-  }
-
-  input(buf: Uint8Array, start: number, end: number, meta: number): void {
+  override input(buf: Uint8Array, start: number, end: number, meta: number): void {
     if (this.lower(buf, start, end, meta)) this.clamped++
-    this.sink!.input(buf, start, end, meta)
-  }
-
-  readable(): void {
-    this.sink!.readable()
-  }
-
-  writable(): void {
-    this.sink!.writable()
-  }
-
-  closed(error?: Error): void {
-    this.sink!.closed(error)
+    super.input(buf, start, end, meta)
   }
 
   /** True: the frame is a SYN whose MSS was too large and is so no longer. */

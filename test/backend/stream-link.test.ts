@@ -204,6 +204,15 @@ describe('a link over a stream', () => {
     expect([sinkA.writables, send(a, frame), a.counters().dropNoPeer]).toEqual([1, true, 1])
   })
 
+  it('lets a sender go that waited when a newer stream takes the place', async () => {
+    const { a, right, sinkA } = attached({ carrier: new Hand(), pendingBytes: 1000 })
+    const frame = plainFrame('ethernet', 1400, 1)
+    right.pause()
+    for (let i = 0; send(a, frame); i++) expect(i).toBeLessThan(1000)
+    a.use(streamPair()[0])
+    expect([sinkA.writables, send(a, frame)]).toEqual([1, true])
+  })
+
   it('says that it is there by empty frames, and misses those of a peer that sent some', async () => {
     const carrier = new Hand()
     const { a, b, host, right } = attached({ carrier, keepAliveMs: 1000 })

@@ -18,18 +18,21 @@ export interface Finding {
   readonly canonical: string
   /** Seconds for which all of this may be remembered: the least of the chain's and the records' (RFC 2308 section 5 for what is not there). */
   readonly ttl: number
-  /** CNAMEs and DNAMEs on the way. */
-  readonly links: number
+  /** CNAMEs on the way; a DNAME is what it makes of the name. */
+  readonly chain: readonly ResourceRecord[]
+  /** The zone that says that there is nothing. */
+  readonly soa: ResourceRecord | undefined
 }
 
 /** A name that answers follow at most `maxLinks` times. */
 export function judge(m: Message, name: string, type: TypeName, maxLinks: number): Finding {
   let current = name
   let ttl = Number.POSITIVE_INFINITY
-  let links = 0
+  const chain: ResourceRecord[] = []
+  let soa: ResourceRecord | undefined
   const answers = m.answers.filter((r) => r.class === CLASS_IN)
   const finding = (kind: Finding['kind'], records: readonly ResourceRecord[] = []): Finding => {
-    return { kind, records, canonical: current, ttl, links }
+    return { kind, records, canonical: current, ttl, chain, soa }
   }
   for (;;) {
     const here = answers.filter((r) => sameName(r.name, current))
@@ -40,13 +43,14 @@ export function judge(m: Message, name: string, type: TypeName, maxLinks: number
     }
     const link = type === 'ANY' || type === 'CNAME' ? null : linkAt(answers, here, current)
     if (link === null) break
-    if (++links > maxLinks) return finding('circle')
+    if (chain.length >= maxLinks) return finding('circle')
+    chain.push({ name: current, type: 'CNAME', class: CLASS_IN, ttl: link.ttl, data: { cname: link.target } })
     current = link.target
     ttl = Math.min(ttl, link.ttl)
   }
-  const soa = m.authorities.find((r) => r.class === CLASS_IN && isType(r, 'SOA') && isWithin(low(current), low(r.name)))
+  soa = m.authorities.find((r) => r.class === CLASS_IN && isType(r, 'SOA') && isWithin(low(current), low(r.name)))
   const isMissing = m.rcode === Rcode.NXDOMAIN
-  if (links > 0 && !isMissing && soa === undefined) return finding('elsewhere')
+  if (chain.length > 0 && !isMissing && soa === undefined) return finding('elsewhere')
   ttl = soa !== undefined && isType(soa, 'SOA') ? Math.min(ttl, soa.ttl, soa.data.minimum) : 0
   return finding(isMissing ? 'notfound' : 'nodata')
 }

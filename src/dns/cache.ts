@@ -49,7 +49,10 @@ export class Cache implements Task {
     this.entries.set(key, entry)
     const age = Math.floor(((now - entry.storedMs) | 0) / 1000)
     const { outcome } = entry
-    return age === 0 ? outcome : { ...outcome, records: outcome.records.map((r) => older(r, age)), ttl: outcome.ttl - age }
+    if (age === 0) return outcome
+    const aged = (records: readonly ResourceRecord[]): ResourceRecord[] => records.map((r) => older(r, age))
+    const [soa] = outcome.soa === undefined ? [] : aged([outcome.soa])
+    return { ...outcome, records: aged(outcome.records), chain: aged(outcome.chain ?? []), soa, ttl: outcome.ttl - age }
   }
 
   /** Remembers an outcome for as long as it says itself, within the bounds of the configuration. */

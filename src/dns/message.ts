@@ -2,6 +2,9 @@
  * Messages of DNS (RFC 1035 section 4) with EDNS(0) (RFC 6891), as plain objects. Reading throws nothing: what is malformed anywhere is malformed as
  * a whole, and says why; but a message that was cut short and says so (TC) is read as far as it goes.
  */
+import { put16 } from '../base/bytes.ts'
+import { NetError } from '../base/errors.ts'
+import { sameName } from './names.ts'
 import { type BadReason, Reader } from './reader.ts'
 import { CLASS_IN, type ResourceRecord, readData, TYPE_OPT, type TypeName, typeCode, typeName, writeData } from './records.ts'
 import { Writer } from './writer.ts'
@@ -165,6 +168,60 @@ function readOpt(reader: Reader, out: Message, isPlaced: boolean, payload: numbe
 /** The bytes of a message; `compressAll` as `Writer` has it. Throws NetError EBADNAME, EBADSTR, EMSGSIZE. */
 export function encodeMessage(m: Message, compressAll = false): Uint8Array {
   const writer = new Writer(compressAll)
+  writeHead(writer, m)
+  for (const section of [m.answers, m.authorities, m.additionals]) for (const record of section) writeRecord(writer, record)
+  if (m.edns !== null) writeOpt(writer, m.edns, m.rcode)
+  return writer.done()
+}
+
+/**
+ * The same in at most `limit` bytes (512 or more): what does not fit is left out, sets of records only as a whole (RFC 2181 section 9), and TC says so unless it is
+ * additional and not one of the `needed` first ones (RFC 9471).
+ */
+export function encodeWithin(m: Message, limit: number, needed = 0): Uint8Array {
+  const writer = new Writer()
+  writer.limit = limit - (m.edns === null ? 0 : optLength(m.edns))
+  writeHead(writer, m)
+  const sections = [m.answers, m.authorities, m.additionals]
+  const counts = [0, 0, 0]
+  let truncated = m.truncated
+  for (let s = 0; s < 3 && !truncated; s++) {
+    const records = sections[s]
+    for (let from = 0; from < records.length; ) {
+      let to = from + 1
+      while (to < records.length && records[to].type === records[from].type && sameName(records[to].name, records[from].name))
+        to++
+      if (writeSet(writer, records, from, to)) counts[s] += to - from
+      else if (s < 2 || from < needed) {
+        truncated = true
+        break
+      }
+      from = to
+    }
+  }
+  writer.limit = limit
+  if (m.edns !== null) writeOpt(writer, m.edns, m.rcode)
+  const out = writer.done()
+  for (let s = 0; s < 3; s++) put16(out, 6 + 2 * s, counts[s] + (s === 2 && m.edns !== null ? 1 : 0))
+  if (truncated) out[2] |= TC >> 8
+  return out
+}
+
+/** False: there was no room, and nothing of them was written. */
+function writeSet(writer: Writer, records: readonly ResourceRecord[], from: number, to: number): boolean {
+  const { at } = writer
+  try {
+    for (let i = from; i < to; i++) writeRecord(writer, records[i])
+    return true
+  } catch (error) {
+    if (!(error instanceof NetError && error.code === 'EMSGSIZE')) throw error
+    writer.rewind(at)
+    return false
+  }
+}
+
+/** Header and questions; the counts are those of the whole message. */
+function writeHead(writer: Writer, m: Message): void {
   writer.u16(m.id)
   writer.u16(
     (m.isResponse ? QR : 0) |
@@ -186,9 +243,6 @@ export function encodeMessage(m: Message, compressAll = false): Uint8Array {
     writer.u16(typeCode(type) ?? 0)
     writer.u16(qclass)
   }
-  for (const section of [m.answers, m.authorities, m.additionals]) for (const record of section) writeRecord(writer, record)
-  if (m.edns !== null) writeOpt(writer, m.edns, m.rcode)
-  return writer.done()
 }
 
 function writeRecord(writer: Writer, record: ResourceRecord): void {
@@ -205,12 +259,19 @@ function writeRecord(writer: Writer, record: ResourceRecord): void {
   buf[at + 1] = length
 }
 
+/** The root, type, class, TTL and length of an OPT record. */
+const OPT_HEAD = 11
+
+function optLength(edns: Edns): number {
+  return edns.options.reduce((sum, o) => sum + 4 + o.data.length, OPT_HEAD)
+}
+
 function writeOpt(writer: Writer, edns: Edns, rcode: number): void {
   writer.u8(0)
   writer.u16(TYPE_OPT)
   writer.u16(edns.udpPayloadBytes)
   writer.u32(((rcode >> 4) << 24) | (edns.version << 16) | (edns.dnssecOk ? DO : 0))
-  writer.u16(edns.options.reduce((sum, o) => sum + 4 + o.data.length, 0))
+  writer.u16(optLength(edns) - OPT_HEAD)
   for (const { code, data } of edns.options) {
     writer.u16(code)
     writer.u16(data.length)

@@ -22,6 +22,9 @@ export interface Outcome {
   readonly records: readonly ResourceRecord[]
   /** The name at the end of a chain of CNAMEs. */
   readonly canonical: string
+  /** The CNAMEs of that chain, and the SOA that came with what is not there: for who passes an answer on. None when left out. */
+  readonly chain?: readonly ResourceRecord[]
+  readonly soa?: ResourceRecord | undefined
   /** Seconds for which this holds. */
   readonly ttl: number
   /** More than the code says, for people. */

@@ -27,7 +27,7 @@ import { Hosts } from './hosts.ts'
 import type { Message } from './message.ts'
 import { canonicalName } from './names.ts'
 import { type Cancelable, type DnsCode, failed, type Outcome } from './outcome.ts'
-import { type TypeName, typeCode, typeName } from './records.ts'
+import { type ResourceRecord, type TypeName, typeCode, typeName } from './records.ts'
 import { parseDomain, parseResolvConf, parseServer, type ResolvConf, type Server } from './servers.ts'
 import { specialAnswer } from './special.ts'
 
@@ -292,7 +292,7 @@ class Flight implements Task {
   private over = false
   /** Where the chain is. */
   private current: string
-  private links = 0
+  private readonly chain: ResourceRecord[] = []
   private ttl = Number.POSITIVE_INFINITY
   private bytes = 0
 
@@ -342,8 +342,8 @@ class Flight implements Task {
 
   private heard(message: Message, bytes: number): void {
     const { resolver, type } = this
-    const found = judge(message, this.current, type, resolver.config.maxChain - this.links)
-    this.links += found.links
+    const found = judge(message, this.current, type, resolver.config.maxChain - this.chain.length)
+    this.chain.push(...found.chain)
     this.ttl = Math.min(this.ttl, found.ttl)
     this.bytes += bytes
     this.current = canonicalName(found.canonical) ?? ''
@@ -354,16 +354,16 @@ class Flight implements Task {
     }
     if (found.kind !== 'elsewhere') {
       const code = found.kind === 'found' ? '' : found.kind === 'nodata' ? 'ENODATA' : 'ENOTFOUND'
-      const { ttl } = this
-      const outcome: Outcome = { code, records: found.records, canonical: found.canonical, ttl }
+      const { ttl, chain } = this
+      const outcome: Outcome = { code, records: found.records, canonical: found.canonical, ttl, chain, soa: found.soa }
       // That a name is not there holds for all types (RFC 2308 section 5), when it is the name itself.
-      resolver.cache.store(keyOf(this.name, code === 'ENOTFOUND' && this.links === 0 ? '' : type), outcome, this.bytes)
+      resolver.cache.store(keyOf(this.name, code === 'ENOTFOUND' && chain.length === 0 ? '' : type), outcome, this.bytes)
       this.end(outcome)
       return
     }
     const known = specialAnswer(this.current, type) ?? resolver.cached(this.current, type)
     if (known === null) this.next()
-    else this.end({ ...known, ttl: Math.min(this.ttl, known.ttl) })
+    else this.end({ ...known, ttl: Math.min(this.ttl, known.ttl), chain: [...this.chain, ...(known.chain ?? [])] })
   }
 
   /** Told to all; nothing comes after. */

@@ -12,6 +12,8 @@ const MAX_POINTER = 0x3fff
 export class Writer {
   buf = new Uint8Array(512)
   at = 0
+  /** What would go beyond is EMSGSIZE. */
+  limit = MAX_MESSAGE
   /** Where names were written: what can be pointed at. In the same case alone, for case is kept (RFC 4343 section 4.1). */
   private readonly names = new Map<string, number>()
 
@@ -72,14 +74,20 @@ export class Writer {
     this.u8(0)
   }
 
+  /** Forgets what was written from `at` on. */
+  rewind(at: number): void {
+    this.at = at
+    for (const [name, place] of this.names) if (place >= at) this.names.delete(name)
+  }
+
   /** What was written. */
   done(): Uint8Array {
     return this.buf.slice(0, this.at)
   }
 
   private room(n: number): void {
-    if (this.at + n > MAX_MESSAGE)
-      throw new NetError('EMSGSIZE', { message: `a message of DNS has at most ${MAX_MESSAGE} bytes` })
+    if (this.at + n > this.limit)
+      throw new NetError('EMSGSIZE', { message: `the message of DNS has at most ${this.limit} bytes` })
     if (this.at + n <= this.buf.length) return
     const larger = new Uint8Array(Math.min(MAX_MESSAGE, Math.max(this.buf.length * 2, this.at + n)))
     larger.set(this.buf.subarray(0, this.at))

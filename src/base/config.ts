@@ -6,6 +6,7 @@ import { type ArpConfig, arpDefaults } from './arp-config.ts'
 import { type DhcpConfig, dhcpDefaults, verifyDhcp } from './dhcp-config.ts'
 import { type Dhcp6Config, dhcp6Defaults, verifyDhcp6 } from './dhcp6-config.ts'
 import { type DnsConfig, dnsDefaults, verifyDns } from './dns-config.ts'
+import { type DnsServerConfig, dnsServerDefaults, verifyDnsServer } from './dns-server-config.ts'
 import { invalidArgument } from './errors.ts'
 import { type FilterConfig, filterDefaults } from './filter-config.ts'
 import { type ForwardConfig, forwardDefaults, verifyForward } from './forward-config.ts'
@@ -212,6 +213,7 @@ export interface Config {
   multicast: MulticastConfig
   dns: DnsConfig
   mdns: MdnsConfig
+  dnsServer: DnsServerConfig
   dhcp: DhcpConfig
   dhcp6: Dhcp6Config
   ipv4: Ipv4Config
@@ -236,6 +238,7 @@ export function defaults(): Config {
     multicast: multicastDefaults(),
     dns: dnsDefaults(),
     mdns: mdnsDefaults(),
+    dnsServer: dnsServerDefaults(),
     ipv4: ipv4Defaults(),
     icmp: icmpDefaults(),
     dhcp: dhcpDefaults(),
@@ -394,6 +397,7 @@ function verify(config: Config): void {
   verifyMulticast(config.multicast)
   verifyDns(config.dns)
   verifyMdns(config.mdns)
+  verifyDnsServer(config.dnsServer)
   ordered(1, ipv4.ttl, 'ipv4.ttl')
   ordered(ipv4.ttl, 255, 'ipv4.ttl')
   ordered(1, tcp.initialWindowSegments, 'tcp.initialWindowSegments')

@@ -54,6 +54,7 @@ export class DhcpServer {
   readonly counters = new Counters(SERVER_NAMES)
   /** Called when a lease begins, goes on or ends. */
   onLease: ((lease: LeaseRecord, event: ServerEvent) => void) | null = null
+  private readonly watchers = new Set<(lease: LeaseRecord, event: ServerEvent) => void>()
   private readonly sender: ServerSender
   private readonly pools: Pool[]
   private readonly replies = new ReplyMaker()
@@ -96,6 +97,12 @@ export class DhcpServer {
       .flatMap((pool) => pool.holdings)
       .filter((binding) => binding.isListed)
       .map((binding) => binding.record)
+  }
+
+  /** As `onLease`, for others who follow the leases: a DNS server that has their names. Returns what ends it. */
+  watch(watcher: (lease: LeaseRecord, event: ServerEvent) => void): () => void {
+    this.watchers.add(watcher)
+    return () => void this.watchers.delete(watcher)
   }
 
   /** Ends it. Clients keep their leases. Idempotent. */
@@ -362,6 +369,7 @@ export class DhcpServer {
 
   private tell(binding: Binding, event: ServerEvent): void {
     try {
+      for (const watch of this.watchers) watch(binding.record, event)
       this.onLease?.(binding.record, event)
     } catch (error) {
       this.deps.uncaught(error)

@@ -2,6 +2,7 @@
 import { Address, parseAddress, parseIPv4 } from '../base/address.ts'
 import { put16 } from '../base/bytes.ts'
 import { invalidArgument } from '../base/errors.ts'
+import { utf8Bytes } from '../base/utf8.ts'
 import { isAbsolute, labelsOf } from './names.ts'
 import { fieldKinds, type Kind, type ResourceRecord, type SvcParam, type TypeName, typeCode, typeName } from './records.ts'
 import { keyCode, keyName } from './text.ts'
@@ -51,16 +52,9 @@ export function bytesOf(text: string): Uint8Array {
       }
     }
     if (code > 0xffff) at++ // of two units
-    utf8(out, code)
+    out.push(...utf8Bytes(String.fromCodePoint(code)))
   }
   return Uint8Array.from(out)
-}
-
-function utf8(out: number[], code: number): void {
-  if (code < 0x80) out.push(code)
-  else if (code < 0x800) out.push(0xc0 | (code >> 6), 0x80 | (code & 63))
-  else if (code < 0x10000) out.push(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63))
-  else out.push(0xf0 | (code >> 18), 0x80 | ((code >> 12) & 63), 0x80 | ((code >> 6) & 63), 0x80 | (code & 63))
 }
 
 /** The data of a record of that type; names are relative to `origin`. Throws ERR_INVALID_ARG_VALUE that says what was expected. */

@@ -11,6 +11,7 @@ import { lookupError } from '../dns/errors.ts'
 import { lookup } from '../dns/lookup.ts'
 import type { ResolverDeps } from '../dns/resolver.ts'
 import { parseScoped, scopedText } from '../ip/zone.ts'
+import { resolverDeps } from '../stack/making.ts'
 import { Stack } from '../stack/stack.ts'
 import type { LookupFamily, NodeDeps, Owned } from './deps.ts'
 import { createDgram, type DgramModule } from './dgram.ts'
@@ -65,8 +66,7 @@ export class NodeStack extends Stack implements NodeDeps, DnsDeps {
 
   /** What a resolver of an application's own is made of. */
   get resolverDeps(): ResolverDeps {
-    const { ipLayer: ip, udp, tcp, host, random, config } = this
-    return { ip, udp, tcp, host, random, config: config.dns, sources: () => this.interfaces }
+    return resolverDeps(this)
   }
 
   literal(text: string): Address {

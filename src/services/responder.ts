@@ -71,22 +71,10 @@ export class UdpResponder implements UdpHandler {
       this.counters.values[C.dropServicePort]++
       return false
     }
-    if (wasToMany(d)) {
+    if (d.wasToMany) {
       this.counters.values[C.dropToMany]++
       return false
     }
     return true
   }
-}
-
-function wasToMany(d: Datagram): boolean {
-  const to = d.localAddress
-  if (to.isMulticast || to.isLimitedBroadcast) return true
-  if (d.iface === null) return false
-  const { addresses } = d.iface
-  for (let i = 0; i < addresses.length; i++) {
-    const { broadcast } = addresses[i]
-    if (broadcast?.equals(to)) return true
-  }
-  return false
 }

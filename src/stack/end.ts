@@ -9,7 +9,7 @@ export async function endStack(stack: Stack, probing: Probing): Promise<void> {
   stack.resolver.close()
   stack.tcp.shutdown()
   for (const a of stack.interfaces) a.released() // leases are given back
-  for (const server of [...stack.dhcpServers]) server.close()
+  for (const server of [...stack.dhcpServers, ...stack.dnsServers]) server.close()
   stack.udp.close()
   stack.icmp.close()
   stack.icmp6.close()

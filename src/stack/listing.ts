@@ -1,5 +1,6 @@
 /** What a stack shows of itself: routes, neighbours, connections, counters, as plain objects. */
 import { DhcpServer } from '../dhcp/server.ts'
+import { DnsServer } from '../dns/server/server.ts'
 import type { NeighborTable } from '../ip/neighbor.ts'
 import { endpointText, scopedText } from '../ip/zone.ts'
 import type { ConnectionInfo } from '../tcp/api.ts'
@@ -64,10 +65,10 @@ export function listCounters(stack: Stack, onlyNonZero: boolean): Record<string,
     dns: stack.resolver.counters.snapshot(onlyNonZero),
     lo: lo.counters.snapshot(onlyNonZero),
   }
-  for (const server of stack.dhcpServers) {
-    const name = server instanceof DhcpServer ? 'dhcp.server' : 'dhcp6.server'
+  for (const server of [...stack.dhcpServers, ...stack.dnsServers]) {
+    const name = server instanceof DhcpServer ? 'dhcp.server' : server instanceof DnsServer ? 'dns.server' : 'dhcp6.server'
     const before = Object.keys(out).filter((known) => known.startsWith(name)).length
-    out[`${name}${before || ''}`] = server.counters.snapshot(onlyNonZero)
+    out[`${name}${before || ''}`] = server.counters.snapshot(onlyNonZero) as Counts
   }
   const { forward4, forward6 } = stack.forwarders
   if (stack.madeFilter !== null) out.filter = stack.madeFilter.counters.snapshot(onlyNonZero) as Counts

@@ -1,6 +1,8 @@
-/** Small things that a stack makes: names and MAC addresses of interfaces, its packet filter, multicast DNS. */
+/** Small things that a stack makes: names and MAC addresses of interfaces, its packet filter, multicast DNS, what resolvers are made of. */
+import type { DnsConfig } from '../base/dns-config.ts'
 import { invalidArgument } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
+import type { ResolverDeps } from '../dns/resolver.ts'
 import { parseMac, randomMac } from '../ethernet/mac.ts'
 import { Filter } from '../filter/filter.ts'
 import { Mdns } from '../mdns/mdns.ts'
@@ -36,4 +38,15 @@ export function makeMdns(stack: Stack, isClosed: boolean): Mdns {
   const mdns = new Mdns({ ip, udp, timers, clock, tells, host, random, config: config.mdns, wake: clock.wake }, resolver, name)
   if (isClosed) mdns.close()
   return mdns
+}
+
+/** What resolvers of a stack are made of. */
+export function resolverDeps(stack: Stack): ResolverDeps {
+  const { ipLayer: ip, udp, tcp, host, random, config } = stack
+  return { ip, udp, tcp, host, random, config: config.dns, sources: () => stack.interfaces }
+}
+
+/** A configuration has servers or names of its own. */
+export function saysNames({ servers, searchDomains, resolvConf, hosts }: DnsConfig): boolean {
+  return servers.length + searchDomains.length + resolvConf.length + hosts.length > 0
 }

@@ -11,6 +11,7 @@ import type { DhcpServerOptions } from '../dhcp/server-options.ts'
 import type { Dhcp6Server } from '../dhcp6/server.ts'
 import type { Dhcp6ServerOptions } from '../dhcp6/server-options.ts'
 import { Resolver } from '../dns/resolver.ts'
+import type { DnsServer } from '../dns/server/server.ts'
 import type { Filter } from '../filter/filter.ts'
 import { Icmp } from '../icmp/icmp.ts'
 import { type PingResult, ping } from '../icmp/ping-iterator.ts'
@@ -39,13 +40,14 @@ import { AttachedInterface, type AttachOptions } from './attached.ts'
 import { byName } from './by-name.ts'
 import { serveDhcp } from './dhcp-server.ts'
 import { serveDhcp6 } from './dhcp6-server.ts'
+import { type StackDnsServerOptions, serveDns } from './dns-server.ts'
 import { endStack } from './end.ts'
 import { Forwarding, type ForwardingSwitch } from './forwarding.ts'
 import { Interfaces } from './interfaces.ts'
 import { ipCommand } from './ip-command/command.ts'
 import { leaving, type PingOptions, type TracepathOptions, type TracerouteOptions } from './leaving.ts'
 import { type ConnectionSummary, listConnections, listCounters, listNeighbors, type NeighborSummary } from './listing.ts'
-import { makeFilter, makeMdns } from './making.ts'
+import { makeFilter, makeMdns, resolverDeps, saysNames } from './making.ts'
 import * as nl from './nlinline.ts'
 import { Probing } from './probing.ts'
 import {
@@ -93,8 +95,7 @@ export class Stack implements NeighborListener, ClaimListener {
   readonly udp: Udp
   /** TCP in the raw shape. */
   readonly tcp: Tcp
-  /** Names to addresses and records. */
-  readonly resolver: Resolver
+  private madeResolver: Resolver | null = null
   readonly pool = new BufferPool()
   /** Called when another host is found to use one of our addresses. */
   onAddressConflict: ((iface: AttachedInterface, address: string, mac: string) => void) | null = null
@@ -107,6 +108,7 @@ export class Stack implements NeighborListener, ClaimListener {
   madeMdns: Mdns | null = null
   /** DHCP servers of both families, until they are closed. */
   readonly dhcpServers = new Set<DhcpServer | Dhcp6Server>()
+  readonly dnsServers = new Set<DnsServer>()
   private readonly probing: Probing
   private readonly wiring = new Interfaces(this)
   private readonly unreachable: LocalUnreachable
@@ -140,26 +142,12 @@ export class Stack implements NeighborListener, ClaimListener {
     this.udp = new Udp({ ip, frame, random, config: config.udp, pool, tells: this.tellList, wake, hold, release })
     const loopback = this.wiring.add(createLoopback(), { name: 'lo' }, true)
     this.tcp = new Tcp(
-      {
-        ip,
-        frame,
-        timers,
-        clock,
-        random,
-        config: config.tcp,
-        ttl: 0,
-        tell: this.tellList,
-        pool,
-        wake,
-        hold,
-        release,
-      },
+      { ip, frame, timers, clock, random, config: config.tcp, ttl: 0, tell: this.tellList, pool, wake, hold, release },
       new Packet(loopback),
     )
     ip.register(PROTO_TCP, this.tcp)
     this.turn.setSpeaker(this.tcp)
-    const { udp, tcp } = this
-    this.resolver = new Resolver({ ip, udp, tcp, host, random, config: config.dns, sources: () => this.interfaces })
+    if (saysNames(config.dns)) this.madeResolver = new Resolver(resolverDeps(this)) // what is wrong with it is said now
     this.probing = new Probing(this)
     if (config.forwarding) this.setForwarding(true)
     if (config.mdns.host !== '') void this.mdns.start()
@@ -220,6 +208,18 @@ export class Stack implements NeighborListener, ClaimListener {
   dhcp6Server(on: AttachedInterface | readonly AttachedInterface[], options: Dhcp6ServerOptions = {}): Dhcp6Server {
     if (this.isClosed) throw stackClosed()
     return serveDhcp6(this, on instanceof AttachedInterface ? [on] : on, options)
+  }
+
+  /** Serves DNS: `stack.dnsServer({ zones, forward: true })`. Throws NetError: EADDRINUSE (port 53), ERR_INVALID_ARG_VALUE, ERR_INVALID_IP_ADDRESS. */
+  dnsServer(options: StackDnsServerOptions = {}): DnsServer {
+    if (this.isClosed) throw stackClosed()
+    return serveDns(this, options)
+  }
+
+  /** Names to addresses and records: made when first asked for, unless the configuration says whom to ask. */
+  get resolver(): Resolver {
+    this.madeResolver ??= new Resolver(resolverDeps(this))
+    return this.madeResolver
   }
 
   /** Packet filter, connection tracking, address translation: made when first asked for, and nothing to packets until it has a rule. */

@@ -32,6 +32,16 @@ export class Datagram {
     this.buf = buf
     this.off = off
   }
+
+  /** It was sent to a group, or to everybody of a network: answers would be many. */
+  get wasToMany(): boolean {
+    const { localAddress: to, iface } = this
+    if (to.isMulticast || to.isLimitedBroadcast) return true
+    if (iface === null) return false
+    const { addresses } = iface
+    for (let i = 0; i < addresses.length; i++) if (addresses[i].broadcast?.equals(to)) return true
+    return false
+  }
 }
 
 /** length 4, source 16, destination 16, port 2, ttl 1, tos 1, interface index 4, zones of source and destination 2 + 2. */

@@ -119,6 +119,11 @@ export class Zone {
     return types.length > 0
   }
 
+  /** Whether a name exists: it, or one below it, has records. Throws ERR_INVALID_ARG_VALUE. */
+  has(name: string): boolean {
+    return this.nodes.has(this.keyOf(this.ownerOf(name)))
+  }
+
   /** The records of exactly that name and type; none: an empty list. `name` in lower case. */
   exactly(name: string, type: TypeName): readonly ResourceRecord[] {
     return this.nodes.get(name)?.sets.get(type) ?? []

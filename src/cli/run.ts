@@ -2,6 +2,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { type Command, type Context, UsageError, type Values } from './command.ts'
 import { dhcp } from './dhcp.ts'
+import { dns } from './dns.ts'
 import { commandHelp, overview } from './help.ts'
 import { mux } from './mux.ts'
 import { ping } from './ping.ts'
@@ -26,6 +27,7 @@ export const COMMANDS: readonly Command[] = [
   switchCommand,
   tunnel,
   dhcp,
+  dns,
   script,
 ]
 

@@ -74,6 +74,7 @@ describe('help', () => {
       'switch',
       'tunnel',
       'dhcp',
+      'dns',
       'script',
     ])
   })

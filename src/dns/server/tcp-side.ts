@@ -92,6 +92,11 @@ class Served implements ConnectionHandler, Task {
   /** It has been idle for too long. */
   run(): void {
     this.timer = null
+    // Who waits for us is not idle: each question has an end.
+    if (this.waiting > 0 && this.row === null && this.stream.waiting === 0) {
+      this.heard()
+      return
+    }
     this.side.server.counts[SN.idleConnections]++
     this.end()
   }

@@ -9,7 +9,8 @@
 import { invalidArgument } from '../../base/errors.ts'
 import { canonicalName, isWithin, parentOf } from '../names.ts'
 import { nameOf, parseData } from '../parse.ts'
-import { CLASS_IN, isType, type RecordOf, type ResourceRecord, type TypeName, typeCode, typeName } from '../records.ts'
+import { CLASS_IN, isType, type RecordOf, type ResourceRecord, type TypeName, typeCode, typeName, writeData } from '../records.ts'
+import { Writer } from '../writer.ts'
 import { wordsOf } from './lexer.ts'
 import { DEFAULT_TTL, originOf, parseMasterFile, zoneName } from './master-file.ts'
 
@@ -87,7 +88,8 @@ export class Zone {
 
   /**
    * What a name has of a type is this from now on: `zone.set('www', 'A', ['10.0.0.5', '10.0.0.6'])`; the serial number goes up. Names are relative to
-   * the zone, `@` is the zone itself, data as in master files, or as fields. Throws ERR_INVALID_ARG_VALUE; nothing is changed then.
+   * the zone, `@` is the zone itself, data as in master files, or as fields. Throws ERR_INVALID_ARG_VALUE, EBADNAME, EBADSTR; nothing is
+   * changed then.
    */
   set(
     name: string,
@@ -173,7 +175,7 @@ export class Zone {
   }
 
   private keyOf(owner: string): string {
-    return canonicalName(owner)!
+    return zoneName(owner)
   }
 
   /** Throws before anything is changed. */
@@ -181,6 +183,8 @@ export class Zone {
     const key = this.keyOf(owner)
     if (!isWithin(key, this.name)) throw invalidArgument(`${owner} is not within ${this.name}`)
     this.check(key, owner, type, records)
+    // Fields that were given as such may be anything: what cannot be written must not wait for the first question.
+    for (const record of records) writeData(new Writer(), record)
     // RFC 2181 section 5.2: the records of a set have one TTL, the least of those that were given.
     const ttl = Math.min(...records.map((r) => r.ttl))
     const set = unique(records).map((r) => (r.ttl === ttl ? r : { ...r, ttl }))
@@ -324,7 +328,7 @@ function recordsOf(source: ZoneSource, name: string | null): readonly ResourceRe
 function grouped(records: readonly ResourceRecord[]): ResourceRecord[][] {
   const groups = new Map<string, ResourceRecord[]>()
   for (const r of records) {
-    const key = `${r.type} ${canonicalName(r.name)}`
+    const key = `${r.type} ${zoneName(r.name)}`
     const group = groups.get(key)
     if (group === undefined) groups.set(key, [r])
     else group.push(r)

@@ -125,6 +125,17 @@ describe('questions passed on', () => {
     expect(s.client.ask('www.example', 'A', { recursionDesired: false })).toBe('REFUSED ra:')
   })
 
+  it('who waits for an answer over TCP is not idle', () => {
+    const s = setting(FORWARD, { dns: { timeoutMs: 8_000 } }, () => null)
+    const waiting = s.client.connect()
+    waiting.send(queryBytes('www.example', 1))
+    s.world.run(30_000)
+    expect(waiting.messages.map(told)).toEqual(['SERVFAIL ra:'])
+    expect(s.world.elapsedMs).toBeGreaterThan(20_000)
+    s.world.run(15_000)
+    expect([waiting.ended, counts(s).idleConnections]).toEqual(['', 1])
+  })
+
   it('true: the servers that the stack knows, with its own cache', () => {
     const s = setting({ forward: true }, { dns: { servers: ['10.0.1.2'] } })
     expect(s.client.ask('www.example')).toBe('NOERROR ra: www.example A 192.0.2.1')

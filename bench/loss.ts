@@ -104,8 +104,10 @@ compile()
 const available = readFileSync('/proc/sys/net/ipv4/tcp_available_congestion_control', 'utf8').split(/\s+/)
 
 console.log(`loss ${loss * 100} % each way, median of ${runs} runs of ${seconds} s, Mbit/s`)
-console.log('| delay each way | congestion control | Linux to Linux | Linux to ours | ratio | ours to Linux | ratio |')
-console.log('|---|---|---|---|---|---|---|')
+console.log(
+  '| delay each way | congestion control | Linux to Linux | Linux to ours | ratio | Linux to Linux, back | ours to Linux | ratio |',
+)
+console.log('|---|---|---|---|---|---|---|---|')
 for (const delay of delays) {
   for (const algorithm of algorithms) {
     const name = KERNEL_NAME[algorithm] ?? algorithm
@@ -115,13 +117,13 @@ for (const delay of delays) {
     }
     const kernel = await measure(false, delay, algorithm)
     const ours = await measure(true, delay, algorithm)
-    // Both directions of two kernels are the same thing twice.
-    const linux = median([...kernel.send, ...kernel.recv])
-    const into = median(ours.send)
-    const out = median(ours.recv)
     const show = (x: number): string => (x < 100 ? x.toFixed(1) : x.toFixed(0))
-    console.log(
-      `| ${delay} ms | ${algorithm} | ${show(linux)} | ${show(into)} | ${(into / linux).toFixed(2)} | ${show(out)} | ${(out / linux).toFixed(2)} |`,
-    )
+    // Each direction beside the same one of two kernels: its losses are the same ones, drawn from the same seed.
+    const columns = (['send', 'recv'] as const).map((direction) => {
+      const theirs = median(kernel[direction])
+      const us = median(ours[direction])
+      return `${show(theirs)} | ${show(us)} | ${(us / theirs).toFixed(2)} |`
+    })
+    console.log(`| ${delay} ms | ${algorithm} | ${columns.join(' ')}`)
   }
 }

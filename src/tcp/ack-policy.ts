@@ -9,7 +9,9 @@
  *
  * An ACK goes out at the end of the turn, so that one ACK may stand for a whole flight. On a path that loses, that is too much to lose with
  * one packet: nothing is in flight then that would bring another, and the peer stands still until a timer. So after anything out of order,
- * for a few thousand segments, every second segment has its ACK within the turn, too (RFC 5681 section 4.2: SHOULD, for the same reason).
+ * for a few thousand segments, the first four of a turn have an ACK of their own, and the rest another. One for every second would be as
+ * safe, but a Linux sender defers what so little lets it send: 6 % less goodput over 1 % loss and 20 ms. Its own receivers, behind GRO, also
+ * acknowledge much at once.
  *
  * Out of order each segment has its ACK, until three have said where the hole is; of a peer with SACK every thirty-second of a range from there on,
  * and the last of the turn. A window of hundreds of segments is hardly ever without a hole on a path that loses one in a hundred, and an ACK costs as much as a
@@ -32,6 +34,8 @@ const SURE_SIZE = DEFAULT_MSS_V4
 const LEAST_SIZE = MIN_MSS
 /** How long a path counts as one that loses: some losses more at a rate of one in a thousand. */
 export const EAGER_SEGMENTS = 4096
+/** So many the first ACK of a turn is for: of less a Linux sender makes no use before the next ACK (tcp_tso_should_defer). */
+const EARLY_SEGMENTS = 4
 /** ACKs that repeat RCV.NXT before others are left out (RFC 5681 section 3.2, DupThresh), and how many may be told of by one. */
 const FIRST_DUPLICATES = 3
 const TOLD_AT_ONCE = 32
@@ -65,8 +69,18 @@ export function dataArrived(c: Connection, seg: Segment, size: number, hadHoles:
   }
 }
 
+/** The ACK that is due goes before the segment at `seq` is taken in, although more of the turn is to come. */
+export function mayNotWait(c: Connection, seq: number): boolean {
+  const { rcv } = c
+  if (seq !== rcv.nxt) return !mayBeLeftOut(c, seq)
+  if (rcv.eager === 0) return false
+  if (!rcv.hasDsack && (rcv.early || ((rcv.nxt - rcv.lastAckSent) | 0) < EARLY_SEGMENTS * rcv.mss)) return false
+  rcv.early = true
+  return true
+}
+
 /** The ACK that is due may wait for the segment at `seq`, whose own will say all that it says. */
-export function mayBeLeftOut(c: Connection, seq: number): boolean {
+function mayBeLeftOut(c: Connection, seq: number): boolean {
   const { rcv } = c
   const { spans } = rcv
   // Each D-SACK has an ACK of its own, and so has each count of CE marks.

@@ -3,7 +3,7 @@
  * connection's halves and asks connection.ts for every step to another state. Connections send nothing here: they join the dirty list. Only
  * the resets of SYN-SENT and SYN-RECEIVED leave at once, as if there were no connection, and the one to data that nobody will read.
  */
-import { dataArrived, EAGER_SEGMENTS, mayBeLeftOut } from './ack-policy.ts'
+import { dataArrived, EAGER_SEGMENTS, mayNotWait } from './ack-policy.ts'
 import { acknowledge, beginAck } from './acknowledging.ts'
 import { completeOpen } from './completing.ts'
 import type { Connection } from './connection.ts'
@@ -205,7 +205,7 @@ function acceptOutside(c: Connection, seg: Segment, span: number): boolean {
 /**
  * A segment out of order, or one that had arrived before, is about to be taken in. RFC 5681 section 4.2: each of them has its ACK, or a sender
  * that counts duplicates counts too few, and one with SACK misses ranges and D-SACKs. So an ACK that is due already does not wait for the end
- * of the turn, which may hear a whole flight (but see `mayBeLeftOut`).
+ * of the turn, which may hear a whole flight (but see `mayNotWait`).
  */
 function acknowledgePending(c: Connection): void {
   if (c.rcv.ackWasDue && c.state >= State.ESTABLISHED && c.tcp.output.segment(c, c.snd.nxt, 0, ACK)) c.segmentsOut++
@@ -389,7 +389,7 @@ function receiveText(c: Connection, seg: Segment): void {
       tcp.markDirty(c)
       return
     }
-    if (rcv.ackWasDue && (rcv.eager > 0 || seg.seq !== rcv.nxt) && !mayBeLeftOut(c, seg.seq)) acknowledgePending(c)
+    if (rcv.ackWasDue && mayNotWait(c, seg.seq)) acknowledgePending(c)
     const hadHoles = rcv.spans !== null && rcv.spans.count > 0
     const what = rcv.accept(seg.seq, seg.buf, seg.off, seg.len)
     if (what === Accepted.IN_ORDER) {

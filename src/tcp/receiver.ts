@@ -67,8 +67,10 @@ export class Receiver {
   pushed = 0
   /** ack-policy.ts: segments still to be acknowledged at once; delay in ms, 0 before the first data; time of the last; size to be confirmed. */
   quick = 0
-  /** Segments during which the path counts as one that loses: every second has its ACK, also within a turn. */
+  /** Segments during which the path counts as one that loses: a turn has two ACKs. */
   eager = 0
+  /** The first of them has gone. */
+  early = false
   pingpong = false
   ato = 0
   lastDataMs = 0

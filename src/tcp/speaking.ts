@@ -14,6 +14,7 @@ export const Spoken = { DONE: 0, MORE: 1, BLOCKED: 2 } as const
 export function speakConnection(c: Connection, quantum: number): number {
   if (c.state === State.CLOSED) return Spoken.DONE
   const { snd, rcv, tcp } = c
+  rcv.early = false
   if (c.routeGeneration !== tcp.ip.generation) c.refreshRoute()
   if (c.synDue) {
     const flags = c.state === State.SYN_SENT ? SYN : SYN | ACK

@@ -12,6 +12,7 @@ import { AddressState, type InterfaceAddress } from '../ip/interface.ts'
 import { removeRoutes } from '../ip/tables.ts'
 import type { AttachedInterface } from './attached.ts'
 import { Awaited } from './awaited.ts'
+import { guarded, whenLoaded } from './owners-code.ts'
 import type { Stack } from './stack.ts'
 
 /** What happened to the lease of an interface; the lease is null when there is none any more. */
@@ -192,39 +193,19 @@ export class DhcpInterface extends Timed implements ClientSite {
 
   private begin(): void {
     const { options, client, stack } = this
-    const had = options.store?.load() ?? null
-    if (had === null || !('then' in had)) {
-      client.start(had)
-      return
-    }
-    const start = (lease: Lease | null): void => {
-      if (this.isClosed) return
-      stack.turn.readClock()
-      client.start(lease)
-      stack.turn.rearm()
-    }
-    had.then(start, (error) => {
-      stack.host.uncaught(error)
-      start(null)
-    })
+    whenLoaded(
+      stack,
+      () => options.store?.load() ?? null,
+      (lease) => void (this.isClosed || client.start(lease)),
+    )
   }
 
   private store(lease: Lease | null): void {
-    const { stack, options } = this
-    try {
-      const saved = options.store?.save(lease)
-      if (saved instanceof Promise) saved.catch((error) => stack.host.uncaught(error))
-    } catch (error) {
-      stack.host.uncaught(error)
-    }
+    guarded(this.stack, () => this.options.store?.save(lease))
   }
 
   private tell(lease: Lease | null, event: LeaseEvent): void {
-    try {
-      this.attached.onLease?.(lease, event)
-    } catch (error) {
-      this.stack.host.uncaught(error)
-    }
+    guarded(this.stack, () => this.attached.onLease?.(lease, event))
   }
 
   /** A gateway is believed to be on the link, whatever the mask says: servers of clouds give /32 (systemd and NetworkManager do the same). */

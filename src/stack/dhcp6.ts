@@ -17,6 +17,7 @@ import { usableLinkLocal } from '../nd/link-local.ts'
 import type { AttachedInterface } from './attached.ts'
 import { Awaited } from './awaited.ts'
 import { Delegation } from './delegation.ts'
+import { guarded, whenLoaded } from './owners-code.ts'
 import type { Stack } from './stack.ts'
 
 /** What happened to the lease of an interface; the lease is null when there is none any more. */
@@ -216,41 +217,18 @@ export class Dhcp6Interface extends Timed implements Client6Site {
   private begin(duid: Uint8Array): void {
     const { options, client, stack } = this
     const start = (loaded: Kept6 | null): void => {
+      if (this.isClosed) return
       const kept = restored(loaded)
       client.start(kept === null ? duid : parseDuid(kept.duid)!, kept?.lease ?? null)
     }
-    const kept = options.store?.load() ?? null
-    if (kept === null || !('then' in kept)) {
-      start(kept)
-      return
-    }
-    const later = (loaded: Kept6 | null): void => {
-      if (this.isClosed) return
-      stack.turn.readClock()
-      start(loaded)
-      stack.turn.rearm()
-    }
-    kept.then(later, (error) => {
-      stack.host.uncaught(error)
-      later(null)
-    })
+    whenLoaded(stack, () => options.store?.load() ?? null, start)
   }
 
   private store(lease: Lease6 | null): void {
-    const { stack, options } = this
-    try {
-      const saved = options.store?.save({ duid: this.duid, lease })
-      if (saved instanceof Promise) saved.catch((error) => stack.host.uncaught(error))
-    } catch (error) {
-      stack.host.uncaught(error)
-    }
+    guarded(this.stack, () => this.options.store?.save({ duid: this.duid, lease }))
   }
 
   private tell(lease: Lease6 | null, event: LeaseEvent): void {
-    try {
-      this.attached.onLease6?.(lease, event)
-    } catch (error) {
-      this.stack.host.uncaught(error)
-    }
+    guarded(this.stack, () => this.attached.onLease6?.(lease, event))
   }
 }

@@ -38,7 +38,7 @@ export const switchCommand: Command = {
     vde: {
       type: 'string',
       value: 'DIR',
-      text: 'serve a VDE control socket in DIR, for vde_plug, vdens, QEMU; DIR[mode=660/group=vde] says who may',
+      text: 'serve a VDE control socket in DIR, for vde_plug and vdens; DIR[mode=660/group=vde] says who may',
     },
     pcap: { type: 'string', value: 'DIR', text: 'capture each port to DIR/NAME.pcapng' },
     interval: { type: 'string', value: 'S', text: 'seconds between two tables with --verbose (10)' },

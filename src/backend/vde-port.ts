@@ -13,7 +13,7 @@ import type { NetError } from '../base/errors.ts'
 import { vdeDefaults } from '../base/vde-config.ts'
 import { FrameDevice } from './frame-device.ts'
 import { groupId } from './group-id.ts'
-import { errnoName } from './libc.ts'
+import { errnoName, type Libc } from './libc.ts'
 import { connected } from './socket-places.ts'
 import type { System } from './system.ts'
 import { bindUnix, connectUnix, unixDatagram } from './unix-datagram.ts'
@@ -23,7 +23,8 @@ import { hear } from './vde-hear.ts'
 
 /** Which port of which switch, everything said. */
 export interface VdePlan {
-  readonly name: string
+  /** Null: after the switch's directory. */
+  readonly name: string | null
   /** The switch's directory; null: where switches usually are. */
   readonly directory: string | null
   /** 0: any. -1: port 0. */
@@ -41,10 +42,12 @@ export interface VdePlan {
 export async function joinSwitch(system: System, plan: VdePlan): Promise<FrameDevice> {
   const { libc, waker } = system
   const { directory, control, controlPath } = await openControl(plan)
-  const fd = unixDatagram(libc)
+  const name = plan.name ?? `vde:${directory}`
+  let fd = -1
   let path = ''
   try {
-    path = bindData(system, fd, directory)
+    fd = unixDatagram(libc)
+    path = bindData(libc, fd, directory)
     permit(path, controlPath, plan)
     // As libvdeplug says it, for `port/print` of a switch.
     const description = `${plan.description} user=${userInfo().username} pid=${process.pid}`
@@ -58,7 +61,7 @@ export async function joinSwitch(system: System, plan: VdePlan): Promise<FrameDe
     const number = /\/0*(\d+)\.\d+$/.exec(answer)?.[1]
     const device = new FrameDevice(libc, waker, {
       fd,
-      name: plan.name,
+      name,
       medium: 'ethernet',
       mtu: plan.mtu,
       vnetHeader: false,
@@ -68,11 +71,11 @@ export async function joinSwitch(system: System, plan: VdePlan): Promise<FrameDe
       gone: (errno) => joinFailed(directory, errnoName(errno), 'read'),
       release: () => void control.destroy(),
     })
-    control.once('close', () => device.end(unplugged(plan.name)))
-    if (control.destroyed) device.end(unplugged(plan.name))
+    control.once('close', () => device.end(unplugged(name)))
+    if (control.destroyed) device.end(unplugged(name))
     return device
   } catch (error) {
-    libc.close(fd)
+    if (fd >= 0) libc.close(fd)
     control.destroy()
     throw error
   } finally {
@@ -104,7 +107,7 @@ export async function openControl({ directory, portGroup }: VdePlan): Promise<Co
 }
 
 /** Binds our socket where the switch can reach it: in its own directory, or where everybody may. Returns the path. */
-function bindData({ libc }: System, fd: number, directory: string): string {
+function bindData(libc: Libc, fd: number, directory: string): string {
   let why: string | null = 'EACCES'
   for (const [i, place] of [directory, ...vdeDefaults.socketDirectories].entries()) {
     const pid = String(process.pid).padStart(5, '0')

@@ -7,7 +7,7 @@
 import { spawn } from 'node:child_process'
 import { invalidArgument, NetError } from '../base/errors.ts'
 import { LINK_DEFAULTS } from '../base/link-config.ts'
-import { VDE_MAX_MTU } from '../base/vde-config.ts'
+import { VDE_MAX_MTU, vdeDefaults } from '../base/vde-config.ts'
 import type { NetIf } from '../netif/netif.ts'
 import { splitBrackets, vnlMode, vnlNumber, vnlOptions } from '../vde/vnl.ts'
 import { checkOptions, type LinkUrl, linkUrlOf, numberOption } from './link-url.ts'
@@ -80,7 +80,7 @@ export async function openVde(which: string | VdeOptions = {}, system?: System):
   if (portGroup !== undefined && (portGroup === '' || portGroup.includes('/')))
     throw invalidArgument(`Invalid group of ports ${JSON.stringify(portGroup)}: the name of a socket of the switch expected`)
   const plan: VdePlan = {
-    name: options.name ?? `vde:${path ?? ''}`,
+    name: options.name ?? null,
     directory: path ?? null,
     // 0 is "any" on the wire, and port 0 is asked for otherwise.
     port: port === undefined ? 0 : port === 0 ? -1 : port,
@@ -99,12 +99,8 @@ export async function openVde(which: string | VdeOptions = {}, system?: System):
   }
 }
 
-/** How long a vde_plug that cannot join takes to say so, at most. */
-const CHILD_STARTS_MS = 150
-
 /** A `vde_plug` of this machine as a child. `instead`: why it is not done without. */
 async function plugByChild(plan: VdePlan, instead?: NetError): Promise<NetIf> {
-  const { name, mtu } = plan
   // vde_plug says little about a switch that is not there.
   const { directory, control } = await openControl(plan)
   control.destroy()
@@ -128,7 +124,7 @@ async function plugByChild(plan: VdePlan, instead?: NetError): Promise<NetIf> {
     ref: (on) => (on ? child.ref() : child.unref()),
   }
   await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(resolve, CHILD_STARTS_MS)
+    const timer = setTimeout(resolve, vdeDefaults.childStartsMs)
     child.once('error', (cause: NodeJS.ErrnoException) => {
       clearTimeout(timer)
       const why = instead === undefined ? '' : `${instead.message}; and `
@@ -141,7 +137,7 @@ async function plugByChild(plan: VdePlan, instead?: NetError): Promise<NetIf> {
       reject(new NetError('ECONNREFUSED', { syscall: 'connect', message }))
     })
   })
-  const link = new StreamLink({ name, mtu, carrier })
+  const link = new StreamLink({ name: plan.name ?? `vde:${directory}`, mtu: plan.mtu, carrier })
   link.use({ readable: child.stdout, writable: child.stdin })
   child.unref()
   return link

@@ -100,6 +100,9 @@ export async function openVxvde(network: string | VxvdeOptions = {}): Promise<Da
   const gid = options.group === undefined ? null : groupId(options.group)
   const vni = options.vni ?? gid ?? vxvdeDefaults.vni
   if (!(vni >= 0 && vni <= 0xff_ffff)) throw invalidArgument(`Invalid vni ${vni}: 0 to 16777215 expected`)
+  const { hashSize = vxvdeDefaults.hashSize, expireSeconds = vxvdeDefaults.expireSeconds } = options
+  if (!(hashSize >= 1 && hashSize <= vxvdeDefaults.maxHashSize))
+    throw invalidArgument(`Invalid hashSize ${hashSize}: 1 to ${vxvdeDefaults.maxHashSize} expected`)
   const group = await groupAddress(options, gid)
   const name = options.name ?? `vxvde:${group}`
   const isV4 = group.isV4
@@ -125,8 +128,8 @@ export async function openVxvde(network: string | VxvdeOptions = {}): Promise<Da
       group: `${group}${zone}`,
       port,
       ownPort: uni.address().port,
-      hashSize: options.hashSize ?? vxvdeDefaults.hashSize,
-      expireSeconds: options.expireSeconds ?? vxvdeDefaults.expireSeconds,
+      hashSize,
+      expireSeconds,
       seed: randomBytes(4).readInt32LE(),
     })
     const text = `a node of ${group} port ${port}, vni ${vni}, sends from port ${uni.address().port}`

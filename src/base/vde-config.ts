@@ -37,6 +37,8 @@ export const vdeDefaults = {
   serverDirectoryMode: 0o2700,
   /** A switch, or somebody who connects to ours, has so long to say what is expected. */
   answerMs: 5_000,
+  /** How long a child vde_plug that cannot join takes to say so, at most: it ends at once, after it has loaded its modules. */
+  childStartsMs: 150,
   /** Connections to one control socket of ours. */
   maxConnections: 1024,
 } as const

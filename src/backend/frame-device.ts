@@ -26,10 +26,8 @@ export interface OpenDevice {
   readonly name: string
   readonly medium: Medium
   readonly mtu: number
-  readonly vnetHeader: boolean
-  /** TUN_F_ bits that the kernel knows, and those it was left with. */
-  readonly known: number
-  readonly accepted: number
+  /** A virtio_net_hdr is before each frame: TUN_F_ bits that the kernel knows, and those it was left with. Absent: frames are bare. */
+  readonly vnet?: { readonly known: number; readonly accepted: number } | undefined
   /** For people: what it is (`tap`), and what else there is to say of it. */
   readonly what: string
   readonly more?: string
@@ -130,12 +128,12 @@ export class FrameDevice implements TapNetIf {
     this.got = got
     this.name = got.name
     this.mtu = got.mtu
-    this.vnetHeader = got.vnetHeader
+    this.vnetHeader = got.vnet !== undefined
     this.medium = got.medium
     this.isEthernet = got.medium === 'ethernet'
-    this.offload = got.vnetHeader ? wire.offloadOf(got.known) : 0
-    this.gsoMax = got.vnetHeader ? 65535 : 0
-    this.headerSize = got.vnetHeader ? wire.VNET_HEADER : 0
+    this.offload = got.vnet === undefined ? 0 : wire.offloadOf(got.vnet.known)
+    this.gsoMax = this.vnetHeader ? 65535 : 0
+    this.headerSize = this.vnetHeader ? wire.VNET_HEADER : 0
     // 18 + 14 and 20 are both multiples of four.
     this.rxStart = this.isEthernet ? HEADROOM + 2 : HEADROOM + 4
     this.rxAddress = libc.addressOf(this.rx) + BigInt(this.rxStart - this.headerSize)
@@ -254,13 +252,13 @@ export class FrameDevice implements TapNetIf {
     return {
       ...(this.stats.snapshot() as Record<string, number>),
       vnetHeader: this.vnetHeader ? 1 : 0,
-      offloadAccepted: this.got.accepted,
+      offloadAccepted: this.got.vnet?.accepted ?? 0,
     }
   }
 
   describe(): string {
-    const { accepted, what, more = '' } = this.got
-    const offload = this.vnetHeader ? `offload ${wire.offloadNames(accepted) || 'transmit only'}` : 'no offload'
+    const { vnet, what, more = '' } = this.got
+    const offload = vnet === undefined ? 'no offload' : `offload ${wire.offloadNames(vnet.accepted) || 'transmit only'}`
     return `${this.name}: ${what}, mtu ${this.mtu}, ${offload}${more}, woken by ${this.wakeKind}`
   }
 

@@ -162,9 +162,7 @@ function open(kind: Kind, options: TapOptions, system: TapSystem): TapNetIf {
       name,
       medium: kind === 'tap' ? 'ethernet' : 'ip',
       mtu: side.mtu,
-      vnetHeader: vnet,
-      known: accepted.known,
-      accepted: accepted.now,
+      vnet: vnet ? accepted : undefined,
       what: kind,
       more: host.length > 0 ? `, host ${host.join(' ')}` : '',
       gone: (errno) => deviceGone(name, errno),
@@ -197,14 +195,14 @@ function attach(libc: Libc, fd: number, kind: Kind, asked: string, wantVnet: boo
 }
 
 /** TUNSETOFFLOAD, as much as the kernel takes: `known` to it, and set `now`. */
-function negotiate(libc: Libc, fd: number, vnet: boolean, uso: boolean): { known: number; now: number } {
+function negotiate(libc: Libc, fd: number, vnet: boolean, uso: boolean): { known: number; accepted: number } {
   if (!vnet) {
     // Left over from a former user it would give us super-segments without a header to tell.
     libc.ioctlValue(fd, wire.TUNSETOFFLOAD, 0)
-    return { known: 0, now: 0 }
+    return { known: 0, accepted: 0 }
   }
   const known = wire.OFFLOAD_STEPS.find((bits) => libc.ioctlValue(fd, wire.TUNSETOFFLOAD, bits) === 0) ?? 0
   const now = uso ? known : known & ~(wire.TUN_F_USO4 | wire.TUN_F_USO6)
-  if (now === known || libc.ioctlValue(fd, wire.TUNSETOFFLOAD, now) === 0) return { known, now }
-  return { known, now: known }
+  if (now === known || libc.ioctlValue(fd, wire.TUNSETOFFLOAD, now) === 0) return { known, accepted: now }
+  return { known, accepted: known }
 }

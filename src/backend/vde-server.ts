@@ -220,9 +220,6 @@ export class VdeServer {
       name,
       medium: 'ethernet',
       mtu: this.mtu,
-      vnetHeader: false,
-      known: 0,
-      accepted: 0,
       what: `port ${port} of our VDE switch ${this.directory} (${request.description})`,
       gone: () => unplugged(name),
       release: () => {

@@ -17,6 +17,7 @@ export type { FilterConfig } from './base/filter-config.ts'
 export type { ForwardConfig } from './base/forward-config.ts'
 export type { IcmpConfig, Ipv4Config } from './base/ipv4-config.ts'
 export type { Ipv6Config, NdConfig } from './base/ipv6-config.ts'
+export type { MdnsConfig } from './base/mdns-config.ts'
 export type { MulticastConfig } from './base/multicast-config.ts'
 export { type Random, SeededRandom } from './base/random.ts'
 // Switches
@@ -99,6 +100,12 @@ export type { Direction, FaultOptions, FrameFilter, Impairments } from './link/i
 export { createLoopback, type LoopbackOptions } from './link/loopback.ts'
 export { createPipe, type PipeOptions } from './link/pipe.ts'
 export { type Splice, type SpliceOptions, splice } from './link/splice.ts'
+// Names and services of the link
+export type { BrowseEvent, Browser as MdnsBrowser } from './mdns/browser.ts'
+export type { ServiceInfo } from './mdns/instance.ts'
+export type { Mdns } from './mdns/mdns.ts'
+export type { Publication, PublishOptions } from './mdns/service.ts'
+export type { Txt, TxtInput } from './mdns/txt.ts'
 export type { GroupSummary } from './multicast/multicast.ts'
 // The multiplexer
 export type { MuxClient } from './mux/client.ts'

@@ -6,6 +6,7 @@ import type { Interface } from '../ip/interface.ts'
 import { parseScoped } from '../ip/zone.ts'
 import type { Stack } from '../stack/stack.ts'
 import { type Option, text, texts, UsageError, type Values } from './command.ts'
+import { askLinkFor } from './mdns.ts'
 
 /** Options of all three. */
 export const FAMILY_OPTIONS: { readonly [name: string]: Option } = {
@@ -38,6 +39,7 @@ export async function hostOf(stack: Stack, name: string, values: Values): Promis
   if (parseAddress(name.replace(/%.*$/, '')) !== null) return resolved(stack, name)
   const servers = texts(values, 'dns')
   if (servers.length > 0) stack.resolver.setServers(servers)
+  askLinkFor(stack, name)
   const family = values.ipv4 === true ? 4 : values.ipv6 === true ? 6 : 0
   const result = await lookup(stack.resolver, name, { family, configuredOnly: true })
   if (result.code === '') return result.addresses[0]

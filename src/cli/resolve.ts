@@ -5,6 +5,7 @@ import { typeCode } from '../dns/records.ts'
 import { reverseName } from '../dns/reverse.ts'
 import { dataText } from '../dns/text.ts'
 import { type Command, text, texts, UsageError } from './command.ts'
+import { askLinkFor } from './mdns.ts'
 import { NETWORK_OPTIONS, openNetwork, stopped } from './network.ts'
 
 export const resolve: Command = {
@@ -31,6 +32,7 @@ export const resolve: Command = {
     ['resolve -s 10.0.0.1 www.example.com', 'its addresses, by the server on the host'],
     ['resolve -s 10.0.0.1:5300 -t MX example.com', 'where its mail goes'],
     ['resolve -s 10.0.0.1 192.0.2.1', 'the name of an address'],
+    ['resolve nas.local', 'by multicast DNS: the hosts on the link are asked'],
   ],
   failure: 2,
   async run(context, values, words) {
@@ -46,6 +48,7 @@ export const resolve: Command = {
       const { resolver } = network.stack
       const servers = texts(values, 'server')
       if (servers.length > 0) resolver.setServers(servers)
+      askLinkFor(network.stack, asked)
       const all = Promise.all(types.map((type) => resolver.resolve(asked, type)))
       const outcomes = await Promise.race([all, network.broken, stopped(context)])
       if (!outcomes) return 1

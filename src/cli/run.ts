@@ -4,6 +4,7 @@ import { type Command, type Context, UsageError, type Values } from './command.t
 import { dhcp } from './dhcp.ts'
 import { dns } from './dns.ts'
 import { commandHelp, overview } from './help.ts'
+import { browse, publish } from './mdns.ts'
 import { mux } from './mux.ts'
 import { ping } from './ping.ts'
 import { resolve } from './resolve.ts'
@@ -22,6 +23,8 @@ export const COMMANDS: readonly Command[] = [
   traceroute,
   tracepath,
   resolve,
+  browse,
+  publish,
   route,
   mux,
   switchCommand,

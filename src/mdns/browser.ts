@@ -93,7 +93,9 @@ export class Browser implements AsyncIterableIterator<BrowseEvent>, Tellable {
       if (named.has(key)) continue
       instance.end()
       instances.delete(key)
-      this.mark(key)
+      // What was never told needs no word: with nobody to read it, it would wait for ever.
+      if (this.last.has(key)) this.mark(key)
+      else this.dirty.delete(key)
     }
     for (const [key, name] of named) {
       if (instances.has(key) || instances.size >= watches.site.config.maxInstances) continue

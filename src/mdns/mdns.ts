@@ -18,7 +18,7 @@ import { Timed } from '../base/timers.ts'
 import type { Cancelable } from '../dns/outcome.ts'
 import type { ResourceRecord, TypeName } from '../dns/records.ts'
 import type { LocalNames, OutcomeHandler } from '../dns/resolver.ts'
-import { AddressState, type Interface } from '../ip/interface.ts'
+import type { Interface } from '../ip/interface.ts'
 import { scopedText } from '../ip/zone.ts'
 import { Browser } from './browser.ts'
 import type { Registration } from './claim.ts'
@@ -86,11 +86,6 @@ export class Mdns extends Timed implements LinkOwner, Watches, LocalNames, Publi
   /** `web.local`; empty: no name of ours is published. */
   get hostname(): string {
     return this.host?.name ?? ''
-  }
-
-  /** For services: a name even before there is one. */
-  get hostName(): string {
-    return this.hostname
   }
 
   /** Asks and hears on all links from now on, those that come later too: names below `.local` are found. Idempotent. */
@@ -231,7 +226,7 @@ export class Mdns extends Timed implements LinkOwner, Watches, LocalNames, Publi
     for (const iface of ip.interfaces) {
       if (iface.isLoopback || !iface.up) continue
       for (const family of this.families) {
-        if (iface.addresses.some((a) => a.address.family === family && a.state !== AddressState.TENTATIVE))
+        if (iface.addresses.some((a) => a.address.family === family && iface.has(a.address)))
           wanted.set(`${iface.index}/${family}`, { iface, family })
       }
     }

@@ -24,7 +24,7 @@ export interface PublishOptions {
 
 export interface PublicationOwner {
   readonly config: MdnsConfig
-  readonly hostName: string
+  readonly hostname: string
   renamed(publication: Publication): void
   changed(publication: Publication): void
   unpublish(publication: Publication): void
@@ -93,7 +93,7 @@ export class Publication implements Registration {
     const type = `${this.type}.local`
     const pointer = (from: string, to: string): Own => new Own(rr(from, 'PTR', { ptrdname: to }, otherTtlSeconds), 'shared')
     return [
-      new Own(rr(fullName, 'SRV', { priority, weight, port, target: owner.hostName }, hostTtlSeconds), 'unique'),
+      new Own(rr(fullName, 'SRV', { priority, weight, port, target: owner.hostname }, hostTtlSeconds), 'unique'),
       new Own(rr(fullName, 'TXT', { strings: this.strings }, otherTtlSeconds), 'unique'),
       pointer(type, fullName),
       ...subtypes.map((subtype) => pointer(`${subtype}._sub.${type}`, fullName)),

@@ -69,6 +69,8 @@ describe('help', () => {
       'traceroute',
       'tracepath',
       'resolve',
+      'browse',
+      'publish',
       'route',
       'mux',
       'switch',

@@ -36,6 +36,7 @@ describe('docs/rfcs.tsv', () => {
         ...range('D6S', 20, 2), // RFC 8415, the server
         ...range('D6C', 31, 2), // RFC 8415, the client
         ...range('DNS', 7, 2),
+        ...range('MD', 18, 2).slice(1), // RFC 6762, RFC 6763; the first is DNS-06
         ...range('EX', 27, 2),
       ].sort(),
     )

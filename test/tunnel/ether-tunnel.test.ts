@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createPipe, type PipeOptions } from '../../src/link/pipe.ts'
+import { createMux } from '../../src/mux/create.ts'
 import type { NetIf } from '../../src/netif/netif.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
 import { etherTunnel } from '../../src/tunnel/ether-tunnel.ts'
@@ -27,6 +28,18 @@ netifConformance('tunnel in a tunnel', () => {
   const { a, b, ...rest } = pair()
   return { ...rest, a: etherTunnel(a, { peer: B, mac: A }), b: etherTunnel(b, { peer: A, mac: B }) }
 })
+
+netifConformance(
+  'tunnel between clients of two multiplexers',
+  () => {
+    const host = new VirtualHost()
+    const platform = { host, random: host.random }
+    const [a, b] = createPipe({ offload: false }).map((link) => createMux(link, platform).open())
+    const [macA, macB] = [a.mac, b.mac].map((mac) => mac as Uint8Array)
+    return { a: etherTunnel(a, { peer: macB }), b: etherTunnel(b, { peer: macA }), host, settle: () => void host.run() }
+  },
+  { refuses: false },
+) // a client that does not listen loses frames
 
 /** One tunnel, and the bare other end of its carrier. */
 function half(options: PipeOptions = {}) {

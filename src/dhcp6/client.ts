@@ -129,7 +129,7 @@ export class Dhcp6Client {
   }
 
   close(): void {
-    this.retry.clear()
+    this.pause('STOPPED')
     this.term.clear()
     this.say.close()
   }
@@ -193,11 +193,10 @@ export class Dhcp6Client {
     else this.retry.set(this.now + say.send(source))
   }
 
-  /** Nobody answered, as often or as long as was asked (section 15). */
+  /** Nobody answered, as often or as long as was asked (section 15). What was to be confirmed is used on (section 18.2.3). */
   private inVain(): void {
     if (this.state === 'REQUEST') this.refused()
-    else if (this.state === 'CONFIRM')
-      this.goOn() // section 18.2.3: what was had may be used on
+    else if (this.state === 'CONFIRM') this.goOn()
     else if (this.state === 'RELEASE') this.pause('STOPPED')
     else if (this.state === 'DECLINE') this.toldOfConflict()
     // RENEW and REBIND end by T2 and the end of the lease.
@@ -255,15 +254,15 @@ export class Dhcp6Client {
 
   /** Not from this server: from the next one, or all begins anew, ever more seldom. */
   private refused(): void {
-    if (this.offers.length > 0) {
-      this.request()
-      return
+    if (this.offers.length > 0) this.request()
+    else {
+      this.drop('refused')
+      this.startOver()
     }
-    this.drop('refused')
-    this.startOver()
   }
 
   private startOver(): void {
+    if (this.state === 'STOPPED') return
     const wait = this.refusals === 0 ? 0 : Math.min(this.say.solicitMaxMs, REFUSED_MS * 2 ** Math.min(16, this.refusals))
     this.refusals++
     this.solicit(wait)
@@ -330,20 +329,21 @@ export class Dhcp6Client {
       this.counters.values[C6.expired]++
       this.hoped = lease
       this.drop('expired')
-      this.begin()
+      if (this.state !== 'STOPPED') this.begin()
       return
     }
     if (left.addresses.length + left.prefixes.length < lease.addresses.length + lease.prefixes.length) {
       this.lease = left
+      this.setTerm()
       if (this.site.claim(left) || this.isTold) this.site.apply(left, 'expired')
-    }
-    this.setTerm()
+    } else this.setTerm()
     this.catchUp()
   }
 
   private catchUp(): void {
-    const { state, now } = this
-    const { renewAt, rebindAt } = this.lease!
+    const { state, now, lease } = this
+    if (lease === null) return // the user, when told, gave it back
+    const { renewAt, rebindAt } = lease
     if (now >= rebindAt && (state === 'BOUND' || state === 'RENEW')) this.rebinding()
     else if (now >= renewAt && state === 'BOUND') this.renewing()
   }

@@ -420,6 +420,33 @@ describe('giving back', () => {
     expect([w.names(), w.eth0.dhcp6!.state]).toEqual([['RELEASE'], 'STOPPED'])
   })
 
+  it('may be done by who is told of the lease, whatever has happened to it', () => {
+    for (const [last, prepare] of [
+      ['bound', () => undefined],
+      ['renewed', (w) => w.run(1000)],
+      ['expired', (w) => Object.assign(w, { answers: false })],
+      ['refused', (w) => Object.assign(w, { addresses: [], prefixes: [] })],
+    ] as [string, (w: Dhcp6World) => unknown][]) {
+      const w = new Dhcp6World()
+      w.addresses = ['2001:db8::50', '2001:db8::51']
+      const events: string[] = []
+      w.eth0.onLease6 = (_, event) => {
+        events.push(event)
+        if (event === last) w.eth0.dhcp6!.release()
+      }
+      w.run(1.5)
+      prepare(w)
+      if (last === 'refused') {
+        w.answer = (m) => w.reply(m, REPLY, { status: { code: Status6.NOT_ON_LINK, message: '' } })
+        w.eth0.setUp(false)
+        w.eth0.setUp(true)
+      }
+      w.run(5000)
+      expect([last, events[events.length - (events.at(-1) === 'released' ? 2 : 1)]]).toEqual([last, last])
+      expect([last, w.eth0.dhcp6!.state, w.ours]).toEqual([last, 'STOPPED', []])
+    }
+  })
+
   it('happens when the interface goes, or the stack', async () => {
     for (const end of ['detach', 'close'] as const) {
       const w = new Dhcp6World()

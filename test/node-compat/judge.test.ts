@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest'
+import { cannotRun, type Ended, flagsOf, judge, usesImport } from './judge.ts'
+import { moduleOf } from './modules.ts'
+
+function ended(given: Partial<Ended> = {}): Ended {
+  return { status: 0, signal: null, timedOut: false, stdout: '', stderr: '', used: ['net'], ...given }
+}
+
+describe('what a file of Node needs', () => {
+  it('is about a module by its name', () => {
+    expect(moduleOf('test-net-connect.js')).toBe('net')
+    expect(moduleOf('test-http2-compat-socket.js')).toBe('http2')
+    expect(moduleOf('test-dns.js')).toBe('dns')
+    expect(moduleOf('test-dgram-async-dispose.mjs')).toBe('dgram')
+    expect(moduleOf('test-network.js')).toBeNull()
+    expect(moduleOf('test-net-connect.json')).toBeNull()
+  })
+
+  it('says its flags', () => {
+    expect(flagsOf("// Flags: --expose-gc --no-warnings\n'use strict'\n// Flags: --trace-gc")).toEqual([
+      '--expose-gc',
+      '--no-warnings',
+      '--trace-gc',
+    ])
+    expect(flagsOf("'use strict'")).toEqual([])
+  })
+
+  it('imports or requires', () => {
+    expect(usesImport('test-net-a.mjs', '')).toBe(true)
+    expect(usesImport('test-net-a.js', "import('net')")).toBe(true)
+    expect(usesImport('test-net-a.js', "require('net')")).toBe(false)
+  })
+
+  it('cannot be run where it needs the host', () => {
+    expect(cannotRun('server.listen(common.PIPE)')).toMatch(/UNIX/)
+    expect(cannotRun("const cluster = require('cluster')")).toMatch(/cluster/)
+    expect(cannotRun("const { TCP } = internalBinding('tcp_wrap')")).toMatch(/handles/)
+    expect(cannotRun("const { UV_EINVAL } = internalBinding('uv')")).toBeNull()
+    expect(cannotRun("const net = require('net')")).toBeNull()
+  })
+})
+
+describe('what its process came to', () => {
+  it('passed, with our modules', () => {
+    expect(judge(ended(), '', false)).toEqual({ verdict: 'pass', reason: '' })
+  })
+
+  it('has proven nothing without them, except where Node is run plain', () => {
+    expect(judge(ended({ used: [] }), '', false).verdict).toBe('fail')
+    expect(judge(ended({ used: [] }), '', true).verdict).toBe('pass')
+  })
+
+  it('skipped itself', () => {
+    const outcome = judge(ended({ stdout: '1..0 # Skipped: no IPv6\n', used: [] }), '', false)
+    expect(outcome).toEqual({ verdict: 'skip', reason: 'no IPv6' })
+  })
+
+  it('failed, with the line that says why', () => {
+    const stderr = 'node:assert:126\n  throw new AssertionError(obj);\n\nAssertionError [ERR_ASSERTION]: 1 == 2\n    at x'
+    expect(judge(ended({ status: 1, stderr }), '', false)).toEqual({
+      verdict: 'fail',
+      reason: 'AssertionError [ERR_ASSERTION]: 1 == 2',
+    })
+    const stdout = 'Mismatched <anonymous> function calls. Expected exactly 1, actual 0.\n    at x'
+    expect(judge(ended({ status: 1, stdout }), '', false).reason).toMatch(/^Mismatched/)
+    expect(judge(ended({ status: 1 }), '', false).reason).toBe('status 1')
+  })
+
+  it('did not end, or was ended', () => {
+    expect(judge(ended({ status: null, signal: 'SIGKILL', timedOut: true }), '', false).reason).toMatch(/still running/)
+    expect(judge(ended({ status: null, signal: 'SIGSEGV' }), '', false).reason).toMatch(/SIGSEGV/)
+  })
+
+  it('looked below Node and failed: skipped for it, but passed if it passed', () => {
+    const text = 'assert(socket._handle)'
+    expect(judge(ended({ status: 1, stderr: 'Error: x' }), text, false)).toEqual({
+      verdict: 'skip',
+      reason: "looks into libuv's handles: Error: x",
+    })
+    expect(judge(ended({ status: 1 }), text, true).verdict).toBe('fail')
+    expect(judge(ended(), text, false).verdict).toBe('pass')
+  })
+})

@@ -1,0 +1,83 @@
+/**
+ * What a test file of Node's needs, read from its text, and what its process came to.
+ */
+
+/** A libuv handle is what our sockets do not have. */
+const HANDLES = "looks into libuv's handles"
+
+export type Verdict = 'pass' | 'fail' | 'skip'
+
+export interface Outcome {
+  verdict: Verdict
+  /** Why it failed or was skipped; empty when it passed. */
+  reason: string
+}
+
+/** How the process of a test file ended. */
+export interface Ended {
+  status: number | null
+  signal: string | null
+  timedOut: boolean
+  stdout: string
+  stderr: string
+  /** Those of our modules that the file asked for. */
+  used: readonly string[]
+}
+
+/** What a stack within the process cannot be or give, as text in a file. The first that matches is the reason. */
+const NEEDS: readonly (readonly [RegExp, string])[] = [
+  [/\bcommon\.PIPE\b|pipe_wrap/, 'UNIX sockets and pipes belong to the host'],
+  [/require\('(?:node:)?cluster'\)/, 'cluster hands sockets from process to process'],
+  [/internalBinding\('(?:tcp_wrap|udp_wrap|stream_wrap|cares_wrap|tls_wrap|js_stream)'\)|process\.binding\(/, HANDLES],
+  [/require\('internal\/(?:dgram|net)'\)/, "looks into Node's own implementation"],
+  [/require\('(?:node:)?child_process'\)|common\.opensslCli|\bspawnPromisified\b/, 'another process has the network of the host'],
+  [/require\('\.\.\/common\/inspector-helper'\)|require\('(?:node:)?inspector'\)/, 'the inspector listens on the host'],
+]
+
+/** Why a file cannot be run here at all; null: it can. */
+export function cannotRun(text: string): string | null {
+  return NEEDS.find(([pattern]) => pattern.test(text))?.[1] ?? null
+}
+
+/** The file may look at what is below Node's classes. If it passes it passed; if it fails that is why it is skipped. */
+export function looksBelow(text: string): boolean {
+  return /\b_handle\b|kStateSymbol|\bkHandle\b/.test(text)
+}
+
+/** The flags that a file asks for in its `// Flags:` lines. */
+export function flagsOf(text: string): string[] {
+  return [...text.matchAll(/^\/\/ Flags:(.*)$/gm)].flatMap(([, flags]) => flags.trim().split(/\s+/))
+}
+
+export function usesImport(file: string, text: string): boolean {
+  return file.endsWith('.mjs') || /\bimport\(/.test(text)
+}
+
+/** What the end of a process says of its file. */
+export function judge(ended: Ended, text: string, plain: boolean): Outcome {
+  const outcome = judged(ended, plain)
+  if (outcome.verdict !== 'fail' || plain || !looksBelow(text)) return outcome
+  return { verdict: 'skip', reason: `${HANDLES}: ${outcome.reason}` }
+}
+
+function judged(ended: Ended, plain: boolean): Outcome {
+  const skipped = /^1\.\.0 # Skipped: (.*)$/m.exec(ended.stdout)
+  if (skipped !== null && ended.status === 0) return { verdict: 'skip', reason: skipped[1] }
+  if (ended.timedOut) return { verdict: 'fail', reason: `still running${lastWords(ended.stderr)}` }
+  if (ended.signal !== null) return { verdict: 'fail', reason: `ended by ${ended.signal}${lastWords(ended.stderr)}` }
+  if (ended.status !== 0) return { verdict: 'fail', reason: firstWords(ended) || `status ${ended.status}` }
+  if (!plain && ended.used.length === 0) return { verdict: 'fail', reason: 'none of our modules was used' }
+  return { verdict: 'pass', reason: '' }
+}
+
+/** The line that names the error, or that a function was called too rarely. */
+function firstWords({ stderr, stdout }: Ended): string {
+  const lines = `${stderr}\n${stdout}`.split('\n')
+  const error = lines.find((line) => /^\s*(?:\w*(?:Error|Exception)\b.*:|Mismatched|Uncaught)/.test(line))
+  return (error ?? lines.find((line) => line.trim() !== '') ?? '').trim().slice(0, 200)
+}
+
+function lastWords(stderr: string): string {
+  const line = stderr.trim().split('\n').at(-1) ?? ''
+  return line === '' ? '' : `: ${line.slice(0, 160)}`
+}

@@ -82,7 +82,7 @@ export class DhcpClient {
       this.begin()
       return
     }
-    if (this.lease === null) this.drop('refused') // what was being probed is asked for again
+    if (this.lease === null && !this.drop('refused')) return // what was being probed is asked for again
     this.enter(this.known === null ? 'INIT' : 'INIT-REBOOT')
   }
 
@@ -126,7 +126,7 @@ export class DhcpClient {
     this.say.decline(lease)
     this.wanted = ''
     this.enter('INIT')
-    this.drop('conflict')
+    if (!this.drop('conflict')) return
     this.retry.set(deps.time.now + deps.config.declineWaitMs)
   }
 
@@ -286,7 +286,7 @@ export class DhcpClient {
   private expired(): void {
     this.counters.values[CC.expired]++
     this.wanted = this.lease!.address
-    this.drop('expired')
+    if (!this.drop('expired')) return
     this.say.begunAt = this.deps.time.now
     this.enter('INIT')
     if (this.iface.up) this.discover()
@@ -307,13 +307,16 @@ export class DhcpClient {
   }
 
   /** The lease, if there is one, is ours no more. */
-  private drop(event: LeaseEvent): void {
+  /** False: whoever was told of it has given up all leases. */
+  private drop(event: LeaseEvent): boolean {
     this.term.clear()
     const had = this.lease !== null || this.pending !== null
     this.lease = null
     this.pending = null
     if (had) this.site.withdraw(event)
-    if (this.state !== 'STOPPED') this.iface.openPort = DHCP_CLIENT_PORT
+    if (this.state === 'STOPPED') return false
+    this.iface.openPort = DHCP_CLIENT_PORT
+    return true
   }
 
   // Messages
@@ -384,7 +387,7 @@ export class DhcpClient {
       return
     }
     this.retry.clear()
-    if (this.lease !== null) this.drop('refused') // the server has another address for us
+    if (this.lease !== null && !this.drop('refused')) return // the server has another address for us
     this.enter('PROBING')
     this.pending = lease
     this.site.claim(lease)
@@ -396,7 +399,7 @@ export class DhcpClient {
     if (!this.expects(m)) return
     this.wanted = ''
     this.former = null
-    this.drop('refused')
+    if (!this.drop('refused')) return
     this.say.begunAt = deps.time.now
     this.enter('INIT')
     // RFC 2131 section 3.1, 5: all begins anew at once. Servers that go on offering what they refuse are asked ever more seldom.

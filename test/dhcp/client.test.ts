@@ -172,6 +172,23 @@ describe('a lease', () => {
     expect(w.eth0.addresses).toEqual(['10.0.0.60/24'])
   })
 
+  it.each(['refused', 'expired'])('may be given up by whoever is told that it is %s', (why) => {
+    const w = new DhcpWorld()
+    w.bind()
+    w.eth0.onLease = (_, event) => {
+      w.events.push(event)
+      w.eth0.dhcp!.release()
+    }
+    if (why === 'refused') w.answer = (m, usual) => (usual!.type === ACK ? w.reply(m, NAK) : usual)
+    else w.answers = false
+    w.run(4000)
+    expect(w.events).toEqual(['bound 10.0.0.50/24', why])
+    expect(w.eth0.dhcp!.state).toBe('STOPPED')
+    w.heard.length = 0
+    w.run(4000)
+    expect(w.heard).toEqual([])
+  })
+
   it('is refused ever again: no flood comes of it', () => {
     const w = new DhcpWorld()
     w.answer = (m, usual) => (usual!.type === ACK ? w.reply(m, NAK) : usual)

@@ -7,6 +7,8 @@
 
 export type { LinkChange } from './backend/dialer.ts'
 // Links
+export { type Guest, GuestServer, type GuestServerOptions, type GuestTarget, guestServer } from './backend/guest-server.ts'
+export { type GuestSocketOptions, openSocketLink } from './backend/guest-socket.ts'
 export { type MuxConnectOptions, openMux } from './backend/mux-client.ts'
 export { type MuxPlace, MuxServer, type MuxServerOptions, muxPath, serveMux } from './backend/mux-server.ts'
 export { type MuxTicket, openSharedMux, shareMux } from './backend/mux-worker.ts'
@@ -20,6 +22,7 @@ export { openVde, type VdeOptions } from './backend/vde.ts'
 export { serveVde, type VdeServer, type VdeServerOptions, type VdeTarget, type VdeVisitor } from './backend/vde-server.ts'
 export { openVxlan, type VxlanOptions } from './backend/vxlan.ts'
 export { openVxvde, type VxvdeOptions } from './backend/vxvde.ts'
+export { openWebSocketLink, type WebSocketOptions } from './backend/websocket.ts'
 export * from './core.ts'
 export { capture, openCapture } from './node/capture-file.ts'
 // Sockets in Node's shape

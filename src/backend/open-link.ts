@@ -3,6 +3,7 @@
  */
 import { invalidArgument, NetError } from '../base/errors.ts'
 import type { NetIf } from '../netif/netif.ts'
+import { guestSocketOptions, openSocketLink } from './guest-socket.ts'
 import { checkOptions, flagOption, type LinkUrl, numberOption, splitLinkUrl } from './link-url.ts'
 import { openMuxLink } from './mux-client.ts'
 import { openStdio, stdioOptions } from './stdio.ts'
@@ -13,6 +14,7 @@ import { openUdpLink, udpOptions } from './udp-link.ts'
 import { openVde, vdeOptions } from './vde.ts'
 import { openVxlan, vxlanOptions } from './vxlan.ts'
 import { openVxvde, vxvdeOptions } from './vxvde.ts'
+import { openWebSocketLink, webSocketOptions } from './websocket.ts'
 
 const SCHEMES: { readonly [scheme: string]: (url: LinkUrl) => Promise<NetIf> } = {
   tap: (url) => openTap(tapOptions(url)),
@@ -24,6 +26,10 @@ const SCHEMES: { readonly [scheme: string]: (url: LinkUrl) => Promise<NetIf> } =
   ore: openMuxLink,
   'tunnel+tcp': (url) => openTunnel(tunnelOptions(url)),
   'tunnel+tls': (url) => openTunnel(tunnelOptions(url)),
+  qemu: (url) => openSocketLink(guestSocketOptions(url)),
+  unix: (url) => openSocketLink(guestSocketOptions(url)),
+  ws: (url) => openWebSocketLink(webSocketOptions(url)),
+  wss: (url) => openWebSocketLink(webSocketOptions(url)),
   udp: (url) => openUdpLink(udpOptions(url)),
   vxlan: (url) => openVxlan(vxlanOptions(url)),
 }

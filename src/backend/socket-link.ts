@@ -37,8 +37,8 @@ export interface SocketLinkOptions {
   onChange?: ((change: LinkChange) => void) | undefined
 }
 
-/** Opens a link over a socket. @throws NetError, or Node's own errors of connecting and listening. */
-export async function openSocketLink(options: SocketLinkOptions): Promise<StreamLink> {
+/** Opens a link over a socket, of any framing. @throws NetError, or Node's own errors of connecting and listening. */
+export async function openFramedSocket(options: SocketLinkOptions): Promise<StreamLink> {
   const { place, listen = false, kind = 'socket', net, tls = null, framing, medium, mtu, mac, keepAliveMs, onChange } = options
   const name = options.name ?? `${kind}:${placeText(place)}`
   const shape = {

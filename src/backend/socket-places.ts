@@ -1,6 +1,6 @@
 /** Connecting to a place, a UNIX socket's path or a port, and listening there: over what a killed process may have left, too. */
 import { lstatSync, rmSync } from 'node:fs'
-import { connect, type ListenOptions, type NetConnectOpts, type Server, type Socket } from 'node:net'
+import { connect, type ListenOptions, type NetConnectOpts, type Socket } from 'node:net'
 
 /** A stream to that place, which keeps no process alive. Rejects with Node's own error. */
 export function connected(place: NetConnectOpts): Promise<Socket> {
@@ -15,8 +15,15 @@ export function connected(place: NetConnectOpts): Promise<Socket> {
   })
 }
 
+/** What is needed of a server: Node's, or one with its shape. */
+export interface Listening {
+  listen(place: ListenOptions, done: () => void): unknown
+  on(event: 'error', listener: (error: Error) => void): unknown
+  off(event: 'error', listener: (error: Error) => void): unknown
+}
+
 /** Rejects with Node's own error; EADDRINUSE on a path means that somebody serves it, and not only that it is there. */
-export async function listenAt(server: Server, place: ListenOptions): Promise<void> {
+export async function listenAt(server: Listening, place: ListenOptions): Promise<void> {
   const { path } = place
   try {
     await bind(server, place)
@@ -27,10 +34,15 @@ export async function listenAt(server: Server, place: ListenOptions): Promise<vo
   }
 }
 
-function bind(server: Server, place: ListenOptions): Promise<void> {
+function bind(server: Listening, place: ListenOptions): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject).listen(place, () => {
-      server.off('error', reject)
+    const failed = (error: Error): void => {
+      server.off('error', failed)
+      reject(error)
+    }
+    server.on('error', failed)
+    server.listen(place, () => {
+      server.off('error', failed)
       resolve()
     })
   })

@@ -9,6 +9,7 @@ import * as tls from 'node:tls'
 import { type Address, Prefix, parseAddress, prefix } from '../base/address.ts'
 import { invalidArgument, NetError } from '../base/errors.ts'
 import { LINK_DEFAULTS } from '../base/link-config.ts'
+import { listenAt } from './socket-places.ts'
 
 /** Where to connect to, or to listen: a port, of all addresses when `host` is left out; or the path of a UNIX socket. */
 export interface StreamPlace {
@@ -165,17 +166,12 @@ export async function acceptStream(
   return wrapped
 }
 
-/** Listens. Rejects with Node's own error: `listen EADDRINUSE: address already in use :::5000`. */
-export function listenStream(place: StreamPlace, net: StreamNet = NODE): Promise<StreamServer> {
+/** Listens, on a path over what a killed process left there. Rejects with Node's own error: `listen EADDRINUSE: address already in use :::5000`. */
+export async function listenStream(place: StreamPlace, net: StreamNet = NODE): Promise<StreamServer> {
   const server = net.createServer()
-  return new Promise((resolve, reject) => {
-    server.on('error', reject)
-    server.listen(place, () => {
-      server.off('error', reject)
-      server.on('error', () => undefined) // of one connection that could not be accepted; the next one may
-      resolve(server)
-    })
-  })
+  await listenAt(server, place)
+  server.on('error', () => undefined) // of one connection that could not be accepted; the next one may
+  return server
 }
 
 /** Who may connect: addresses and prefixes of both families; all when there are none. */

@@ -13,7 +13,7 @@ import { invalidArgument } from '../base/errors.ts'
 import { LINK_DEFAULTS } from '../base/link-config.ts'
 import type { Framing } from '../link/framing.ts'
 import { checkOptions, flagOption, type LinkUrl, numberOption, splitLinkUrl } from './link-url.ts'
-import { openSocketLink, type SocketLinkOptions } from './socket-link.ts'
+import { openFramedSocket, type SocketLinkOptions } from './socket-link.ts'
 import type { StreamLink } from './stream-link.ts'
 import { parsePlace, tlsFromFiles } from './stream-socket.ts'
 
@@ -36,7 +36,7 @@ export async function openTunnel(options: TunnelOptions | string): Promise<Strea
   const { order = 'be', pad = 0, keepAliveMs = LINK_DEFAULTS.keepAliveMs, ...rest } = options
   if (!Number.isInteger(pad) || pad < 0 || pad > MOST_PAD) throw invalidArgument(`Invalid pad ${pad}: 0 to ${MOST_PAD} expected`)
   const framing: Framing = { lengthBytes: 2, order, pad }
-  return openSocketLink({ kind: 'tunnel', ...rest, keepAliveMs, framing })
+  return openFramedSocket({ kind: 'tunnel', ...rest, keepAliveMs, framing })
 }
 
 export const TUNNEL_SCHEMES: readonly string[] = ['tunnel+tcp', 'tunnel+tls']

@@ -254,7 +254,13 @@ export class DatagramLink implements NetIf, DatagramOutlet {
     if (slot === null) return
     slot.uses++
     this.stats.values[C.outDatagrams]++
-    this.sockets[0].send(slot.bytes, 0, this.length, port, address, slot.sent)
+    try {
+      this.sockets[0].send(slot.bytes, 0, this.length, port, address, slot.sent)
+    } catch {
+      // Node throws for a socket that is closed already, though 'close' is still to come, and for an address that is none.
+      slot.uses--
+      this.stats.values[C.outErrors]++
+    }
   }
 
   /** From a slot. */

@@ -57,9 +57,12 @@ export class VxvdeTable {
     this.peers = new Array<VxvdePeer | null>(places).fill(null)
   }
 
-  /** The MAC address at `buf[at]` is behind this address and port, as of now. A group is behind nobody. */
+  /**
+   * The MAC address at `buf[at]` is behind this address and port, as of now. A group is behind nobody, and nothing can be sent to port 0, which RFC 768
+   * lets a sender who wants no answer say.
+   */
   learn(buf: Uint8Array, at: number, address: string, port: number, nowMs: number): void {
-    if ((buf[at] & 1) !== 0) return
+    if ((buf[at] & 1) !== 0 || port === 0) return
     const high = get32(buf, at)
     const low = get16(buf, at + 4)
     const i = this.place(high, low)

@@ -56,7 +56,8 @@ class Slow implements DatagramSocket {
   closed = 0
   isRef = true
 
-  send(message: Uint8Array, offset: number, length: number, _p: number, _a: string, callback: (e: Error | null) => void): void {
+  send(message: Uint8Array, offset: number, length: number, port: number, _a: string, callback: (e: Error | null) => void): void {
+    if (port === 0 || this.closed > 0) throw new Error('as Node does') // ERR_SOCKET_BAD_PORT, ERR_SOCKET_DGRAM_NOT_RUNNING
     this.sent.push(message.slice(offset, offset + length))
     this.waiting.push(callback)
   }
@@ -127,6 +128,20 @@ describe('a link over datagrams', () => {
     protocol.receivers = []
     socket.done(771)
     expect([send(frame), link.counters().dropNoPeer]).toEqual([true, 1])
+  })
+
+  it('does not throw what the socket throws: one receiver that is none is an error, and the others get the frame', () => {
+    const { socket, protocol, link, send } = slow()
+    const frame = plainFrame('ethernet', 100, 1)
+    protocol.receivers = [0]
+    expect([send(frame), link.counters().dropNoPeer]).toEqual([true, 1])
+    protocol.receivers = [0, 5]
+    expect(send(frame)).toBe(true)
+    expect([socket.sent.length, link.counters().outErrors, link.counters().outFrames]).toEqual([1, 2, 1])
+    socket.close() // by somebody else: 'close' comes a turn later
+    for (let i = 0; i < 300; i++) expect(send(frame)).toBe(true)
+    socket.emit('close')
+    expect(link.counters()).toMatchObject({ outFrames: 1, dropNoPeer: 301, outBlocked: 0 })
   })
 
   it('queues what comes, bounded, and counts what it does not take', () => {

@@ -42,6 +42,14 @@ describe('the table of vxvde', () => {
     expect([table.count, table.find(group, 0, 0)]).toEqual([1, null])
   })
 
+  it('learns nobody at port 0, where nothing can be sent to', () => {
+    const table = new VxvdeTable(1024, 128, 7)
+    table.learn(MAC(1), 0, '192.0.2.1', 4000, 0)
+    table.learn(MAC(1), 0, '192.0.2.9', 0, 1)
+    table.learn(MAC(2), 0, '192.0.2.9', 0, 1)
+    expect([table.find(MAC(1), 0, 1), table.count]).toEqual([{ address: '192.0.2.1', port: 4000 }, 1])
+  })
+
   it('forgets all that is behind a node that says bye', () => {
     const table = new VxvdeTable(1024, 128, 7)
     table.learn(MAC(1), 0, '192.0.2.1', 4000, 0)
@@ -64,7 +72,7 @@ describe('the table of vxvde', () => {
       fc.property(
         fc.integer({ min: 1, max: 64 }),
         fc.integer(),
-        fc.array(fc.tuple(fc.nat(200), fc.nat(9))),
+        fc.array(fc.tuple(fc.nat(200), fc.integer({ min: 1, max: 9 }))),
         (size, seed, heard) => {
           const table = new VxvdeTable(size, 128, seed)
           const truth = new Map<number, number>()

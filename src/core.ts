@@ -2,8 +2,9 @@
  * `tapstack/core`: the pure stack. Nothing in here, nor in what it imports, is Node's: it runs in browsers, workers, Deno and Bun.
  */
 
-export { Address, address, Prefix, parseAddress, prefix } from './base/address.ts'
 // Addresses, buffers, time, randomness, configuration, errors
+export type { AbortLike } from './base/abort.ts'
+export { Address, address, Prefix, parseAddress, prefix } from './base/address.ts'
 export { allocate } from './base/arena.ts'
 export type { ArpConfig } from './base/arp-config.ts'
 export type { Host, Task, TimerHandle } from './base/clock.ts'
@@ -83,7 +84,6 @@ export type { FilterPacket } from './filter/view.ts'
 export { WebHost, type WebPlatform, WebRandom } from './host-web/web-host.ts'
 export { Ping, type PingHandler, type PingSettings } from './icmp/ping.ts'
 export {
-  type AbortLike,
   type PingFailure,
   type PingReply,
   type PingResult,

@@ -1,5 +1,6 @@
 /** A client of a multiplexer in another process, found by its server's name, by a path or by a port. */
 import type { Socket } from 'node:net'
+import { abortError, onAbort } from '../base/abort.ts'
 import { invalidArgument } from '../base/errors.ts'
 import { parseMac } from '../ethernet/mac.ts'
 import type { MuxSwitches } from '../mux/filter.ts'
@@ -15,13 +16,16 @@ import {
 import type { NetIf } from '../netif/netif.ts'
 import { checkOptions, flagOption, type LinkUrl } from './link-url.ts'
 import { type MuxPlace, muxPath } from './mux-server.ts'
-import { greet, greeting, MuxWire, prepare } from './mux-wire.ts'
-import { connected } from './socket-places.ts'
+import { greet, greeting, MuxWire } from './mux-wire.ts'
+import { connectStream } from './stream-socket.ts'
 
 /** ORe's own name, of the server that is asked when none is named. */
 export const DEFAULT_MUX = 'ORe'
 
-export interface MuxConnectOptions extends RemoteOpenOptions, MuxPlace {
+/** The queue in front of it is the server's affair. */
+export interface MuxConnectOptions extends Omit<RemoteOpenOptions, 'queueFrames' | 'queueBytes' | 'signal'>, MuxPlace {
+  /** Gives up opening, and ends the link later, with the signal's reason. */
+  signal?: AbortSignal | undefined
   /** The server's name. With a path or a port: the one that must answer there. */
   name?: string
 }
@@ -33,6 +37,7 @@ class SocketClient extends MuxWire implements RemoteMuxClient {
   readonly channel: number
   readonly macRule: string
   private readonly controls: RemoteControls
+  private forgetSignal: (() => void) | null = null
 
   constructor(welcome: Welcome, mac: Uint8Array, socket: Socket, rest: Uint8Array) {
     super({ name: welcome.name, mac, mtu: welcome.mtu, offload: welcome.offload }, socket, rest)
@@ -43,7 +48,15 @@ class SocketClient extends MuxWire implements RemoteMuxClient {
     this.macRule = welcome.macRule
     this.controls = new RemoteControls(welcome, (message) => this.control(message))
     this.onControl = (message) => this.controls.heard(message)
-    this.onEnd = () => this.controls.ended()
+    this.onEnd = () => {
+      this.forgetSignal?.()
+      this.controls.ended()
+    }
+  }
+
+  /** The link ends when the signal is aborted. */
+  endBy(signal: AbortSignal, socket: Socket): void {
+    this.forgetSignal = onAbort(signal, (error) => socket.destroy(error))
   }
 
   get filter(): Required<MuxSwitches> {
@@ -62,30 +75,34 @@ class SocketClient extends MuxWire implements RemoteMuxClient {
 /**
  * Opens a client of a multiplexer that is served elsewhere (`serveMux`, `tapstack mux`).
  * @throws NetError ENODEV, EMFILE, EADDRINUSE, ERR_INVALID_ARG_VALUE as the multiplexer's own `open`; ENOENT (another one answers), EPROTO (none does),
- *   ETIMEDOUT; and Node's own: `connect ENOENT /run/user/1000/tapstack/ORe.mux`.
+ *   ETIMEDOUT; the signal's reason; and Node's own: `connect ENOENT /run/user/1000/tapstack/ORe.mux`.
  */
 export async function openMux(options: MuxConnectOptions = {}): Promise<RemoteMuxClient> {
-  const { name, path, host, port, device, mac, filter, offload } = options
+  const { name, path, host, port, device, mac, filter, offload, signal = new AbortController().signal } = options
   const isNamed = path === undefined && port === undefined
   const place = isNamed
     ? { path: muxPath(name ?? DEFAULT_MUX) }
     : path === undefined
       ? { host: host ?? '127.0.0.1', port: port! }
       : { path }
-  const socket = await connected(place)
+  let socket: Socket | null = null
+  const stop = (): void => void socket?.destroy()
+  signal.addEventListener('abort', stop)
   try {
-    prepare(socket)
-    socket.ref() // somebody waits for the answer
+    socket = (await connectStream(place, null, signal)) as Socket
     socket.write(
       greeting({ version: MUX_PROTOCOL, server: isNamed ? (name ?? DEFAULT_MUX) : name, device, mac, filter, offload }),
     )
     const { message, rest } = await greet(socket)
-    socket.unref()
     const welcome = readWelcome(message)
-    return new SocketClient(welcome, parseMac(welcome.mac), socket, rest)
+    const client = new SocketClient(welcome, parseMac(welcome.mac), socket, rest)
+    client.endBy(signal, socket)
+    return client
   } catch (error) {
-    socket.destroy()
-    throw error
+    stop()
+    throw signal.aborted ? abortError(signal) : error
+  } finally {
+    signal.removeEventListener('abort', stop)
   }
 }
 

@@ -17,8 +17,9 @@ import { splice } from '../link/splice.ts'
 import type { MuxClient } from '../mux/client.ts'
 import type { Mux } from '../mux/mux.ts'
 import { obey, openFor, welcomeOf } from '../mux/remote.ts'
-import { greet, greeting, MuxWire, prepare } from './mux-wire.ts'
+import { greet, greeting, MuxWire } from './mux-wire.ts'
 import { listenAt } from './socket-places.ts'
+import { prepare } from './stream-socket.ts'
 
 /** Where a multiplexer is served: a path, a port (of `host`, or of this machine alone), or by its name. */
 export interface MuxPlace {
@@ -79,6 +80,11 @@ export class MuxServer {
     this.server.unref()
   }
 
+  /** Connections, of clients and of those that have not said yet what they are. */
+  get connections(): number {
+    return this.sockets.size
+  }
+
   async listen(place: MuxPlace): Promise<void> {
     await listenAt(this.server, place)
     const at = this.server.address()
@@ -105,7 +111,8 @@ export class MuxServer {
       this.serve(socket, openFor(this.mux, message), rest)
     } catch (error) {
       const { code = 'EPROTO', message } = error as NetError
-      socket.end(greeting({ code, message }))
+      // Who was told why has lost his place, whether he hangs up or not.
+      socket.end(greeting({ code, message }), () => socket.destroy())
       this.options.onRefused?.(error as Error)
     }
   }

@@ -11,7 +11,6 @@ import { get32, put32 } from '../base/bytes.ts'
 import type { Host } from '../base/clock.ts'
 import { Counters, indexOf } from '../base/counters.ts'
 import { NetError } from '../base/errors.ts'
-import { LINK_DEFAULTS } from '../base/link-config.ts'
 import { muxConfig } from '../base/mux-config.ts'
 import { isTooLong, leastFrame } from '../link/carry.ts'
 import { MAX_FRAME } from '../link/frame-queue.ts'
@@ -230,10 +229,4 @@ function parse(buf: Uint8Array, start: number, end: number): unknown {
   } catch {
     return undefined
   }
-}
-
-/** Small frames are not to wait, and a peer that has vanished is to be noticed. */
-export function prepare(socket: Socket): void {
-  socket.setNoDelay(true)
-  socket.setKeepAlive(true, LINK_DEFAULTS.tcpKeepAliveMs)
 }

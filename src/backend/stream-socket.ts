@@ -87,7 +87,7 @@ export function tlsFromFiles(files: { readonly [name in 'ca' | 'cert' | 'key']: 
 }
 
 /** Prepares a connected socket for a link: small frames are not to wait, and a peer that has vanished is to be noticed. */
-function prepare(socket: StreamSocket): void {
+export function prepare(socket: StreamSocket): void {
   socket.setNoDelay?.(true)
   socket.setKeepAlive?.(true, LINK_DEFAULTS.tcpKeepAliveMs)
 }

@@ -1,19 +1,12 @@
 /**
  * `for await (const reply of ping(...))`: one result per request, in the order in which things happen, on the host's timers.
  */
+import type { AbortLike } from '../base/abort.ts'
 import type { Address } from '../base/address.ts'
 import type { Task, TimerHandle } from '../base/clock.ts'
 import { NetError } from '../base/errors.ts'
 import { scopedText } from '../ip/zone.ts'
 import { Ping, type PingDependencies, type PingHandler, type PingSettings } from './ping.ts'
-
-/** What an AbortSignal is to us: the core knows no DOM types. */
-export interface AbortLike {
-  readonly aborted: boolean
-  readonly reason?: unknown
-  addEventListener(type: 'abort', listener: () => void): void
-  removeEventListener(type: 'abort', listener: () => void): void
-}
 
 export interface PingOptions extends PingSettings {
   /** Requests to send; without end unless given. */

@@ -1,4 +1,5 @@
 /** One client of the multiplexer, in this thread: a network card of its own, as far as whoever attaches to it can tell. */
+import { type AbortLike, onAbort } from '../base/abort.ts'
 import { Counters, indexOf } from '../base/counters.ts'
 import { formatMac } from '../ethernet/mac.ts'
 import { isTooLong, leastFrame } from '../link/carry.ts'
@@ -74,6 +75,8 @@ export class MuxClient implements NetIf, FrameTaker {
   private sink: NetIfSink | null = null
   /** Our sink was told `readable()` and has not emptied the queue since. */
   private told = false
+  /** Takes back what a signal was asked for. */
+  private forgetSignal: (() => void) | null = null
   private readonly queue: FrameQueue
   private readonly count = new Counters(NAMES)
 
@@ -151,12 +154,19 @@ export class MuxClient implements NetIf, FrameTaker {
     this.end(null)
   }
 
+  /** The client ends when the signal is aborted. */
+  endBy(signal: AbortLike): void {
+    this.forgetSignal = onAbort(signal, (error) => this.end(error))
+  }
+
   /** The client ends: closed by its owner (null), or because its device or its peer is gone (told to the sink). */
   end(error: Error | null): void {
     if (this.isClosed) return
     this.isClosed = true
     this.blocked = false
     this.isRef = false
+    this.forgetSignal?.()
+    this.forgetSignal = null
     this.count.values[C.dropClosed] += this.queue.count
     this.queue.clear()
     this.owner.leave(this, error)

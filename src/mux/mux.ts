@@ -6,6 +6,7 @@
  * the device's affair (device.ts), what a client wants the filter's (filter.ts). Clients in workers and in other processes have the
  * same kind of client here on their behalf.
  */
+import { type AbortLike, abortError } from '../base/abort.ts'
 import type { Host } from '../base/clock.ts'
 import { invalidArgument, NetError } from '../base/errors.ts'
 import { muxConfig } from '../base/mux-config.ts'
@@ -42,6 +43,8 @@ export interface MuxOpenOptions {
   /** Frames and bytes that may wait for the client before more are lost. 256 and 512 KiB when left out. */
   queueFrames?: number
   queueBytes?: number
+  /** Ends the client when it is aborted, as `client.end` with the signal's reason. */
+  signal?: AbortLike | undefined
 }
 
 /** What a multiplexer runs on. */
@@ -119,10 +122,11 @@ export class Mux {
 
   /**
    * A client of a device, which is there from now on, even if nobody attaches to it. Throws ENODEV (no such device), EMFILE (too many clients),
-   * EADDRINUSE (another has that address), ERR_INVALID_ARG_VALUE, ERR_INVALID_MAC_ADDRESS.
+   * EADDRINUSE (another has that address), ERR_INVALID_ARG_VALUE, ERR_INVALID_MAC_ADDRESS, and the reason of a signal that is aborted already.
    */
   open(options: MuxOpenOptions = {}): MuxClient {
-    const { mac = 'ore', filter, offload = true, queueFrames, queueBytes } = options
+    const { mac = 'ore', filter, offload = true, queueFrames, queueBytes, signal } = options
+    if (signal?.aborted === true) throw abortError(signal)
     const device = this.find(options.device ?? this.first)
     const channel = this.freeChannel()
     const rule = this.settle(parseMacRule(mac), device)
@@ -133,7 +137,8 @@ export class Mux {
     if (filter !== undefined) client.receiveFilter.set(filter)
     this.channels[channel] = client
     device.join(client)
-    this.onOpened?.(client)
+    if (signal !== undefined) client.endBy(signal)
+    this.tell(() => this.onOpened?.(client))
     return client
   }
 
@@ -147,12 +152,21 @@ export class Mux {
 
   clientGone(client: MuxClient, error: Error | null): void {
     this.channels[client.channel] = null
-    this.onGone?.(client, error)
+    this.tell(() => this.onGone?.(client, error))
   }
 
   deviceGone(device: MuxDevice, error: Error): void {
     this.devices.delete(device.name)
-    this.onDeviceGone?.(device.name, error)
+    this.tell(() => this.onDeviceGone?.(device.name, error))
+  }
+
+  /** An application's function: what it throws must not keep others from being told, nor a client from what it asked for. */
+  private tell(handler: () => void): void {
+    try {
+      handler()
+    } catch (error) {
+      this.host.uncaught(error)
+    }
   }
 
   private find(name: string): MuxDevice {

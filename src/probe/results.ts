@@ -2,9 +2,10 @@
  * Results that come by themselves, for somebody who asks by `for await`. What is behind begins with the first `next()`, and ends with the last
  * result, with `break`, with the caller's signal or with the stack.
  */
+
+import type { AbortLike } from '../base/abort.ts'
 import type { Host } from '../base/clock.ts'
 import { NetError } from '../base/errors.ts'
-import type { AbortLike } from '../icmp/ping-iterator.ts'
 
 /** What brings the results. */
 export interface Source {

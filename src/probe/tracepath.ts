@@ -5,11 +5,12 @@
  * known to take. A router whose link is too narrow says what it takes; that is believed, and the same hop is asked again with less. A router
  * where the hop limit ends is a hop. The hop limit that is left in an answer tells how far its way was: who sent it began with 64, 128 or 255.
  */
+
+import type { AbortLike } from '../base/abort.ts'
 import { type Address, ANY, ANY_V4 } from '../base/address.ts'
 import type { Task, TimerHandle } from '../base/clock.ts'
 import { invalidArgument, NetError, stackClosed } from '../base/errors.ts'
 import type { Tellable } from '../base/tell.ts'
-import type { AbortLike } from '../icmp/ping-iterator.ts'
 import type { Interface } from '../ip/interface.ts'
 import { ErrorKind, type ErrorReport } from '../ip/ip.ts'
 import { Route } from '../ip/route.ts'

@@ -6,11 +6,12 @@
  * when its probes are answered or given up. A probe is given up sooner where others of its hop, or of hops behind it, have shown how long an
  * answer takes. The first hop with an answer that is final (from the host itself, or "unreachable") is the last.
  */
+
+import type { AbortLike } from '../base/abort.ts'
 import { type Address, ANY, ANY_V4 } from '../base/address.ts'
 import type { Task, TimerHandle } from '../base/clock.ts'
 import { invalidArgument, NetError, stackClosed } from '../base/errors.ts'
 import type { Tellable } from '../base/tell.ts'
-import type { AbortLike } from '../icmp/ping-iterator.ts'
 import type { Interface } from '../ip/interface.ts'
 import { ErrorKind, type ErrorReport } from '../ip/ip.ts'
 import type { Route } from '../ip/route.ts'

@@ -176,6 +176,37 @@ describe('a multiplexer on a socket', () => {
     await close()
   })
 
+  it('hangs up on whom it refused, though he does not', async () => {
+    const { path, refused, server, close } = await served()
+    const stranger = connect({ path, allowHalfOpen: true })
+    const ended = new Promise<void>((resolve) => stranger.resume().once('end', resolve))
+    stranger.write('GET / HTTP/1.1\r\n\r\n')
+    await ended
+    await until(() => server.connections === 0)
+    expect(refused.length).toBe(1)
+    stranger.destroy()
+    await close()
+  })
+
+  it('ends a client by its signal, wherever it is', async () => {
+    const { mux, path, gone, close } = await served()
+    const abort = new AbortController()
+    const sink = new RecordingSink(nodeHost)
+    const link = await openMux({ path, signal: abort.signal })
+    link.attach(sink)
+    await until(() => mux.clients.length === 1)
+    const late = openMux({ path, signal: abort.signal })
+    abort.abort()
+    await expect(late).rejects.toMatchObject({ name: 'AbortError' })
+    await expect(openMux({ path, signal: abort.signal })).rejects.toMatchObject({ name: 'AbortError' })
+    await until(() => {
+      link.receive(64)
+      return sink.closes === 1 && mux.clients.length === 0
+    })
+    expect(gone).toContain('eth0#0')
+    await close()
+  })
+
   it('takes no nonsense from strangers', async () => {
     const { mux, path, refused, close } = await served()
     const say = (bytes: Uint8Array): Promise<string> =>

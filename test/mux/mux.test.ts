@@ -109,6 +109,43 @@ describe('devices and servers', () => {
     expect(code(() => mux.open())).toBe('ENODEV')
   })
 
+  it('who is told and throws harms nobody: clients open, go and end as if he had not', async () => {
+    const world = new MuxWorld()
+    const [first, second] = [world.open(), world.open()]
+    const { mux, host } = world
+    const thrown: string[] = []
+    const fail = (what: string) => (): never => {
+      thrown.push(what)
+      throw new Error(what)
+    }
+    mux.onOpened = fail('opened')
+    mux.onGone = fail('gone')
+    mux.onDeviceGone = fail('device')
+    const third = world.open()
+    expect(mux.clients).toEqual([first.link, second.link, third.link])
+    third.link.close()
+    mux.clients[0].end(new Error('away'))
+    expect([mux.clients, first.sink.closes]).toEqual([[second.link], 1])
+    await mux.close()
+    expect([mux.clients, second.sink.closes, thrown]).toEqual([[], 1, ['opened', 'gone', 'gone', 'gone']])
+    host.soon({ run: () => undefined })
+    expect(() => host.run()).toThrow(/4 uncaught errors/)
+  })
+
+  it('ends a client when its signal is aborted, and opens none when it was before', () => {
+    const world = new MuxWorld()
+    const abort = new AbortController()
+    const ear = world.open({ mac: 'device', signal: abort.signal })
+    const other = world.open({ signal: abort.signal })
+    other.link.close()
+    abort.abort()
+    expect([ear.sink.closes, ear.link.isClosed, other.sink.closes, world.mux.clients]).toEqual([1, true, 0, []])
+    expect(world.told.slice(-1)).toEqual(['gone eth0#0: This operation was aborted'])
+    expect(() => world.mux.open({ signal: abort.signal })).toThrow(expect.objectContaining({ name: 'AbortError' }))
+    expect(() => world.mux.open({ signal: AbortSignal.abort('enough') })).toThrow(expect.objectContaining({ code: 'ECANCELED' }))
+    expect(formatMac(world.mux.open({ mac: 'device' }).mac)).toBe(DEVICE_MAC)
+  })
+
   it('a second device is apart from the first', () => {
     const world = new MuxWorld()
     world.mux.add('eth1', createPipe()[0], '02:00:00:00:00:77')

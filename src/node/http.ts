@@ -2,20 +2,19 @@
  * `node:http` on a stack of one's own: Node's parser, requests and responses, over our sockets.
  *
  * Theory of operation. A request gets its socket from an agent, so our agent's `createConnection` is our net's; nothing else of a
- * client touches the network. A server is Node's `http.Server` that never listens itself: a server of our net does, and its events
- * are handed over ('connection' is all that Node's server needs).
+ * client touches the network. A server is Node's `http.Server` on a server of our net (`served.ts`).
  */
 import http from 'node:http'
 import https from 'node:https'
 import type { Duplex } from 'node:stream'
 import { urlToHttpOptions } from 'node:url'
 import { type Callable, callable } from './callable.ts'
-import { badState, unsupported } from './errors.ts'
+import { unsupported } from './errors.ts'
 import type { NetModule } from './net.ts'
-import type { Server as NetServer, ServerOptions } from './server.ts'
-import { normalizeArgs } from './socket.ts'
+import { served, serverOptions } from './served.ts'
+import type { ServerOptions } from './server.ts'
 
-type Responder = (response: http.IncomingMessage) => void
+export type Responder = (response: http.IncomingMessage) => void
 
 /** Node's, and socket options of TCP for every connection that is accepted. */
 export interface HttpServerOptions extends http.ServerOptions, Pick<ServerOptions, 'tapstack'> {}
@@ -49,82 +48,23 @@ export function createHttp(net: NetModule): HttpModule {
     if (agent === false) options.agent = new AgentFace()
     else if (agent === undefined || agent === null) {
       if (typeof options.createConnection !== 'function') options.agent = module.globalAgent
-    } else if (agent !== true && isHosts(agent))
-      throw unsupported('an agent that opens sockets of the host', 'make one by the Agent of this module')
+    } else refuseHosts(agent)
     return options
   }
 
-  class Server extends http.Server {
-    private readonly _net: NetServer
-
-    constructor(options?: HttpServerOptions | http.RequestListener, listener?: http.RequestListener) {
-      const given: HttpServerOptions = typeof options === 'object' && options !== null ? options : {}
-      super(given, typeof options === 'function' ? options : listener)
-      const { noDelay = true, keepAlive, keepAliveInitialDelay, highWaterMark, tapstack } = given
-      const inner = net.createServer({ allowHalfOpen: true, noDelay, keepAlive, keepAliveInitialDelay, highWaterMark, tapstack })
-      this._net = inner
-      inner.on('listening', () => this.emit('listening'))
-      inner.on('connection', (socket) => this.emit('connection', socket))
-      inner.on('drop', (data) => this.emit('drop', data))
-      inner.on('error', (error) => this.emit('error', error))
-      inner.on('close', () => this.emit('close'))
-      // Properties in Node's class, so accessors here.
-      Object.defineProperty(this, 'listening', { get: () => inner.listening, configurable: true, enumerable: true })
-      Object.defineProperty(this, 'maxConnections', {
-        get: () => inner.maxConnections,
-        set: (n: number | undefined) => {
-          inner.maxConnections = n
-        },
-        configurable: true,
-        enumerable: true,
-      })
-    }
-
-    override listen(...args: unknown[]): this {
-      const callback = normalizeArgs(args)[1]
-      if (this._net.listening) throw badState('ERR_SERVER_ALREADY_LISTEN')
-      if (callback !== null) this.once('listening', callback)
-      this._net.listen(...(callback === null ? args : args.length === 1 ? [0] : args.slice(0, -1)))
-      return this
-    }
-
-    override close(callback?: (error?: Error) => void): this {
-      if (typeof callback === 'function') {
-        if (this._net.listening) this.once('close', callback)
-        else this.once('close', () => callback(badState('ERR_SERVER_NOT_RUNNING')))
-      }
-      // Ends idle connections and the watch over slow ones. It has no listener of its own to close.
-      super.close()
-      this._net.close()
-      return this
-    }
-
-    /** Called by Node's `close`, which believes that nothing is open: 'close' comes from our server. */
-    _emitCloseIfDrained(): void {}
-
-    override address(): ReturnType<http.Server['address']> {
-      return this._net.address()
-    }
-
-    override getConnections(callback: (error: Error | null, count: number) => void): this {
-      this._net.getConnections(callback)
-      return this
-    }
-
-    override ref(): this {
-      this._net.ref()
-      return this
-    }
-
-    override unref(): this {
-      this._net.unref()
-      return this
-    }
-  }
-  const ServerFace = callable<[(http.ServerOptions | http.RequestListener)?, http.RequestListener?], http.Server>(
-    'Server',
-    Server,
+  const Server = served(
+    net,
+    http.Server as new (
+      options?: HttpServerOptions | http.RequestListener,
+      listener?: http.RequestListener,
+    ) => http.Server,
+    'stream',
+    (options) => ({
+      ...serverOptions(options, true),
+      allowHalfOpen: true,
+    }),
   )
+  const ServerFace = callable('Server', Server)
 
   function request(input: string | URL | http.RequestOptions, ...rest: unknown[]): http.ClientRequest {
     return new ClientRequest(input, ...rest)
@@ -150,7 +90,10 @@ export function createHttp(net: NetModule): HttpModule {
 }
 
 /** `(url, options, cb)`, `(url, cb)` or `(options, cb)` as fresh options and a callback. */
-function requestArgs(input: string | URL | http.RequestOptions, rest: unknown[]): [http.RequestOptions, Responder | undefined] {
+export function requestArgs(
+  input: string | URL | http.RequestOptions,
+  rest: unknown[],
+): [http.RequestOptions, Responder | undefined] {
   const last = rest[rest.length - 1]
   const callback = typeof last === 'function' ? (last as Responder) : undefined
   if (typeof input !== 'string' && !(input instanceof URL)) return [{ ...input }, callback]
@@ -159,8 +102,11 @@ function requestArgs(input: string | URL | http.RequestOptions, rest: unknown[])
   return [{ ...url, ...more }, callback]
 }
 
-/** An agent whose sockets are the host's own. */
-function isHosts(agent: http.Agent): boolean {
-  const create = (a: object): unknown => (a as { createConnection?: unknown }).createConnection
-  return create(agent) === create(http.Agent.prototype) || create(agent) === create(https.Agent.prototype)
+/** Throws for an agent whose sockets are the host's own. */
+export function refuseHosts(agent: http.Agent | boolean | null | undefined): void {
+  const create = (a: unknown): unknown => (a as { createConnection?: unknown } | null | undefined)?.createConnection
+  const made = create(agent)
+  if (made === undefined) return
+  if (made === create(http.Agent.prototype) || made === create(https.Agent.prototype))
+    throw unsupported('an agent that opens sockets of the host', 'make one by the Agent of this module')
 }

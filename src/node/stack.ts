@@ -19,7 +19,10 @@ import { createDns, type DnsDeps, type DnsModule } from './dns.ts'
 import { ascii } from './dns-calls.ts'
 import { nodeHost, nodeRandom } from './host.ts'
 import { createHttp, type HttpModule } from './http.ts'
+import { createHttp2, type Http2Module } from './http2.ts'
+import { createHttps, type HttpsModule } from './https.ts'
 import { createNet, type NetModule } from './net.ts'
+import { createTls, type TlsModule, type TlsParts } from './tls.ts'
 
 /** Overrides of the configuration; `host` and `random` are for tests and simulations. */
 export interface StackOptions extends ConfigOverrides {
@@ -33,6 +36,9 @@ export class NodeStack extends Stack implements NodeDeps, DnsDeps {
   private madeNet: NetModule | null = null
   private madeDgram: DgramModule | null = null
   private madeHttp: HttpModule | null = null
+  private madeTls: TlsParts | null = null
+  private madeHttps: HttpsModule | null = null
+  private madeHttp2: Http2Module | null = null
   private madeDns: DnsModule | null = null
 
   constructor(options: StackOptions = {}) {
@@ -56,6 +62,28 @@ export class NodeStack extends Stack implements NodeDeps, DnsDeps {
   get http(): HttpModule {
     this.madeHttp ??= createHttp(this.net)
     return this.madeHttp
+  }
+
+  private get tlsParts(): TlsParts {
+    this.madeTls ??= createTls(this.net)
+    return this.madeTls
+  }
+
+  /** `node:tls` on this stack. */
+  get tls(): TlsModule {
+    return this.tlsParts.module
+  }
+
+  /** `node:https` on this stack. */
+  get https(): HttpsModule {
+    this.madeHttps ??= createHttps(this.net, this.tlsParts.over)
+    return this.madeHttps
+  }
+
+  /** `node:http2` on this stack. */
+  get http2(): Http2Module {
+    this.madeHttp2 ??= createHttp2(this.net, this.tls)
+    return this.madeHttp2
   }
 
   /** `node:dns` on this stack, and `.promises`. */

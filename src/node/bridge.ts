@@ -1,0 +1,114 @@
+/**
+ * Our sockets as Node's TLS and HTTP/2 want them: those two read and write a native handle, not a stream, and only know such
+ * handles of Node's own `net.Socket`.
+ *
+ * Theory of operation. Node has a class for streams that are not its own: a `net.Socket` whose handle passes bytes to a Duplex
+ * (JSStreamSocket, what `new TLSSocket(duplex)` makes inside). It is not exported, so it is taken from a TLSSocket made for that. A
+ * `Bridge` is one of those over one of our sockets, with what Node's version leaves out because a Duplex has none of it: the addresses of both ends,
+ * `connecting` with its events, `setNoDelay`, `setKeepAlive`, `ref` and `unref`, and errors of the connection that destroy who is above as
+ * the error of a native handle would.
+ */
+import type { Socket as NodeSocket } from 'node:net'
+import { Duplex } from 'node:stream'
+import { createSecureContext, TLSSocket } from 'node:tls'
+import { errnoOf } from '../base/errors.ts'
+import { Socket } from './socket.ts'
+
+/** The calls that Node's `net.Socket` makes on its handle; a TLS handle passes them on to the one below it. */
+interface Handle {
+  getpeername?(out: object): number
+  getsockname?(out: object): number
+  setNoDelay?(on: boolean): void
+  setKeepAlive?(on: boolean, initialDelaySeconds: number): void
+  ref?(): void
+  unref?(): void
+}
+
+/** What Node's class has beyond its type. */
+interface StreamSocket extends Omit<NodeSocket, 'connecting' | 'emit'> {
+  connecting: boolean
+  _handle: Handle | null
+  _host?: string
+}
+
+type StreamSocketClass = new (stream: Duplex) => StreamSocket
+
+export interface Bridge extends NodeSocket {
+  /** Destroyed with the connection's error. Without one, errors are emitted. */
+  above: NodeSocket | null
+}
+
+function streamSocketClass(): StreamSocketClass {
+  const none = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() })
+  const secure = new TLSSocket(none, { isServer: true, secureContext: createSecureContext() })
+  const below = (secure as unknown as { _handle: { _parentWrap: object } })._handle._parentWrap
+  secure.destroy()
+  return below.constructor as StreamSocketClass
+}
+
+function makeClass(): new (raw: Socket) => Bridge {
+  return class extends streamSocketClass() {
+    declare above: NodeSocket | null
+
+    constructor(raw: Socket) {
+      super(raw)
+      this.above = null
+      // Who is above ends its own way in its own time: a TLS close_notify is still to be sent after the peer's FIN.
+      this.allowHalfOpen = raw.allowHalfOpen
+      raw.allowHalfOpen = true
+      this._host = (raw as { _host?: string })._host
+      const handle = this._handle!
+      handle.getpeername = (out) => put(out, raw.remoteAddress, raw.remotePort, raw.remoteFamily)
+      handle.getsockname = (out) => put(out, raw.localAddress, raw.localPort, raw.localFamily)
+      handle.setNoDelay = (on) => void raw.setNoDelay(on)
+      handle.setKeepAlive = (on, seconds) => void raw.setKeepAlive(on, seconds * 1000)
+      handle.ref = () => void raw.ref()
+      handle.unref = () => void raw.unref()
+      if (!raw.pending) return
+      this.connecting = true
+      raw.once('connect', () => {
+        this.connecting = false
+        this.emit('connect')
+      })
+    }
+
+    emit(event: string | symbol, ...args: unknown[]): boolean {
+      if (event !== 'error' || this.above === null) return Duplex.prototype.emit.call(this, event, ...args)
+      this.above.destroy(args[0] as Error)
+      return true
+    }
+  } as unknown as new (
+    raw: Socket,
+  ) => Bridge
+}
+
+let Made: (new (raw: Socket) => Bridge) | null = null
+const bridges = new WeakMap<Socket, Bridge>()
+
+/** The bridge over one of our sockets; always the same for the same socket. */
+export function bridge(raw: Socket): Bridge {
+  const known = bridges.get(raw)
+  if (known !== undefined) return known
+  Made ??= makeClass()
+  const made = new Made(raw)
+  bridges.set(raw, made)
+  return made
+}
+
+/** What Node's modules can take: a bridge for our sockets, all else as it is. */
+export function bridged<T>(stream: T): T | NodeSocket {
+  return stream instanceof Socket ? bridge(stream) : stream
+}
+
+/** From now on an error of the connection below destroys this socket with it. */
+export function claim<T extends NodeSocket>(secure: T): T {
+  const below = (secure as unknown as { _parent?: Bridge })._parent
+  if (Made !== null && below instanceof Made) below.above = secure
+  return secure
+}
+
+function put(out: object, address?: string, port?: number, family?: string): number {
+  if (address === undefined) return errnoOf('ENOTCONN')!
+  Object.assign(out, { address, port, family })
+  return 0
+}

@@ -25,7 +25,8 @@ interface Handle {
 }
 
 /** What Node's class has beyond its type. */
-interface StreamSocket extends Omit<NodeSocket, 'connecting' | 'emit'> {
+interface StreamSocket extends Omit<NodeSocket, 'connecting' | 'emit' | 'destroy'> {
+  readonly stream: Duplex
   connecting: boolean
   _handle: Handle | null
   _host?: string
@@ -72,6 +73,13 @@ function makeClass(): new (raw: Socket) => Bridge {
       })
     }
 
+    /** Called when the connection has ended. Who is above may still have bytes to read, and closes this socket itself. */
+    destroy(error?: Error): this {
+      const { above } = this
+      if (above !== null && !above.destroyed && this.stream.readableEnded && !error) return this
+      return Duplex.prototype.destroy.call(this, error) as this
+    }
+
     emit(event: string | symbol, ...args: unknown[]): boolean {
       if (event !== 'error' || this.above === null) return Duplex.prototype.emit.call(this, event, ...args)
       this.above.destroy(args[0] as Error)
@@ -109,6 +117,6 @@ export function claim<T extends NodeSocket>(secure: T): T {
 
 function put(out: object, address?: string, port?: number, family?: string): number {
   if (address === undefined) return errnoOf('ENOTCONN')!
-  Object.assign(out, { address, port, family })
+  Object.assign(out, { address, family, port })
   return 0
 }

@@ -20,3 +20,14 @@ export function callable<A extends unknown[], T extends object>(name: string, ma
   Object.defineProperty(face.prototype, 'constructor', { value: face, writable: true, configurable: true })
   return face as unknown as Callable<A, T>
 }
+
+/** Makes instances of another class count as instances of this one (`instanceof`), but not of what inherits from it. */
+export function countAs(face: object, other: new (...args: never[]) => object): void {
+  Object.defineProperty(face, Symbol.hasInstance, {
+    value(this: unknown, value: unknown): boolean {
+      const own = Function.prototype[Symbol.hasInstance]
+      return own.call(this, value) || (this === face && own.call(other, value))
+    },
+    configurable: true,
+  })
+}

@@ -2,8 +2,8 @@
  * `node:net` on a stack of one's own. Everything that opens a connection or listens does it through the stack; what only computes
  * (`isIP`, `BlockList`, `SocketAddress`) is Node's.
  */
-import { BlockList, isIP, isIPv4, isIPv6, SocketAddress } from 'node:net'
-import { type Callable, callable } from './callable.ts'
+import { BlockList, isIP, isIPv4, isIPv6, Server as NodeServer, Socket as NodeSocket, SocketAddress } from 'node:net'
+import { type Callable, callable, countAs } from './callable.ts'
 import { checkAttemptMs } from './connect.ts'
 import type { NetContext, NodeDeps } from './deps.ts'
 import { checkBoolean } from './errors.ts'
@@ -56,6 +56,10 @@ export function createNet(deps: NodeDeps): NetModule {
     }
   }
   const ServerFace = callable<[(ServerOptions | ConnectionListener | null)?, ConnectionListener?], Server>('Server', StackServer)
+
+  // As in Node: TLS sockets are sockets, servers of http are servers.
+  countAs(SocketFace, NodeSocket)
+  countAs(ServerFace, NodeServer)
 
   function connect(...args: unknown[]): Socket {
     const [options, callback] = normalizeArgs(args)

@@ -9,7 +9,7 @@ import type { Socket as NodeSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import { type Bridge, bridge, bridged, claim } from './bridge.ts'
-import { type Callable, callable } from './callable.ts'
+import { type Callable, callable, countAs } from './callable.ts'
 import type { ConnectOptions } from './connect.ts'
 import { unsupported } from './errors.ts'
 import { moduleOf } from './module-of.ts'
@@ -92,12 +92,7 @@ export function createTls(net: NetModule): TlsParts {
     }
   }
   const Face = callable<[(Duplex | null)?, tls.TLSSocketOptions?], tls.TLSSocket>('TLSSocket', TLSSocket)
-  // Sockets that Node's functions made are of Node's class.
-  Object.defineProperty(Face, Symbol.hasInstance, {
-    value(this: unknown, value: unknown): boolean {
-      return Function.prototype[Symbol.hasInstance].call(this === Face ? tls.TLSSocket : this, value)
-    },
-  })
+  countAs(Face, tls.TLSSocket) // those that Node's functions made
 
   const NodeServer = tls.Server as new (options?: TlsServerOptions | SecureListener, listener?: SecureListener) => tls.Server
   const Server = callable(

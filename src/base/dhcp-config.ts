@@ -1,5 +1,5 @@
 /** The configuration of DHCP (config.ts). */
-import { invalidArgument } from './errors.ts'
+import { MOST_MS, MOST_SECONDS, verifyRanges } from './range.ts'
 
 export interface DhcpConfig {
   /** A client waits a random time up to this before its first message. RFC 2131 section 4.4.1 says 1 to 10 s, for whole buildings that come up at once. */
@@ -60,10 +60,23 @@ export function dhcpDefaults(): DhcpConfig {
 
 /** Throws ERR_INVALID_ARG_VALUE for what cannot work. */
 export function verifyDhcp(dhcp: DhcpConfig): void {
-  if (dhcp.retransmitMs < 1 || dhcp.retransmitMs > dhcp.retransmitMaxMs)
-    throw invalidArgument(`option dhcp.retransmitMs: ${dhcp.retransmitMs} is not between 1 and dhcp.retransmitMaxMs`)
-  if (dhcp.retransmitJitterMs > dhcp.retransmitMs)
-    throw invalidArgument('option dhcp.retransmitJitterMs is above dhcp.retransmitMs')
-  for (const name of ['requestAttempts', 'rebootAttempts', 'defaultLeaseSeconds', 'offerSeconds', 'renewMinMs'] as const)
-    if (dhcp[name] < 1) throw invalidArgument(`option dhcp.${name}: 1 is above ${dhcp[name]}`)
+  verifyRanges('dhcp', dhcp, {
+    startDelayMs: [0, MOST_MS],
+    retransmitMs: [1, dhcp.retransmitMaxMs],
+    retransmitMaxMs: [1, MOST_MS],
+    retransmitJitterMs: [0, dhcp.retransmitMs],
+    requestAttempts: [1, 1000],
+    rebootAttempts: [1, 1000],
+    offerWaitMs: [0, MOST_MS],
+    renewMinMs: [1, MOST_MS],
+    timeoutMs: [1, MOST_MS],
+    linkLocalAfterMs: [0, MOST_MS],
+    declineWaitMs: [0, MOST_MS],
+    defaultLeaseSeconds: [1, 0xffffffff],
+    offerSeconds: [1, MOST_SECONDS],
+    abandonSeconds: [0, MOST_SECONDS],
+    probeMs: [0, 60_000],
+    maxProbes: [0, 1_000_000],
+    maxPoolAddresses: [1, 1 << 24],
+  })
 }

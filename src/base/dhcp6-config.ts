@@ -1,5 +1,5 @@
 /** The configuration of DHCPv6 (config.ts). Names are those of RFC 8415 section 7.6. */
-import { invalidArgument } from './errors.ts'
+import { MOST_MS, verifyRanges } from './range.ts'
 
 export interface Dhcp6Config {
   /** A client waits a random time up to this before its first SOLICIT, CONFIRM, INFORMATION-REQUEST. SOL_MAX_DELAY, CNF_MAX_DELAY, INF_MAX_DELAY. */
@@ -67,11 +67,28 @@ export function dhcp6Defaults(): Dhcp6Config {
 
 /** Throws ERR_INVALID_ARG_VALUE for what cannot work. */
 export function verifyDhcp6(dhcp6: Dhcp6Config): void {
-  for (const what of ['solicit', 'request', 'confirm', 'renew', 'inform'] as const) {
-    const [first, most] = [dhcp6[`${what}TimeoutMs`], dhcp6[`${what}MaxMs`]]
-    if (first < 1 || first > most)
-      throw invalidArgument(`option dhcp6.${what}TimeoutMs: ${first} is not between 1 and dhcp6.${what}MaxMs`)
-  }
-  for (const name of ['requestAttempts', 'releaseAttempts', 'rateMessages', 'ratePeriodMs', 'maxBindings', 'maxLeases'] as const)
-    if (dhcp6[name] < 1) throw invalidArgument(`option dhcp6.${name}: 1 is above ${dhcp6[name]}`)
+  verifyRanges('dhcp6', dhcp6, {
+    maxDelayMs: [0, MOST_MS],
+    solicitTimeoutMs: [1, dhcp6.solicitMaxMs],
+    solicitMaxMs: [1, MOST_MS],
+    requestTimeoutMs: [1, dhcp6.requestMaxMs],
+    requestMaxMs: [1, MOST_MS],
+    requestAttempts: [1, 1000],
+    confirmTimeoutMs: [1, dhcp6.confirmMaxMs],
+    confirmMaxMs: [1, MOST_MS],
+    confirmDurationMs: [1, MOST_MS],
+    renewTimeoutMs: [1, dhcp6.renewMaxMs],
+    renewMaxMs: [1, MOST_MS],
+    informTimeoutMs: [1, dhcp6.informMaxMs],
+    informMaxMs: [1, MOST_MS],
+    releaseTimeoutMs: [1, MOST_MS],
+    releaseAttempts: [1, 1000],
+    refreshSeconds: [1, 0xffffffff],
+    refreshMinSeconds: [1, 0xffffffff],
+    rateMessages: [1, 10_000],
+    ratePeriodMs: [1, MOST_MS],
+    maxBindings: [1, 10_000],
+    maxLeases: [1, 1 << 24],
+    timeoutMs: [1, MOST_MS],
+  })
 }

@@ -1,5 +1,5 @@
 /** The configuration of the DNS resolver (config.ts). */
-import { invalidArgument } from './errors.ts'
+import { MOST_MS, MOST_SECONDS, verifyRanges } from './range.ts'
 
 export interface DnsConfig {
   /** Servers to ask, in this order: `10.0.0.1`, `10.0.0.1:5353`, `[fd00::1]:53`, `fe80::1%eth0`. Empty: those that DHCP and routers name. */
@@ -70,23 +70,23 @@ export function dnsDefaults(): DnsConfig {
   }
 }
 
-/** Deadlines of the cache are milliseconds that wrap after 24 days. */
-const MOST_SECONDS = 604_800
-
 /** Throws ERR_INVALID_ARG_VALUE for what cannot work. */
-export function verifyDns(config: DnsConfig): void {
-  const within = (name: keyof DnsConfig, low: number, high: number): void => {
-    const n = config[name] as number
-    if (!(n >= low && n <= high)) throw invalidArgument(`option dns.${name}: ${n} is not between ${low} and ${high}`)
-  }
-  within('ndots', 0, 15)
-  within('timeoutMs', 1, 600_000)
-  within('timeoutMaxMs', 1, 600_000)
-  within('attempts', 1, 100)
-  within('maxChain', 0, 100)
-  within('maxQueries', 1, 10_000)
-  within('cacheMinSeconds', 0, config.cacheMaxSeconds)
-  within('cacheMaxSeconds', 0, MOST_SECONDS)
-  within('negativeMaxSeconds', 0, MOST_SECONDS)
-  if (config.udpPayloadBytes !== 0) within('udpPayloadBytes', 512, 4096)
+export function verifyDns(dns: DnsConfig): void {
+  verifyRanges('dns', dns, {
+    ndots: [0, 15],
+    timeoutMs: [1, 600_000],
+    timeoutMaxMs: [1, 600_000],
+    attempts: [1, 100],
+    noEdnsMs: [0, MOST_MS],
+    maxMismatches: [1, 1000],
+    maxChain: [0, 100],
+    maxQueries: [1, 10_000],
+    maxWaiting: [0, 1_000_000],
+    cacheEntries: [0, 1_000_000],
+    cacheBytes: [0, 1 << 30],
+    cacheMaxSeconds: [0, MOST_SECONDS],
+    cacheMinSeconds: [0, dns.cacheMaxSeconds],
+    negativeMaxSeconds: [0, MOST_SECONDS],
+  })
+  if (dns.udpPayloadBytes !== 0) verifyRanges('dns', dns, { udpPayloadBytes: [512, 4096] })
 }

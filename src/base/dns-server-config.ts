@@ -1,5 +1,5 @@
 /** The configuration of DNS servers (config.ts). */
-import { invalidArgument } from './errors.ts'
+import { MOST_SECONDS, verifyRanges } from './range.ts'
 
 export interface DnsServerConfig {
   /** The largest answer over UDP, whatever a client takes. 1232 as of DNS flag day 2020. */
@@ -46,20 +46,18 @@ export function dnsServerDefaults(): DnsServerConfig {
 
 /** Throws ERR_INVALID_ARG_VALUE for what cannot work. */
 export function verifyDnsServer(config: DnsServerConfig): void {
-  const within = (name: keyof DnsServerConfig, low: number, high: number): void => {
-    const n = config[name]
-    if (!(n >= low && n <= high)) throw invalidArgument(`option dnsServer.${name}: ${n} is not between ${low} and ${high}`)
-  }
-  within('udpPayloadBytes', 512, 65_507)
-  within('unprovenPayloadBytes', 512, 65_507)
-  within('responsesPerSecond', 1, 1_000_000)
-  within('forwardsPerSecond', 1, 1_000_000)
-  within('maxPending', 1, 100_000)
-  within('maxConnections', 1, 100_000)
-  within('maxConnectionsPerClient', 1, 100_000)
-  within('tcpIdleMs', 1, 86_400_000)
-  within('maxPipelined', 1, 10_000)
-  within('maxOutputBytes', 1024, 1 << 30)
-  within('maxChain', 0, 100)
-  within('localTtlSeconds', 0, 604_800)
+  verifyRanges('dnsServer', config, {
+    udpPayloadBytes: [512, 65_507],
+    unprovenPayloadBytes: [512, 65_507],
+    responsesPerSecond: [1, 1_000_000],
+    forwardsPerSecond: [1, 1_000_000],
+    maxPending: [1, 100_000],
+    maxConnections: [1, 100_000],
+    maxConnectionsPerClient: [1, 100_000],
+    tcpIdleMs: [1, 86_400_000],
+    maxPipelined: [1, 10_000],
+    maxOutputBytes: [1024, 1 << 30],
+    maxChain: [0, 100],
+    localTtlSeconds: [0, MOST_SECONDS],
+  })
 }

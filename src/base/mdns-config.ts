@@ -1,5 +1,5 @@
 /** The configuration of multicast DNS (config.ts). */
-import { invalidArgument } from './errors.ts'
+import { MOST_MS, MOST_SECONDS, verifyRanges } from './range.ts'
 
 export interface MdnsConfig {
   /** The name of this host, with or without `.local`: it is published from the beginning. Empty: not until `stack.mdns.start`. */
@@ -87,24 +87,34 @@ export function mdnsDefaults(): MdnsConfig {
   }
 }
 
-/** Deadlines are milliseconds that wrap after 24 days. */
-const MOST_SECONDS = 604_800
-
 /** Throws ERR_INVALID_ARG_VALUE for what cannot work. */
-export function verifyMdns(config: MdnsConfig): void {
-  const within = (name: keyof MdnsConfig, low: number, high: number): void => {
-    const n = config[name] as number
-    if (!(n >= low && n <= high)) throw invalidArgument(`option mdns.${name}: ${n} is not between ${low} and ${high}`)
-  }
-  within('probes', 0, 100)
-  within('announcements', 1, 8)
-  within('hostTtlSeconds', 1, MOST_SECONDS)
-  within('otherTtlSeconds', 1, MOST_SECONDS)
-  within('cacheMaxSeconds', 1, MOST_SECONDS)
-  within('delayMinMs', 0, config.delayMaxMs)
-  within('truncatedMinMs', 0, config.truncatedMaxMs)
-  within('questionIntervalMs', 1, config.questionIntervalMaxMs)
-  within('questionIntervalMaxMs', 1, MOST_SECONDS * 1000)
-  within('maxConflicts', 1, 1000)
-  within('cacheEntries', 0, 1_000_000)
+export function verifyMdns(mdns: MdnsConfig): void {
+  verifyRanges('mdns', mdns, {
+    probes: [0, 100],
+    probeIntervalMs: [0, 60_000],
+    deferMs: [0, 60_000],
+    maxConflicts: [1, 1000],
+    conflictWindowMs: [0, MOST_MS],
+    conflictPauseMs: [0, MOST_MS],
+    announcements: [1, 8],
+    announceIntervalMs: [1, 60_000],
+    hostTtlSeconds: [1, MOST_SECONDS],
+    otherTtlSeconds: [1, MOST_SECONDS],
+    legacyTtlSeconds: [0, MOST_SECONDS],
+    delayMinMs: [0, mdns.delayMaxMs],
+    delayMaxMs: [0, 60_000],
+    truncatedMinMs: [0, mdns.truncatedMaxMs],
+    truncatedMaxMs: [0, 60_000],
+    gapMs: [0, 60_000],
+    probeGapMs: [0, 60_000],
+    questionIntervalMs: [1, mdns.questionIntervalMaxMs],
+    questionIntervalMaxMs: [1, MOST_MS],
+    goodbyeMs: [0, 60_000],
+    lookupMs: [1, MOST_MS],
+    familyMs: [0, MOST_MS],
+    cacheEntries: [0, 1_000_000],
+    cacheMaxSeconds: [1, MOST_SECONDS],
+    maxReplies: [1, 100_000],
+    maxInstances: [1, 1_000_000],
+  })
 }

@@ -22,6 +22,7 @@ import { ClientSender, type SenderDependencies } from './client-sender.ts'
 import type { ClientSite, ClientState, LeaseEvent } from './client-site.ts'
 import { Alarm } from './clock.ts'
 import { CC } from './counters.ts'
+import { keptAddress } from './kept.ts'
 import { informationOf, type Lease, leaseOf } from './lease.ts'
 import { ACK, BOOTREPLY, type DhcpMessage, HARDWARE_ETHERNET, NAK, OFFER, readMessage } from './message.ts'
 import { DHCP_CLIENT_PORT } from './wire.ts'
@@ -43,8 +44,8 @@ export class DhcpClient {
   private sent = 0
   /** The address that is asked for, as text; empty: any. */
   private wanted: string
-  /** The lease had before a restart. */
-  private former: Lease | null = null
+  /** The address had before a restart. */
+  private former: string | null = null
   private offer: DhcpMessage | null = null
   /** Acknowledged, and being probed. */
   private pending: Lease | null = null
@@ -68,9 +69,9 @@ export class DhcpClient {
 
   // What its owner does
 
-  /** Begins, with the lease that was had before if there was one. */
+  /** Begins, with the lease that was had before if there was one; it may be anything that a store gives back. */
   start(former: Lease | null): void {
-    if (former !== null && former.expiresAt > this.deps.time.now) this.former = former
+    this.former = keptAddress(former, this.deps.time.now)
     this.begin()
   }
 
@@ -132,9 +133,9 @@ export class DhcpClient {
 
   // States
 
-  /** What may be asked for again as it was. */
-  private get known(): Lease | null {
-    return this.options.inform === true ? null : (this.lease ?? this.former)
+  /** The address that may be asked for again. */
+  private get known(): string | null {
+    return this.options.inform === true ? null : (this.lease?.address ?? this.former)
   }
 
   private enter(state: ClientState): void {
@@ -210,7 +211,7 @@ export class DhcpClient {
       this.discover()
       return
     }
-    this.wanted = known.address
+    this.wanted = known
     this.enter('REBOOTING')
     this.say.newXid()
     this.sendRequest()
@@ -258,7 +259,8 @@ export class DhcpClient {
   private halfWay({ obtainedAt, expiresAt }: Lease, until: number): void {
     const { now } = this.deps.time
     const least = Math.min(this.deps.config.renewMinMs, Math.max(1000, (expiresAt - obtainedAt) / 8))
-    const next = now + Math.max(least, (until - now) / 2)
+    // One for ever, which its user wants renewed, has no half.
+    const next = now + (until === Number.POSITIVE_INFINITY ? least : Math.max(least, (until - now) / 2))
     if (next < until) this.retry.set(next)
     else this.retry.clear()
   }

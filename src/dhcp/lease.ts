@@ -132,10 +132,15 @@ function prefixLength(ack: DhcpMessage, address: Address): number {
   return top < 128 ? 8 : top < 192 ? 16 : 24
 }
 
-/** What may be the address of a host (RFC 1122 section 3.2.1.3). */
+/** An IPv4 address that may be a host's, whatever its network is (RFC 1122 section 3.2.1.3). */
+export function isHostWord(word: number): boolean {
+  const top = word >>> 24
+  return top !== 0 && top !== 127 && top < 224
+}
+
+/** The same in its network: neither its first address nor its last. */
 function isHost({ address, broadcast, network }: Prefix): boolean {
-  const top = address.w3 >>> 24
-  if (top === 0 || top === 127 || top >= 224) return false
+  if (!isHostWord(address.w3)) return false
   return broadcast === null || !(broadcast.equals(address) || network.address.equals(address))
 }
 
@@ -143,8 +148,7 @@ function isHost({ address, broadcast, network }: Prefix): boolean {
 function hosts(list: readonly string[] | undefined, own: Address): string[] {
   return (list ?? []).filter((text) => {
     const a = addressOf(text)
-    const top = a.w3 >>> 24
-    return top !== 0 && top !== 127 && top < 224 && !a.equals(own)
+    return isHostWord(a.w3) && !a.equals(own)
   })
 }
 

@@ -23,7 +23,8 @@ export function dataText(record: ResourceRecord): string {
         case 'texts':
           return (value as Uint8Array[]).map(quoted).join(' ')
         case 'tag':
-          return labelText(value as Uint8Array, 0, (value as Uint8Array).length)
+          // An empty one is malformed (RFC 8659 section 4.1), and yet a field: the value must not be taken for it.
+          return labelText(value as Uint8Array, 0, (value as Uint8Array).length) || '""'
         case 'hex':
           return hex(value as Uint8Array).toUpperCase()
         case 'types':

@@ -9,6 +9,7 @@ import { LeaseClock } from '../dhcp/clock.ts'
 import type { Lease } from '../dhcp/lease.ts'
 import { linkLocalAddress } from '../dhcp/link-local.ts'
 import { AddressState, type InterfaceAddress } from '../ip/interface.ts'
+import type { RouteEntry } from '../ip/route.ts'
 import { removeRoutes } from '../ip/tables.ts'
 import type { AttachedInterface } from './attached.ts'
 import { Awaited } from './awaited.ts'
@@ -29,6 +30,8 @@ export class DhcpInterface extends Timed implements ClientSite {
   private readonly time: LeaseClock
   /** The address of the lease, ours to remove. */
   private address: InterfaceAddress | null = null
+  /** Routes of the lease, ours to remove. */
+  private routes: RouteEntry[] = []
   /** The lease holds: its user knows of it. */
   private told = false
   /** The interface's MTU before a lease changed it; 0: it did not. */
@@ -39,7 +42,7 @@ export class DhcpInterface extends Timed implements ClientSite {
   private readonly deadline: number
   private isClosed = false
 
-  /** Throws NetError EOPNOTSUPP (no Ethernet), EADDRINUSE (port 68), ERR_INVALID_ARG_VALUE. */
+  /** Throws NetError EOPNOTSUPP (no Ethernet), EADDRINUSE (port 68), ERR_INVALID_ARG_VALUE, and what the store throws when it is read. */
   constructor(
     private readonly stack: Stack,
     private readonly attached: AttachedInterface,
@@ -58,7 +61,12 @@ export class DhcpInterface extends Timed implements ClientSite {
     this.deadline = this.time.now + timeoutMs
     const first = options.linkLocal === true ? Math.min(config.dhcp.linkLocalAfterMs, timeoutMs) : timeoutMs
     timers.arm(this, (clock.nowMs + first) | 0)
-    this.begin()
+    try {
+      this.begin()
+    } catch (error) {
+      this.close()
+      throw error
+    }
   }
 
   get ready(): Promise<void> {
@@ -212,18 +220,21 @@ export class DhcpInterface extends Timed implements ClientSite {
   private addRoutes(lease: Lease, source: Address): void {
     const { metric } = this
     const { iface } = this.attached
-    const { routes } = this.stack.ipLayer
+    const { ipLayer: ip } = this.stack
     const all = [...lease.routes, ...lease.routers.map((gateway) => ({ destination: '0.0.0.0/0', gateway }))]
     for (const { destination, gateway } of all) {
       const prefix = parsePrefix(destination).network
       const by = parsePrefix(gateway).address
-      routes.add({ prefix, gateway: by.isUnspecified ? null : by, iface, metric, source, origin: 'dhcp' })
+      const entry: RouteEntry = { prefix, gateway: by.isUnspecified ? null : by, iface, metric, source, origin: 'dhcp' }
+      ip.routes.add(entry)
+      this.routes.push(entry)
     }
   }
 
   private removeRoutes(): void {
-    const { iface } = this.attached
-    removeRoutes(this.stack.ipLayer, (e) => e.iface === iface && e.origin === 'dhcp')
+    const ours = new Set(this.routes)
+    this.routes = []
+    if (ours.size > 0) removeRoutes(this.stack.ipLayer, (e) => ours.has(e))
   }
 
   /** RFC 2132 section 5.1. Never above what the link takes, nor so small that a server could take IPv6 away. */

@@ -39,7 +39,7 @@ export class Dhcp6Interface extends Timed implements Client6Site {
   private isApplied = false
   private isClosed = false
 
-  /** Throws NetError EOPNOTSUPP (no Ethernet), EADDRINUSE (port 546), ERR_INVALID_ARG_VALUE. */
+  /** Throws NetError EOPNOTSUPP (no Ethernet), EADDRINUSE (port 546), ERR_INVALID_ARG_VALUE, and what the store throws when it is read. */
   constructor(
     private readonly stack: Stack,
     private readonly attached: AttachedInterface,
@@ -61,7 +61,12 @@ export class Dhcp6Interface extends Timed implements Client6Site {
     this.client = new Dhcp6Client(deps, iface, duid, options, this)
     this.first = new Awaited(host)
     timers.arm(this, (clock.nowMs + this.timeoutMs) | 0)
-    this.begin(duid)
+    try {
+      this.begin(duid)
+    } catch (error) {
+      this.close()
+      throw error
+    }
   }
 
   get ready(): Promise<void> {

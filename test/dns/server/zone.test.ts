@@ -137,10 +137,9 @@ k DNAME @
   })
 
   it('what text.ts writes is read as the same data', () => {
-    // Not those that no text stands for: no bytes in hexadecimal, no tag at all, values that do not fit their SvcParamKey.
+    // Not those that no text stands for: no bytes in hexadecimal, values that do not fit their SvcParamKey.
     const shown = record.filter((r) => {
       if ('data' in r.data) return r.data.data.length > 0
-      if ('tag' in r.data) return r.data.tag.length > 0
       return !('params' in r.data) || r.data.params.every(({ key }) => key > 6)
     })
     fc.assert(

@@ -26,6 +26,11 @@ export function sh(command: string): string {
   return execFileSync('sh', ['-ec', command], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
+/** How many answers ping(8) says it had: with a deadline it asks on until it had enough, so on a busy machine there may be more. */
+export function received(ran: { readonly out: string }): number {
+  return Number(/(\d+) received/.exec(ran.out)?.[1] ?? -1)
+}
+
 /** Before any tap: without IPv6 the kernel sends nothing by itself, and counters can be exact. */
 export function quietKernel(): void {
   sh('ip link set lo up; for i in all default; do echo 1 > /proc/sys/net/ipv6/conf/$i/disable_ipv6; done')
@@ -80,7 +85,7 @@ export async function run(command: string, options: RunOptions = {}): Promise<Ra
  */
 export async function pinged(count: number, options: string): Promise<{ received: number; said: string }> {
   const ran = await run(`exec ping -n -w 15 -c ${count} ${options} ${OURS}`)
-  return { received: Number(/(\d+) received/.exec(ran.out)?.[1] ?? -1), said: ran.out + ran.err }
+  return { received: received(ran), said: ran.out + ran.err }
 }
 
 /** A tool that serves until it is stopped. */

@@ -7,7 +7,7 @@ import { openTap } from '../../../src/backend/tap.ts'
 import { parseMac } from '../../../src/ethernet/mac.ts'
 import { createStack, type NodeStack } from '../../../src/node/stack.ts'
 import type { AttachedInterface } from '../../../src/stack/attached.ts'
-import { endTcpdump, HOST, judged, MAC, run, type Served, sh, tcpdump } from './lab.ts'
+import { endTcpdump, HOST, judged, MAC, received, run, type Served, sh, tcpdump } from './lab.ts'
 
 const HOST6 = 'fd00::1'
 const OURS6 = 'fd00::2'
@@ -64,7 +64,7 @@ describe('with a kernel on the link', () => {
 
   it.each([OURS6, `${LINK_LOCAL}%tap0`])('answers ping -6 %s', async (address) => {
     const ran = await run(`exec ping -6 -n -i 0.05 -c 3 -w 10 ${address}`)
-    expect(ran.out, ran.err).toContain('3 received')
+    expect(received(ran), ran.out + ran.err).toBeGreaterThanOrEqual(3)
     expect(ran.out).not.toContain('DUP')
   })
 

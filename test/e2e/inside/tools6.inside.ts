@@ -9,7 +9,7 @@ import { openTap } from '../../../src/backend/tap.ts'
 import { createStack, type NodeStack } from '../../../src/node/stack.ts'
 import { type Services, startServices } from '../../../src/services/inetd.ts'
 import type { AttachedInterface } from '../../../src/stack/attached.ts'
-import { endTcpdump, judged, MAC, noise, run, type Served, sh, sha256, tcpdump } from './lab.ts'
+import { endTcpdump, judged, MAC, noise, received, run, type Served, sh, sha256, tcpdump } from './lab.ts'
 
 const HOST6 = 'fd00::1'
 const OURS6 = 'fd00::2'
@@ -22,7 +22,7 @@ beforeAll(() => {
 /** ping(8) until `count` answers have come. */
 async function pinged6(count: number, options: string, to = OURS6): Promise<{ received: number; said: string }> {
   const ran = await run(`exec ping -6 -n -w 15 -c ${count} ${options} ${to}`)
-  return { received: Number(/(\d+) received/.exec(ran.out)?.[1] ?? -1), said: ran.out + ran.err }
+  return { received: received(ran), said: ran.out + ran.err }
 }
 
 describe.each([

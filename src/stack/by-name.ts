@@ -51,9 +51,15 @@ class ByName<T> implements AsyncIterableIterator<T> {
   }
 
   private async find(): Promise<AsyncIterableIterator<T> | null> {
-    const result = await lookup(this.stack.resolver, this.name, { family: this.family, configuredOnly: true })
-    if (this.ended || result.code === 'ECANCELLED') return null
-    if (result.code !== '') throw lookupError(this.name, result)
-    return this.begin(result.addresses[0])
+    const found = await addressesOf(this.stack, this.name, this.family)
+    return this.ended || found === null ? null : this.begin(found[0])
   }
+}
+
+/** Addresses of a name, best first; null: the stack was closed meanwhile. Rejects with ENOTFOUND and EAI_AGAIN. */
+export async function addressesOf(stack: Stack, name: string, family: 0 | 4 | 6 = 0): Promise<Address[] | null> {
+  const result = await lookup(stack.resolver, name, { family, configuredOnly: true })
+  if (result.code === 'ECANCELLED') return null
+  if (result.code !== '') throw lookupError(name, result)
+  return result.addresses
 }

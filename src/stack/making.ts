@@ -1,12 +1,15 @@
 /** Small things that a stack makes: names and MAC addresses of interfaces, its packet filter, multicast DNS, what resolvers are made of. */
+import type { Address } from '../base/address.ts'
 import type { DnsConfig } from '../base/dns-config.ts'
-import { invalidArgument } from '../base/errors.ts'
+import { invalidArgument, stackClosed } from '../base/errors.ts'
 import type { Random } from '../base/random.ts'
 import type { ResolverDeps } from '../dns/resolver.ts'
 import { parseMac, randomMac } from '../ethernet/mac.ts'
 import { Filter } from '../filter/filter.ts'
 import { Mdns } from '../mdns/mdns.ts'
 import type { NetIf } from '../netif/netif.ts'
+import type { WebDeps } from '../web/deps.ts'
+import { addressesOf } from './by-name.ts'
 import type { Stack } from './stack.ts'
 
 /** The MAC address of an interface: what its user wants, else what the link insists on, else a random one. A copy. */
@@ -38,6 +41,16 @@ export function makeMdns(stack: Stack, isClosed: boolean): Mdns {
   const mdns = new Mdns({ ip, udp, timers, clock, tells, host, random, config: config.mdns, wake: clock.wake }, resolver, name)
   if (isClosed) mdns.close()
   return mdns
+}
+
+/** What sockets in the web's shape are made of. The platform of the stack may give them TLS. */
+export function webDeps(stack: Stack): WebDeps {
+  const lookup = async (hostname: string): Promise<Address[]> => {
+    const found = await addressesOf(stack, hostname)
+    if (found === null) throw stackClosed()
+    return found
+  }
+  return { host: stack.host, lookup, secure: null }
 }
 
 /** What resolvers of a stack are made of. */

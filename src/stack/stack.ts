@@ -34,8 +34,8 @@ import { Frame } from '../netif/frame.ts'
 import type { NetIf } from '../netif/netif.ts'
 import type { TracepathStep } from '../probe/tracepath.ts'
 import type { TracerouteHop } from '../probe/traceroute.ts'
-import { Tcp } from '../tcp/tcp.ts'
-import { Udp } from '../udp/udp.ts'
+import { WebTcp } from '../web/web-tcp.ts'
+import { WebUdp } from '../web/web-udp.ts'
 import { AttachedInterface, type AttachOptions } from './attached.ts'
 import { byName } from './by-name.ts'
 import { serveDhcp } from './dhcp-server.ts'
@@ -47,7 +47,7 @@ import { Interfaces } from './interfaces.ts'
 import { ipCommand } from './ip-command/command.ts'
 import { leaving, type PingOptions, type TracepathOptions, type TracerouteOptions } from './leaving.ts'
 import { type ConnectionSummary, listConnections, listCounters, listNeighbors, type NeighborSummary } from './listing.ts'
-import { makeFilter, makeMdns, resolverDeps, saysNames } from './making.ts'
+import { makeFilter, makeMdns, resolverDeps, saysNames, webDeps } from './making.ts'
 import * as nl from './nlinline.ts'
 import { Probing } from './probing.ts'
 import {
@@ -91,10 +91,10 @@ export class Stack implements NeighborListener, ClaimListener {
   readonly routers: Routers
   /** What routers are told of groups: IGMP and MLD. */
   readonly multicast: Multicast
-  /** UDP in the raw shape. */
-  readonly udp: Udp
-  /** TCP in the raw shape. */
-  readonly tcp: Tcp
+  /** UDP in the raw and in the web's shape. */
+  readonly udp: WebUdp
+  /** TCP in the raw and in the web's shape. */
+  readonly tcp: WebTcp
   private madeResolver: Resolver | null = null
   readonly pool = new BufferPool()
   /** Called when another host is found to use one of our addresses. */
@@ -139,11 +139,12 @@ export class Stack implements NeighborListener, ClaimListener {
     this.forwarders = new Forwarding(this, frame)
     const hold = (): void => host.hold()
     const release = (): void => host.release()
-    this.udp = new Udp({ ip, frame, random, config: config.udp, pool, tells: this.tellList, wake, hold, release })
+    this.udp = new WebUdp({ ip, frame, random, config: config.udp, pool, tells: this.tellList, wake, hold, release })
     const loopback = this.wiring.add(createLoopback(), { name: 'lo' }, true)
-    this.tcp = new Tcp(
+    this.tcp = new WebTcp(
       { ip, frame, timers, clock, random, config: config.tcp, ttl: 0, tell: this.tellList, pool, wake, hold, release },
       new Packet(loopback),
+      webDeps(this),
     )
     ip.register(PROTO_TCP, this.tcp)
     this.turn.setSpeaker(this.tcp)

@@ -287,6 +287,8 @@ export interface ListenerHandler {
    * connection waits for `listener.accept()`.
    */
   onConnection?(connection: RawConnection): void
+  /** Without `onConnection`: a connection waits for `listener.accept()`. */
+  onAcceptable?(listener: RawListener): void
 }
 
 export interface RawListener {

@@ -196,6 +196,7 @@ export class Listener implements RawListener, Tellable {
         if (this.queue.length > 0) this.tcp.tell.add(this)
       }
     }
+    if (this.queue.length > 0 && !this.closed) this.handler.onAcceptable?.(this)
   }
 
   accept(): RawConnection | null {

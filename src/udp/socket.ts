@@ -133,7 +133,7 @@ export class UdpSocket implements Tellable {
    * EADDRNOTAVAIL when the address is not one of the stack's, EAFNOSUPPORT.
    */
   bind(local: Address | string, port: number): void {
-    this.udp.bind(this, typeof local === 'string' ? parseScoped(this.udp.ip, local) : local, port)
+    this.udp.bindSocket(this, typeof local === 'string' ? parseScoped(this.udp.ip, local) : local, port)
   }
 
   /**

@@ -203,7 +203,7 @@ export class Udp implements Protocol {
 
   // What sockets ask
 
-  bind(socket: UdpSocket, wanted: Address, port: number): void {
+  bindSocket(socket: UdpSocket, wanted: Address, port: number): void {
     let local = wanted
     if (local.isLinkLocal && local.zone === 0) {
       local = local.clone()
@@ -234,7 +234,7 @@ export class Udp implements Protocol {
   connect(socket: UdpSocket, remote: Address, port: number): void {
     if (socket.closed) throw new NetError('EBADF', { syscall: 'connect' })
     if (port === 0 || !isPort(port)) throw refusal('EINVAL', 'connect', remote, port)
-    if (socket.localPort === 0) this.bind(socket, socket.any, 0)
+    if (socket.localPort === 0) this.bindSocket(socket, socket.any, 0)
     if (socket.connected) socket.disconnect()
     this.findRoute(socket, remote, port, 'connect')
     if (socket.route.kind === RouteKind.BROADCAST && !socket.broadcast) throw refusal('EACCES', 'connect', remote, port)
@@ -262,7 +262,7 @@ export class Udp implements Protocol {
     const toPort = socket.connected ? socket.remotePort : port
     if (toPort === 0 || !isPort(toPort)) throw refusal('EINVAL', 'send', to, toPort)
     if (off < 0 || len < 0 || off + len > buf.length) throw refusal('EINVAL', 'send', to, toPort)
-    if (socket.localPort === 0) this.bind(socket, socket.any, 0)
+    if (socket.localPort === 0) this.bindSocket(socket, socket.any, 0)
     const { route } = socket
     const isKept = source === null ? !socket.pinned : socket.pinned && route.source.equals(source)
     if (!isKept || route.generation !== this.ip.generation || !route.destination.equals(to)) {

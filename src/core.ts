@@ -82,6 +82,7 @@ export type { DnatOptions, MasqueradeOptions, NatMatch, RedirectOptions, SnatOpt
 export type { HookName, RejectKind, RuleHandle, Verdict, VerdictFunction } from './filter/rule.ts'
 export type { FilterPacket } from './filter/view.ts'
 export { WebHost, type WebPlatform, WebRandom } from './host-web/web-host.ts'
+export type { ByteReadable, Bytes, ChunkReadable, ChunkWritable } from './host-web/web-streams.ts'
 export { Ping, type PingHandler, type PingSettings } from './icmp/ping.ts'
 export {
   type PingFailure,
@@ -222,7 +223,6 @@ export type { UdpHandler, UdpOptions, UdpSocket } from './udp/socket.ts'
 // Sockets in the web's shape
 export { SocketError } from './web/errors.ts'
 export type { TcpListener, WebListenOptions } from './web/listener.ts'
-export type { ByteReadable, Bytes, ChunkReadable, ChunkWritable } from './web/streams.ts'
 export type { SecureConnect, SecureTransport, SocketInfo, StartTlsOptions, TcpSocket } from './web/tcp-socket.ts'
 export type { GroupOptions, UdpMessage, UdpOutgoing, WebUdpOptions, WebUdpSocket } from './web/udp-socket.ts'
 export type { ConnectOptions as WebConnectOptions, SocketAddress as WebSocketAddress } from './web/web-tcp.ts'

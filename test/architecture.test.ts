@@ -38,7 +38,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   dhcp6: ['base', 'netif', 'ethernet', 'ip', 'udp', 'dhcp'],
   dns: ['base', 'netif', 'ethernet', 'ip', 'udp', 'tcp'],
   mdns: ['base', 'ip', 'udp', 'dns'],
-  web: ['base', 'ip', 'udp', 'tcp'],
+  web: ['base', 'ip', 'udp', 'tcp', 'host-web'],
   link: ['base', 'netif', 'ethernet', 'offload', 'trace'],
   vde: ['base'],
   tunnel: ['base', 'netif', 'ethernet', 'ip', 'ipv4', 'ipv6', 'tcp', 'offload', 'link'],

@@ -13,8 +13,6 @@
  */
 import type { NetError } from '../base/errors.ts'
 import { webDefaults } from '../base/web-config.ts'
-import type { ConnectionHandler, RawConnection } from '../tcp/api.ts'
-import { socketError, wrongArgument, wrongState } from './errors.ts'
 import {
   type ByteController,
   type ByteReadable,
@@ -25,7 +23,9 @@ import {
   type ChunkWritable,
   Settled,
   type SinkController,
-} from './streams.ts'
+} from '../host-web/web-streams.ts'
+import type { ConnectionHandler, RawConnection } from '../tcp/api.ts'
+import { socketError, wrongArgument, wrongState } from './errors.ts'
 
 /** What streams need of a connection; TLS is one, too. */
 export type ByteConnection = Pick<

@@ -3,8 +3,8 @@
  * the queue fill, up to the backlog, and TCP lets the rest wait outside.
  */
 import type { AbortLike } from '../base/abort.ts'
+import { Settled } from '../host-web/web-streams.ts'
 import type { ListenerHandler, ListenOptions, RawConnection, RawListener } from '../tcp/api.ts'
-import { Settled } from './streams.ts'
 import { openedOf, TcpSocket } from './tcp-socket.ts'
 
 export interface WebListenOptions extends Omit<ListenOptions, 'address'> {

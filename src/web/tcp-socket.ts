@@ -5,10 +5,10 @@
  * has queued is dropped. A signal that is aborted ends the connection by a reset.
  */
 import type { AbortLike } from '../base/abort.ts'
+import { type ByteReadable, type Bytes, type ChunkWritable, Settled } from '../host-web/web-streams.ts'
 import type { RawConnection } from '../tcp/api.ts'
 import { type ByteConnection, ByteStreams } from './byte-streams.ts'
 import { socketError, wrongState } from './errors.ts'
-import { type ByteReadable, type Bytes, type ChunkWritable, Settled } from './streams.ts'
 
 /** What `opened` tells. */
 export interface SocketInfo {

@@ -8,11 +8,6 @@
 import type { AbortLike } from '../base/abort.ts'
 import type { Address } from '../base/address.ts'
 import { NetError } from '../base/errors.ts'
-import type { Ip } from '../ip/ip.ts'
-import { parseScoped, scopedText } from '../ip/zone.ts'
-import { Datagram } from '../udp/receive-queue.ts'
-import type { UdpHandler, UdpOptions, UdpSocket } from '../udp/socket.ts'
-import { portOf, socketError, wrongArgument, wrongState } from './errors.ts'
 import {
   type Bytes,
   bytesOf,
@@ -23,7 +18,12 @@ import {
   chunkWritable,
   Settled,
   type SinkController,
-} from './streams.ts'
+} from '../host-web/web-streams.ts'
+import type { Ip } from '../ip/ip.ts'
+import { parseScoped, scopedText } from '../ip/zone.ts'
+import { Datagram } from '../udp/receive-queue.ts'
+import type { UdpHandler, UdpOptions, UdpSocket } from '../udp/socket.ts'
+import { portOf, socketError, wrongArgument, wrongState } from './errors.ts'
 
 /** A datagram that came: its bytes and its sender. */
 export interface UdpMessage {

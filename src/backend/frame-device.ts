@@ -33,6 +33,11 @@ export interface OpenDevice {
   readonly more?: string
   /** Why the link has ended when a read fails with this error. */
   gone(errno: number): NetError
+  /**
+   * Makes what reads in place of read(2), for sockets whose frames have something beside them: one frame to `rx` at `at`, whose address is `address`.
+   * Returns its length, or the negated errno. There are four bytes more than `most`.
+   */
+  reader?(rx: Uint8Array, at: number, address: bigint, most: number): () => number
   /** Called once when it closes, for what its owner has open beside the descriptor. */
   release?(): void
 }
@@ -119,6 +124,7 @@ export class FrameDevice implements TapNetIf {
   private isOver = false
   private endError: Error | undefined
 
+  private readonly reader: (() => number) | null
   private readonly got: OpenDevice
   private readonly wakeKind: string
 
@@ -137,6 +143,7 @@ export class FrameDevice implements TapNetIf {
     // 18 + 14 and 20 are both multiples of four.
     this.rxStart = this.isEthernet ? HEADROOM + 2 : HEADROOM + 4
     this.rxAddress = libc.addressOf(this.rx) + BigInt(this.rxStart - this.headerSize)
+    this.reader = got.reader?.(this.rx, this.rxStart - this.headerSize, this.rxAddress, READ_SIZE) ?? null
     this.current = new SendBuffer(libc)
     this.other = new SendBuffer(libc)
     this.wakeKind = waker.kind
@@ -164,14 +171,14 @@ export class FrameDevice implements TapNetIf {
   receive(budget: number): boolean {
     const sink = this.sink
     if (sink === null || this.fd < 0) return false
-    const { libc, rx, rxStart, headerSize } = this
+    const { libc, rx, rxStart, headerSize, reader } = this
     const n = this.stats.values
     n[C.inBatches]++
     let bytes = BYTE_BUDGET
     for (let i = 0; i < budget; i++) {
-      const got = libc.read(this.fd, this.rxAddress, READ_SIZE)
+      const got = reader === null ? libc.read(this.fd, this.rxAddress, READ_SIZE) : reader()
       if (got < 0) {
-        const errno = libc.errno()
+        const errno = reader === null ? libc.errno() : -got
         if (errno === os.EINTR) continue
         if (errno === os.EAGAIN) this.watch.rearm()
         else this.end(this.got.gone(errno))
@@ -291,7 +298,7 @@ export class FrameDevice implements TapNetIf {
 }
 
 function reasonOf(errno: number): number {
-  if (errno === os.EIO) return C.dropOutInterfaceDown
+  if (errno === os.EIO || errno === os.ENETDOWN) return C.dropOutInterfaceDown
   if (errno === os.EINVAL) return C.dropOutInvalid
   if (errno === os.EMSGSIZE) return C.dropOutTooLong
   if (errno === os.ECONNREFUSED || errno === os.ENOTCONN || errno === os.ECONNRESET) return C.dropOutNoPeer

@@ -13,7 +13,17 @@ import { NetError } from '../base/errors.ts'
 import type { Libc } from './libc.ts'
 import { EACCES, EEXIST, errnoName, O_CLOEXEC, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_RAW } from './libc.ts'
 import { hostFailed } from './tuntap-errors.ts'
-import { IFF_UP, IFREQ, IFREQ_SIZE, SIOCGIFFLAGS, SIOCGIFINDEX, SIOCGIFMTU, SIOCSIFFLAGS, SIOCSIFMTU } from './tuntap-wire.ts'
+import {
+  IFF_UP,
+  IFREQ,
+  IFREQ_SIZE,
+  SIOCGIFFLAGS,
+  SIOCGIFHWADDR,
+  SIOCGIFINDEX,
+  SIOCGIFMTU,
+  SIOCSIFFLAGS,
+  SIOCSIFMTU,
+} from './tuntap-wire.ts'
 
 export const AF_INET = 2
 export const AF_INET6 = 10
@@ -78,6 +88,18 @@ export class HostSide {
     }
   }
 
+  /** Its number. */
+  get index(): number {
+    this.ask(SIOCGIFINDEX, 'find')
+    return this.request.readInt32LE(IFREQ.value)
+  }
+
+  /** What kind of hardware it is: ARPHRD_ETHER, ... */
+  get hardware(): number {
+    this.ask(SIOCGIFHWADDR, 'read the hardware type')
+    return this.request.readUInt16LE(IFREQ.value)
+  }
+
   get up(): boolean {
     this.ask(SIOCGIFFLAGS, 'read the flags')
     return (this.request.readUInt16LE(IFREQ.value) & IFF_UP) !== 0
@@ -98,8 +120,7 @@ export class HostSide {
    * @param present whether the interface has the address: asked when the kernel refuses for want of privilege.
    */
   addAddress(prefix: Prefix, present: (index: number, prefix: Prefix) => boolean): void {
-    this.ask(SIOCGIFINDEX, 'find')
-    const index = this.request.readInt32LE(IFREQ.value)
+    const { index } = this
     const errno = this.netlink(encodeAddress(prefix, index))
     if (errno === 0 || errno === EEXIST || present(index, prefix)) return
     const what = `give ${this.name} the address ${prefix}`

@@ -67,6 +67,7 @@ export const EINVAL = 22
 export const EBADFD = 77
 export const EMSGSIZE = 90
 export const EADDRINUSE = 98
+export const ENETDOWN = 100
 export const ECONNRESET = 104
 export const ENOBUFS = 105
 export const ENOTCONN = 107

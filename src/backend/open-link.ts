@@ -6,10 +6,12 @@ import type { NetIf } from '../netif/netif.ts'
 import { guestSocketOptions, openSocketLink } from './guest-socket.ts'
 import { checkOptions, flagOption, type LinkUrl, numberOption, splitLinkUrl } from './link-url.ts'
 import { openMuxLink } from './mux-client.ts'
+import { openPacket, packetOptions } from './packet.ts'
 import { openStdio, stdioOptions } from './stdio.ts'
 import type { TapOptions } from './tap.ts'
 import { openTap, openTun } from './tap.ts'
 import { openTunnel, tunnelOptions } from './tunnel.ts'
+import { openTuntap2Url } from './tuntap2.ts'
 import { openUdpLink, udpOptions } from './udp-link.ts'
 import { openVde, vdeOptions } from './vde.ts'
 import { openVxlan, vxlanOptions } from './vxlan.ts'
@@ -30,6 +32,8 @@ const SCHEMES: { readonly [scheme: string]: (url: LinkUrl) => Promise<NetIf> } =
   unix: (url) => openSocketLink(guestSocketOptions(url)),
   ws: (url) => openWebSocketLink(webSocketOptions(url)),
   wss: (url) => openWebSocketLink(webSocketOptions(url)),
+  packet: (url) => openPacket(packetOptions(url)),
+  tuntap2: (url) => openTuntap2Url(url),
   udp: (url) => openUdpLink(udpOptions(url)),
   vxlan: (url) => openVxlan(vxlanOptions(url)),
 }

@@ -53,6 +53,7 @@ export const SIOCGIFFLAGS = 0x8913
 export const SIOCSIFFLAGS = 0x8914
 export const SIOCGIFMTU = 0x8921
 export const SIOCSIFMTU = 0x8922
+export const SIOCGIFHWADDR = 0x8927
 export const SIOCGIFINDEX = 0x8933
 export const IFF_UP = 0x0001
 

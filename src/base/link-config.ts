@@ -25,6 +25,8 @@ export const LINK_DEFAULTS = {
   datagramPendingBytes: 512 << 10,
   /** What a datagram may be without being cut on its way, where nobody says otherwise: Ethernet's MTU. */
   carrierMtuBytes: 1500,
+  /** What may wait in the kernel at a packet socket: super-frames of some milliseconds at 10 Gbit/s. */
+  packetBufferBytes: 4 << 20,
   /** Guests of one listening socket at a time. */
   maxGuests: 256,
 } as const

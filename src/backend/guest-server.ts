@@ -177,7 +177,7 @@ export class GuestServer {
       close: gone,
     }
     try {
-      link = new StreamLink({ name: `${name}${number}`, framing, carrier, ...(mtu === undefined ? {} : { mtu }) })
+      link = new StreamLink({ name: `${name}${number}`, framing, unpadded: true, carrier, ...(mtu === undefined ? {} : { mtu }) })
       if (typeof target === 'function') target(link, { number, peer })
       else target.join(link)
     } catch (error) {

@@ -7,6 +7,8 @@
  *   unix:///PATH               the same over a UNIX socket: passt's, or one that QEMU listens on
  *   unix:///PATH?listen        waits there, over what a killed process may have left
  *
+ * Short frames leave without the padding of a wire: passt (2023) takes no padded TCP segment for one, and QEMU pads where a guest's card needs it.
+ *
  * A link has two ends: who listens serves one guest, and the one that is there keeps its place, for two guests with one address by mistake would push
  * each other out forever. Several guests are a matter of guest-server.ts.
  */
@@ -25,7 +27,8 @@ export type GuestSocketOptions = Omit<SocketLinkOptions, 'medium'>
  * @throws NetError ERR_INVALID_ARG_VALUE, and what connecting or listening says (`connect ENOENT /tmp/passt_1.socket`).
  */
 export async function openSocketLink(options: GuestSocketOptions | string): Promise<StreamLink> {
-  if (typeof options !== 'string') return openFramedSocket({ kind: 'guest', framing: U32BE, keep: true, ...options })
+  if (typeof options !== 'string')
+    return openFramedSocket({ kind: 'guest', framing: U32BE, keep: true, unpadded: true, ...options })
   return openSocketLink(guestSocketOptions(guestUrl(options, SOCKET_SCHEMES)))
 }
 

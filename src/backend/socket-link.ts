@@ -20,6 +20,8 @@ export interface SocketLinkOptions {
   /** Largest IP packet of a frame in bytes. 1500 when left out. */
   mtu?: number | undefined
   mac?: Uint8Array | null
+  /** Sends short Ethernet frames without their padding. False when left out. */
+  unpadded?: boolean
   /** Whose sockets: anything with the shape of node:net, as `stack.net`. Node's when left out. */
   net?: StreamNet | undefined
   tls?: StreamTls | null
@@ -39,7 +41,20 @@ export interface SocketLinkOptions {
 
 /** Opens a link over a socket, of any framing. @throws NetError, or Node's own errors of connecting and listening. */
 export async function openFramedSocket(options: SocketLinkOptions): Promise<StreamLink> {
-  const { place, listen = false, kind = 'socket', net, tls = null, framing, medium, mtu, mac, keepAliveMs, onChange } = options
+  const {
+    place,
+    listen = false,
+    kind = 'socket',
+    net,
+    tls = null,
+    framing,
+    medium,
+    mtu,
+    mac,
+    keepAliveMs,
+    unpadded,
+    onChange,
+  } = options
   const name = options.name ?? `${kind}:${placeText(place)}`
   const shape = {
     name,
@@ -47,6 +62,7 @@ export async function openFramedSocket(options: SocketLinkOptions): Promise<Stre
     ...(medium === undefined ? {} : { medium }),
     ...(mtu === undefined ? {} : { mtu }),
     ...(mac === undefined ? {} : { mac }),
+    ...(unpadded === undefined ? {} : { unpadded }),
     ...(keepAliveMs === undefined ? {} : { keepAliveMs }),
   }
   const told = onChange === undefined ? {} : { onChange }

@@ -19,10 +19,12 @@ import type { Host, Task, TimerHandle } from '../base/clock.ts'
 import { Counters, indexOf } from '../base/counters.ts'
 import { invalidArgument, NetError } from '../base/errors.ts'
 import { LINK_DEFAULTS } from '../base/link-config.ts'
+import { ETH_MIN_FRAME } from '../ethernet/wire.ts'
 import { leastFrame, linkHeader } from '../link/carry.ts'
 import { FrameQueue } from '../link/frame-queue.ts'
 import { FrameDecoder, FrameEncoder, type Framing, largestFrame, U16BE } from '../link/framing.ts'
 import { CSUM_MASK, CSUM_PARTIAL, GSO_MASK, type Medium, type NetIf, type NetIfSink } from '../netif/netif.ts'
+import { frameEnd } from '../offload/frame-end.ts'
 import type { FrameTaker } from '../offload/segment.ts'
 import { destroy, OpenStream, refStream, type StreamHalves, type StreamOwner } from './open-stream.ts'
 
@@ -54,6 +56,8 @@ export interface StreamLinkOptions {
   pendingBytes?: number
   /** Interval of keep-alives; 0, or left out: none. */
   keepAliveMs?: number
+  /** Sends short Ethernet frames without their padding. False when left out. */
+  unpadded?: boolean
   carrier?: Carrier | null
 }
 
@@ -99,6 +103,7 @@ export class StreamLink implements NetIf, FrameTaker, StreamOwner, Task {
   private readonly batchBytes: number
   private readonly pendingLimit: number
   private readonly keepAliveMs: number
+  private readonly unpadded: boolean
   private readonly carrier: Carrier | null
   /** Buffers of batches that nobody reads any more. */
   private readonly spare: Uint8Array[] = []
@@ -136,6 +141,7 @@ export class StreamLink implements NetIf, FrameTaker, StreamOwner, Task {
     this.medium = medium
     this.mtu = mtu
     this.mac = options.mac ?? null
+    this.unpadded = options.unpadded === true && medium === 'ethernet'
     this.carrier = options.carrier ?? null
     this.pendingLimit = options.pendingBytes ?? LINK_DEFAULTS.streamPendingBytes
     this.keepAliveMs = options.keepAliveMs ?? 0
@@ -205,6 +211,7 @@ export class StreamLink implements NetIf, FrameTaker, StreamOwner, Task {
     else if ((meta & GSO_MASK) !== 0 || (meta & CSUM_MASK) === CSUM_PARTIAL) n[C.dropNotOffloaded]++
     else if (length > this.mtu && length > this.mtu + linkHeader(buf, start, end, this.medium)) n[C.dropTooLong]++
     else {
+      if (this.unpadded && length <= ETH_MIN_FRAME) end = frameEnd(buf, start + linkHeader(buf, start, end, 'ethernet'), end)
       if (this.pending >= this.pendingLimit || !this.gather(buf, start, end)) {
         n[C.outBlocked]++
         this.blocked = true

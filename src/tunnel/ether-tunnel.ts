@@ -14,11 +14,10 @@ import type { Host } from '../base/clock.ts'
 import { Counters, indexOf } from '../base/counters.ts'
 import { invalidArgument } from '../base/errors.ts'
 import { formatMac, parseMac } from '../ethernet/mac.ts'
-import { ETH, ETH_HEADER, ETHERTYPE_ARP, ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from '../ethernet/wire.ts'
-import { IP4, IP4_HEADER } from '../ipv4/wire.ts'
-import { IP6, IP6_HEADER } from '../ipv6/wire.ts'
+import { ETH, ETH_HEADER } from '../ethernet/wire.ts'
 import { leastFrame, linkHeader } from '../link/carry.ts'
 import { CSUM_MASK, CSUM_PARTIAL, GSO_MASK, HEADROOM, type NetIf, type NetIfSink } from '../netif/netif.ts'
+import { frameEnd } from '../offload/frame-end.ts'
 
 export interface EtherTunnelOptions {
   /** The other end's MAC address on the carrier: text or six bytes. */
@@ -35,8 +34,6 @@ const ETHERTYPE_USERTUNNEL = 0xcda8
 /** The tap device's two bytes. */
 const PAD = 2
 const HEADER = ETH_HEADER + PAD
-/** Length of an ARP message for Ethernet and IPv4 (RFC 826). */
-const ARP_LENGTH = 28
 /** EtherTypes below are lengths (IEEE 802.3). */
 const LEAST_ETHERTYPE = 0x600
 
@@ -160,7 +157,7 @@ class EtherTunnel implements NetIf, NetIfSink {
     } else if (end - start - HEADER < leastFrame('ethernet')) n[C.dropInTooShort]++
     else {
       const from = start + HEADER
-      const to = frameEnd(buf, from, end)
+      const to = frameEnd(buf, from + linkHeader(buf, from, end, 'ethernet'), end)
       if (to < end) n[C.inTrimmed]++
       n[C.inFrames]++
       n[C.inOctets] += to - from
@@ -179,18 +176,6 @@ class EtherTunnel implements NetIf, NetIfSink {
   closed(error?: Error): void {
     this.sink!.closed(error)
   }
-}
-
-/** Where an Ethernet frame ends by its own account, `end` at the most. */
-function frameEnd(buf: Uint8Array, start: number, end: number): number {
-  const ip = start + linkHeader(buf, start, end, 'ethernet')
-  if (ip > end) return end
-  const type = get16(buf, ip - ETH_HEADER + ETH.etherType)
-  let to = end
-  if (type === ETHERTYPE_ARP) to = ip + ARP_LENGTH
-  else if (type === ETHERTYPE_IPV4 && end - ip >= IP4_HEADER) to = ip + Math.max(IP4_HEADER, get16(buf, ip + IP4.totalLength))
-  else if (type === ETHERTYPE_IPV6 && end - ip >= IP6_HEADER) to = ip + IP6_HEADER + get16(buf, ip + IP6.payloadLength)
-  return Math.min(to, end)
 }
 
 function sixBytes(mac: string | Uint8Array): Uint8Array {

@@ -15,7 +15,7 @@ import type { NetIf } from '../../src/netif/netif.ts'
 import { NodeHost } from '../../src/node/host.ts'
 import { createSwitch } from '../../src/node/switch.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
-import { plainFrame } from '../support/frames.ts'
+import { plainFrame, tcpFrame } from '../support/frames.ts'
 import { netifConformance } from '../support/netif-conformance.ts'
 import { expectFrames, RecordingSink } from '../support/recording-sink.ts'
 import { turns } from '../support/stream-pair.ts'
@@ -97,6 +97,23 @@ describe('a link to one guest', () => {
     expect(Buffer.concat(heard)).toEqual(Buffer.concat([Uint8Array.of(0, 0, 0, 60), frame]))
     guest.destroy()
     await link.close()
+  })
+
+  it('sends no padding, which passt does not put up with', async () => {
+    const at = path()
+    const a = await openSocketLink(`unix://${at}?listen`)
+    const b = await openSocketLink(`unix://${at}`)
+    attached(a)
+    const sink = attached(b)
+    await until(() => a.isUp)
+    const { bytes } = tcpFrame({ medium: 'ethernet', payload: new Uint8Array(0), seq: 1 })
+    const padded = new Uint8Array(60)
+    padded.set(bytes)
+    send(a, padded)
+    await take(b, sink, 1)
+    expectFrames(sink.frames, [bytes])
+    await a.close()
+    await b.close()
   })
 
   it('keeps the guest that is there, and takes the next when it has gone', async () => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openLink } from '../../../src/backend/open-link.ts'
+import { nodeHost } from '../../../src/node/host.ts'
 import { createStack } from '../../../src/node/stack.ts'
 import { startServices } from '../../../src/services/inetd.ts'
 import { FarNamespace } from './far.ts'
@@ -33,7 +34,7 @@ describe('a card by its packet socket', () => {
     await using stack = createStack()
     const link = await openLink('packet://eth0')
     await stack.attach(link, { addresses: ['10.0.0.2/24', 'fd00::2/64'] }).ready
-    using _services = startServices(stack)
+    startServices(stack)
     for (const to of ['10.0.0.2', 'fd00::2']) {
       const ping = await run(`exec ${far.enter} ping -n -w 10 -c 3 -i 0.02 ${to}`)
       expect(ping.out, ping.err).toMatch(/ 3 received/)
@@ -52,27 +53,48 @@ describe('a card by its packet socket', () => {
   })
 
   it('puts back the VLAN tags that the kernel took out, and goes on when the interface was down', async () => {
-    far.sh('ip link add link eth1 name eth1.7 type vlan id 7; ip addr add 10.7.0.1/24 dev eth1.7; ip link set eth1.7 up')
-    await using stack = createStack()
-    stack.attach(await openLink('packet://eth0'), { name: 'eth0', addresses: ['10.0.0.2/24'] })
-    stack.ip('link add link eth0 name eth0.7 type vlan id 7; addr add 10.7.0.2/24 dev eth0.7; link set eth0.7 up')
-    const reached = async (to: string): Promise<void> => {
-      const ping = await run(`exec ${far.enter} ping -n -w 10 -c 2 -i 0.02 ${to}`)
-      expect(ping.out, ping.err).toMatch(/ 2 received/)
+    sh('ip link add card0 type veth peer name card1; ip link set card0 up; ip link set card1 up')
+    await using a = createStack()
+    await using b = createStack()
+    for (const [i, stack] of [a, b].entries()) {
+      const name = `card${i}`
+      stack.attach(await openLink(`packet://${name}`), { name, addresses: [`10.1.0.${i + 1}/24`] })
+      stack.ip(`link add link ${name} name v7 type vlan id 7; addr add 10.7.0.${i + 1}/24 dev v7; link set v7 up`)
     }
-    await reached('10.7.0.2')
-    sh('ip link set eth0 down; ip link set eth0 up')
-    await reached('10.0.0.2')
-    await reached('10.7.0.2')
+    const carrier = async (): Promise<void> => {
+      for (const name of ['card0', 'card1']) await run(`until ip link show ${name} | grep -q 'state UP'; do sleep 0.01; done`)
+    }
+    await carrier()
+    const reached = async (): Promise<void> => {
+      for (const to of ['10.7.0.2', '10.1.0.2']) {
+        let answers = 0
+        for await (const reply of a.ping(to, { count: 3, intervalMs: 20 })) if (reply.error === undefined) answers++
+        expect(answers, to).toBe(3)
+      }
+    }
+    await reached()
+    sh('ip link set card0 down; ip link set card1 down; ip link set card0 up; ip link set card1 up')
+    await carrier()
+    await reached()
+    sh('ip link del card0')
   })
 
   it('ends when it is deleted, and says what is wrong before', async () => {
     await expect(openLink('packet://nosuch0')).rejects.toMatchObject({ code: 'ENODEV' })
+    await expect(openLink('packet://')).rejects.toThrow(/Invalid interface/)
     sh('ip link add doomed0 type veth peer name doomed1; ip link set doomed0 up')
-    await using stack = createStack()
-    const iface = stack.attach(await openLink('packet://doomed0'), { addresses: ['10.9.0.2/24'] })
+    const link = await openLink('packet://doomed0')
+    const ended = new Promise<Error | undefined>((resolve) => {
+      link.attach({
+        host: nodeHost,
+        input: () => undefined,
+        readable: () => void link.receive(64),
+        writable: () => undefined,
+        closed: resolve,
+      })
+    })
     sh('ip link del doomed0')
-    await iface.closed
+    expect((await ended)?.message).toBe('doomed0 has ended (ENETDOWN): the interface was deleted')
   })
 })
 
@@ -91,7 +113,7 @@ if (!withPasst && process.env.CI !== 'true') console.warn('\n*** NOT TESTED: pas
 describe.runIf(withPasst || process.env.CI === 'true')('passt as the gateway', () => {
   it('gives our client a lease, answers ARP, and carries a TCP connection to a server of this machine', async () => {
     // passt copies the addresses of the interface with the default route.
-    sh('ip link set lo up; ip link add out0 type dummy; ip link set out0 up')
+    sh('ip link set lo up; ip link add out0 type veth peer name out1; ip link set out0 up; ip link set out1 up')
     sh('ip addr add 192.0.2.7/24 dev out0; ip route add default via 192.0.2.1')
     const socket = join(dir, 'passt.socket')
     const passt = await serve(
@@ -99,11 +121,7 @@ describe.runIf(withPasst || process.env.CI === 'true')('passt as the gateway', (
       ['-f', '--runas', '0', '-s', socket, '-i', 'out0'],
       /You can now start|UNIX domain socket bound/,
     )
-    const page = await serve(
-      'socat',
-      ['-d', '-d', 'TCP-LISTEN:8080,bind=192.0.2.7,fork', 'SYSTEM:echo hello from the host'],
-      /listening on/,
-    )
+    const page = await serve('socat', ['-d', '-d', 'TCP-LISTEN:8080,fork', 'SYSTEM:echo hello from the host'], /listening on/)
     try {
       expect(existsSync(socket)).toBe(true)
       await using stack = createStack()

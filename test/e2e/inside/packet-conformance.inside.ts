@@ -13,11 +13,13 @@ netifConformance(
   'packet sockets',
   async () => {
     sh('ip link add veth0 type veth peer name veth1; ip link set veth0 up arp off; ip link set veth1 up arp off')
+    // Until the carrier is noticed, what is sent is lost.
+    sh("for i in 0 1; do until ip link show veth$i | grep -q 'state UP'; do sleep 0.01; done; done")
     return {
       a: await openPacket({ name: 'veth0' }),
       b: await openPacket({ name: 'veth1' }),
       host,
-      settle: () => new Promise((resolve) => setTimeout(resolve, 40)),
+      settle: () => new Promise((resolve) => setTimeout(resolve, 15)),
       close: () => void sh('ip link del veth0'),
     }
   },

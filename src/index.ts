@@ -28,8 +28,8 @@ export { openWebSocketLink, type WebSocketOptions } from './backend/websocket.ts
 export * from './core.ts'
 export { capture, openCapture } from './node/capture-file.ts'
 // Sockets in Node's shape
-export type { ConnectOptions, LookupCallback, LookupFunction, LookupOptions } from './node/connect.ts'
-export type { LookupFamily, NodeDeps } from './node/deps.ts'
+export type { ConnectOptions } from './node/connect.ts'
+export type { LookupCallback, LookupFamily, LookupFunction, LookupOptions, NodeDeps } from './node/deps.ts'
 export type { DgramModule, DgramOptions, DgramSocket, MessageListener, RemoteInfo, SocketType } from './node/dgram.ts'
 export { type JournalOptions, lease6File, lease6Journal, leaseFile, leaseJournal } from './node/dhcp-store.ts'
 export type { DnsModule, ResolverOptions, TlsaRecord } from './node/dns.ts'
@@ -38,7 +38,8 @@ export type { HttpModule, HttpServerOptions } from './node/http.ts'
 export { createMux } from './node/mux.ts'
 export type { ConnectionListener, NetModule } from './node/net.ts'
 export type { ListenOptions as NetListenOptions, Server, ServerOptions } from './node/server.ts'
-export type { OnReadOptions, Socket, SocketOptions } from './node/socket.ts'
+export type { Socket } from './node/socket.ts'
+export type { OnReadOptions, SocketOptions } from './node/socket-args.ts'
 // A stack
 export { createStack, NodeStack, type StackOptions } from './node/stack.ts'
 // A switch

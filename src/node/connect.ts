@@ -7,7 +7,7 @@ import { isIP } from 'node:net'
 import type { NetError } from '../base/errors.ts'
 import type { SocketOptions as TcpOptions } from '../tcp/api.ts'
 import { checkOptions } from '../tcp/socket-options.ts'
-import type { LookupFamily, NodeDeps } from './deps.ts'
+import { type Found, type LookupFunction, type LookupOptions, lookupOf } from './deps.ts'
 import type { Driver } from './driver.ts'
 import {
   badAddress,
@@ -23,23 +23,8 @@ import {
   outOfRange,
 } from './errors.ts'
 import { anyOf, literal } from './place.ts'
-import type { Socket, SocketOptions } from './socket.ts'
-
-/** As `dns.lookup` calls back: one address and its family, or with `all` a list. */
-export type LookupCallback = (error: Error | null, found?: string | Found[], family?: number) => void
-/** node:dgram gives the family alone. */
-export type LookupFunction = (hostname: string, options: LookupOptions | 4 | 6, callback: LookupCallback) => void
-
-export interface LookupOptions {
-  family?: number
-  hints?: number
-  all?: boolean
-}
-
-export interface Found {
-  address: string
-  family: number
-}
+import type { Socket } from './socket.ts'
+import type { SocketOptions } from './socket-args.ts'
 
 export interface ConnectOptions extends SocketOptions {
   port?: number | string | null
@@ -120,7 +105,8 @@ function lookUp(host: string, options: ConnectOptions, way: Way): void {
   const family = options.family === 'IPv4' ? 4 : options.family === 'IPv6' ? 6 : options.family
   const wanted: LookupOptions = { family, hints: options.hints || 0 }
   if (family !== 4 && family !== 6 && wanted.hints === 0) wanted.hints = ADDRCONFIG
-  const lookup = options.lookup ?? ownLookup(driver.context.deps)
+  const lookup = options.lookup ?? lookupOf(driver.context.deps)
+  socket._host = host
   const all = family !== 4 && family !== 6 && !way.localAddress && (options.autoSelectFamily ?? driver.context.autoSelect.family)
   if (!all) {
     lookup(host, wanted, (error, address, addressFamily) => {
@@ -150,22 +136,6 @@ function lookUp(host: string, options: ConnectOptions, way: Way): void {
       new Attempts(ways, way).next()
     } else useOne(ways[0] ?? found[0], options, way)
   })
-}
-
-/** The stack's own names, in the shape of `dns.lookup`. */
-function ownLookup(deps: NodeDeps): LookupFunction {
-  return (hostname, given, callback) => {
-    const options = typeof given === 'number' ? { family: given } : given
-    deps.lookup(hostname, (options.family ?? 0) as LookupFamily).then(
-      (list) => {
-        const found = list.map((a) => ({ address: deps.addressText(a), family: a.family as number }))
-        // Not inside the promise: what a listener throws is an exception, not a rejection.
-        if (options.all) process.nextTick(callback, null, found)
-        else process.nextTick(callback, null, found[0].address, found[0].family)
-      },
-      (error) => process.nextTick(callback, error),
-    )
-  }
 }
 
 /** Usable addresses, each once, families taking turns, the family of the first one first. */

@@ -10,6 +10,22 @@ import type { Udp } from '../udp/udp.ts'
 /** 0: either family. */
 export type LookupFamily = 0 | 4 | 6
 
+/** As `dns.lookup` calls back: one address and its family, or with `all` a list. */
+export type LookupCallback = (error: Error | null, found?: string | Found[], family?: number) => void
+/** node:dgram gives the family alone. */
+export type LookupFunction = (hostname: string, options: LookupOptions | 4 | 6, callback: LookupCallback) => void
+
+export interface LookupOptions {
+  family?: number
+  hints?: number
+  all?: boolean
+}
+
+export interface Found {
+  address: string
+  family: number
+}
+
 export interface NodeDeps {
   readonly tcp: RawTcp
   readonly udp: Pick<Udp, 'open'>
@@ -22,8 +38,13 @@ export interface NodeDeps {
   literal(text: string): Address
   /** The same the other way round. */
   addressText(a: Address): string
-  /** Addresses of a name, best first, at least one; rejects as `dns.lookup` does. Literals are resolved without asking. */
-  lookup(hostname: string, family: LookupFamily): Promise<Address[]>
+  /** The stack's `dns`: names are looked up by its `lookup`. */
+  readonly dns: { lookup: object }
+}
+
+/** Taken at each use: an application may have put another in its place, as it may in Node's. */
+export function lookupOf(deps: Pick<NodeDeps, 'dns'>): LookupFunction {
+  return deps.dns.lookup as LookupFunction
 }
 
 export interface Owned {

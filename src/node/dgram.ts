@@ -13,16 +13,18 @@ import type { Address } from '../base/address.ts'
 import { NetError } from '../base/errors.ts'
 import type { UdpSocket } from '../udp/socket.ts'
 import { type Callable, callable } from './callable.ts'
-import type { Found, LookupFunction } from './connect.ts'
-import type { NodeDeps } from './deps.ts'
+import { udpSocket } from './channels.ts'
+import { type Found, type LookupFunction, lookupOf, type NodeDeps } from './deps.ts'
 import { bindArgs, sendArgs } from './dgram-args.ts'
 import { Bind, DgramDriver, Link, type Queued, type SendCallback } from './dgram-driver.ts'
 import { changeMembership, setInterface } from './dgram-groups.ts'
 import {
+  badAddress,
   badBufferSize,
   badSocketType,
   badState,
   bufferSizeError,
+  checkFunction,
   checkNumber,
   checkPort,
   checkSignal,
@@ -32,7 +34,7 @@ import {
   hostPortError,
   missingArgs,
 } from './errors.ts'
-import { literal, type Place, place } from './place.ts'
+import { type Place, place } from './place.ts'
 
 export type SocketType = 'udp4' | 'udp6'
 
@@ -64,6 +66,7 @@ export class DgramSocket extends EventEmitter {
     const options: DgramOptions = typeof given === 'object' && given !== null ? { ...given } : { type: given }
     if (options.recvBufferSize) checkUint32(options.recvBufferSize, 'options.recvBufferSize')
     if (options.sendBufferSize) checkUint32(options.sendBufferSize, 'options.sendBufferSize')
+    if (options.lookup !== undefined) checkFunction(options.lookup, 'lookup')
     if (options.type !== 'udp4' && options.type !== 'udp6') throw badSocketType()
     this.type = options.type
     this[inside] = new DgramDriver(this, deps, options)
@@ -77,6 +80,7 @@ export class DgramSocket extends EventEmitter {
       if (signal.aborted) aborted()
       else this.once('close', addAbortListener(signal, aborted)[Symbol.dispose])
     }
+    if (udpSocket.hasSubscribers) udpSocket.publish({ socket: this })
   }
 
   /** `(port, address, cb)`, any of them left out, or `(options, cb)`. 'listening' follows. */
@@ -177,6 +181,15 @@ export class DgramSocket extends EventEmitter {
     this.whenBound(() => this.sendNow(message, port, address, callback))
   }
 
+  /** An old name of `send`: all of its arguments are needed. */
+  sendto(buffer: unknown, offset: unknown, length: unknown, port: unknown, address: unknown, callback?: unknown): void {
+    checkNumber(offset, 'offset')
+    checkNumber(length, 'length')
+    checkNumber(port, 'port')
+    checkString(address, 'address')
+    this.send(buffer, offset, length, port, address, callback)
+  }
+
   private sendNow(message: Uint8Array, port: number, name: string | undefined, callback: SendCallback | undefined): void {
     const state = this[inside]
     if (state.linkState === Link.CONNECTED) {
@@ -224,32 +237,28 @@ export class DgramSocket extends EventEmitter {
   private lookup(name: string, done: (error: Error | null, found: Address | null, name: string) => void): void {
     const state = this[inside]
     const family = this.type === 'udp4' ? 4 : 6
-    const own = state.options.lookup
-    if (own !== undefined) {
-      own(name, family, (error, found?: string | Found[]) => {
-        if (error) done(error, null, name)
-        else done(null, literal(state.deps, found as string), found as string)
-      })
-    } else if (isIP(name) !== 0) this.literalNow(name, done)
-    else {
-      state.deps.lookup(name, family).then(
-        (found) => process.nextTick(done, null, found[0], state.deps.addressText(found[0])),
-        (error) => process.nextTick(done, error, null, name),
-      )
-    }
+    const lookup = state.options.lookup ?? lookupOf(state.deps)
+    lookup(name, family, (failure, given?: string | Found[]) => {
+      let error = failure
+      let found: Address | null = null
+      const text = error ? name : (given as string)
+      if (!error) {
+        try {
+          found = this.usable(text)
+        } catch (thrown) {
+          error = thrown as Error
+        }
+      }
+      done(error, found, text)
+    })
   }
 
-  private literalNow(name: string, done: (error: Error | null, found: Address | null, name: string) => void): void {
-    let found: Address | null = null
-    let error: Error | null = null
-    try {
-      // libuv reads addresses of the socket's own family only.
-      if (isIP(name) !== (this.type === 'udp4' ? 4 : 6)) throw new NetError('EINVAL')
-      found = literal(this[inside].deps, name)
-    } catch (thrown) {
-      error = thrown as Error
-    }
-    process.nextTick(done, error, found, name)
+  /** libuv reads addresses of the socket's own family only. Throws EINVAL. */
+  private usable(text: string): Address {
+    const family = isIP(text)
+    if (family === 0) throw badAddress(text)
+    if (family !== (this.type === 'udp4' ? 4 : 6)) throw new NetError('EINVAL')
+    return this[inside].deps.literal(text)
   }
 
   close(callback?: () => void): this {

@@ -28,7 +28,17 @@ import {
   V4MAPPED,
 } from './dns-calls.ts'
 import { QUERIES, type QueryName } from './dns-shapes.ts'
-import { badAddress, badType, badValue, checkFunction, checkNumber, checkString, missingArgs, outOfRange } from './errors.ts'
+import {
+  badAddress,
+  badType,
+  badValue,
+  checkFunction,
+  checkNumber,
+  checkString,
+  missingArgs,
+  outOfRange,
+  serversFixed,
+} from './errors.ts'
 
 /** What a stack has for its `dns`. */
 export interface DnsDeps extends Pick<NodeDeps, 'literal' | 'addressText' | 'owned'> {
@@ -86,6 +96,7 @@ function tell(promise: Promise<unknown>, callback: Callback, spread: (value: unk
 
 /** The questions of one resolver, and its settings. */
 class Questions implements Owned {
+  /** Questions of an application's own resolver that are under way. */
   private pending = 0
 
   constructor(
@@ -109,11 +120,15 @@ class Questions implements Owned {
 
   setServers(servers: unknown): void {
     if (!Array.isArray(servers)) throw badType('servers', 'an instance of Array', servers)
+    const given: string[] = []
+    // Holes are left out, as Node does.
     servers.forEach((one, i) => {
       checkString(one, `servers[${i}]`)
+      given.push(one)
     })
+    if (this.pending > 0) throw serversFixed(given)
     try {
-      this.core.setServers(servers)
+      this.core.setServers(given)
     } catch (error) {
       throw badAddress((error as Error).message.replace(/^Invalid IP address: /, ''))
     }
@@ -288,6 +303,13 @@ export function createDns(deps: DnsDeps): DnsModule {
     const done = typeof options === 'function' ? options : callback
     const call = lookupCall(hostname, typeof options === 'function' ? undefined : options, order)
     checkFunction(done, 'callback')
+    const family = isIP(hostname as string)
+    if (family !== 0) {
+      // Most lookups of datagram sockets: without a promise.
+      if (call.all) process.nextTick(done as Callback, null, [{ address: hostname, family }])
+      else process.nextTick(done as Callback, null, hostname, family)
+      return {}
+    }
     tell(found(hostname, call), done as Callback, (value) => {
       return call.all ? [value] : [(value as LookupAddress).address, (value as LookupAddress).family]
     })

@@ -21,7 +21,8 @@ import { NetError } from '../base/errors.ts'
 import type { ConnectionHandler, RawConnection } from '../tcp/api.ts'
 import type { NetContext } from './deps.ts'
 import { badState, codeOf } from './errors.ts'
-import type { OnReadOptions, Socket } from './socket.ts'
+import type { Socket } from './socket.ts'
+import type { OnReadOptions } from './socket-args.ts'
 
 const LINGER_MS = 20
 /** The most that one chunk holds; what libuv reads at once. */
@@ -207,8 +208,15 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
 
   /** With `onread` there is no stream buffer whose draining would ask for more: `resume` and `read` do. */
   resumeUser(): void {
-    if (this.userCallback === null || this.reading || this.ended || this.socket.connecting || this.open === null) return
-    this.startReading()
+    if (this.userCallback !== null && !this.socket.connecting) this.readStart()
+  }
+
+  /** Reads on later, as a kernel would tell: whoever resumes is not called back before `resume` has returned and is done. */
+  readStart(): void {
+    if (this.reading || this.ended || this.open === null) return
+    this.reading = true
+    this.update()
+    setImmediate(again, this)
   }
 
   pauseUser(): void {
@@ -367,7 +375,8 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
 
   update(): void {
     const connection = this.connection
-    const busy = !this.free && (this.socket.connecting || (connection !== null && (this.reading || this.done !== null)))
+    // Who still looks a name up is held by what looks, if at all.
+    const busy = !this.free && connection !== null && (this.socket.connecting || this.reading || this.done !== null)
     const unsent = connection !== null && !this.over && connection.unsent > 0
     const hold = this.wanted && (busy || unsent)
     if (hold !== this.held) {

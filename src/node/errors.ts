@@ -1,6 +1,7 @@
 /**
  * Errors of Node's argument checks and of sockets in the wrong state, with Node's codes, classes and words.
  */
+import { type InspectOptions, inspect } from 'node:util'
 import { NetError, wordsOf } from '../base/errors.ts'
 
 type Coded<E extends Error> = E & { code: string }
@@ -163,10 +164,37 @@ export function badBufferSize(): Coded<TypeError> {
   return coded(new TypeError('Buffer size must be a positive integer'), 'ERR_SOCKET_BAD_BUFFER_SIZE')
 }
 
-/** Buffer sizes of a socket that is not bound, or closed. */
+/** Buffer sizes of a socket that is not bound, or closed: Node's SystemError, which shows and sets its `info`. */
 export function bufferSizeError(syscall: string): Coded<Error> {
-  const error = new Error(`Could not get or set buffer size: ${syscall} returned EBADF (bad file descriptor)`)
-  return Object.assign(coded(error, 'ERR_SOCKET_BUFFER_SIZE'), { name: 'SystemError', errno: -9, syscall })
+  const info: Record<string, unknown> = { errno: -9, code: 'EBADF', message: wordsOf('EBADF'), syscall }
+  const error = new Error(`Could not get or set buffer size: ${syscall} returned EBADF (${info.message})`)
+  const field = (key: string): PropertyDescriptor => ({
+    get: () => info[key],
+    set: (value) => {
+      info[key] = value
+    },
+    enumerable: true,
+    configurable: true,
+  })
+  Object.defineProperties(error, {
+    name: { value: 'SystemError', writable: true, configurable: true },
+    // The stack was written under the name of the class.
+    stack: { value: error.stack?.replace(/^Error/, 'SystemError [ERR_SOCKET_BUFFER_SIZE]'), writable: true, configurable: true },
+    code: { value: 'ERR_SOCKET_BUFFER_SIZE', enumerable: true, writable: true, configurable: true },
+    info: { value: info, enumerable: true, configurable: true },
+    errno: field('errno'),
+    syscall: field('syscall'),
+    [inspect.custom]: {
+      value: (_depth: number, options: InspectOptions) => inspect(error, { ...options, getters: true, customInspect: false }),
+    },
+  })
+  return error as Coded<Error>
+}
+
+/** `dns.setServers` while questions are under way: Node's words, c-ares' reason. */
+export function serversFixed(servers: readonly string[]): Coded<Error> {
+  const message = `c-ares failed to set servers: "There are pending queries." [${servers}]`
+  return coded(new Error(message), 'ERR_DNS_SET_SERVERS_FAILED')
 }
 
 export function outOfBounds(name: string): Coded<RangeError> {

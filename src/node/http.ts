@@ -11,9 +11,9 @@ import { urlToHttpOptions } from 'node:url'
 import { type Callable, callable } from './callable.ts'
 import { unsupported } from './errors.ts'
 import type { NetModule } from './net.ts'
+
 import { served, serverOptions } from './served.ts'
 import type { ServerOptions } from './server.ts'
-
 export type Responder = (response: http.IncomingMessage) => void
 
 /** Node's, and socket options of TCP for every connection that is accepted. */

@@ -2,13 +2,26 @@
  * `node:net` on a stack of one's own. Everything that opens a connection or listens does it through the stack; what only computes
  * (`isIP`, `BlockList`, `SocketAddress`) is Node's.
  */
-import { BlockList, isIP, isIPv4, isIPv6, Server as NodeServer, Socket as NodeSocket, SocketAddress } from 'node:net'
+import {
+  BlockList,
+  getDefaultAutoSelectFamily,
+  getDefaultAutoSelectFamilyAttemptTimeout,
+  isIP,
+  isIPv4,
+  isIPv6,
+  Server as NodeServer,
+  Socket as NodeSocket,
+  SocketAddress,
+} from 'node:net'
 import { type Callable, callable, countAs } from './callable.ts'
+import { clientSocket } from './channels.ts'
 import { checkAttemptMs } from './connect.ts'
 import type { NetContext, NodeDeps } from './deps.ts'
 import { checkBoolean } from './errors.ts'
+import { type Normalized, normalizeArgs } from './normalize-args.ts'
 import { Server, type ServerOptions } from './server.ts'
-import { type Accepted, normalizeArgs, Socket, type SocketOptions } from './socket.ts'
+import { type Accepted, Socket } from './socket.ts'
+import type { SocketOptions } from './socket-args.ts'
 
 export type ConnectionListener = (socket: Socket) => void
 export type SocketConstructor = Callable<[options?: SocketOptions | null], Socket>
@@ -35,12 +48,17 @@ export interface NetModule {
   setDefaultAutoSelectFamily(value: boolean): void
   getDefaultAutoSelectFamilyAttemptTimeout(): number
   setDefaultAutoSelectFamilyAttemptTimeout(ms: number): void
+  /** Not Node's interface, but used by tracers. */
+  _normalizeArgs(args: unknown[]): Normalized
+  /** Does nothing, as in Node where it is not Windows. */
+  _setSimultaneousAccepts(): void
 }
 
 export function createNet(deps: NodeDeps): NetModule {
-  // Node 20's autoSelect.
-  const autoSelect = { family: true, attemptMs: 250 }
+  // From Node's: the command line may have set them.
+  const autoSelect = { family: getDefaultAutoSelectFamily(), attemptMs: getDefaultAutoSelectFamilyAttemptTimeout() }
   const context: NetContext = { deps, autoSelect }
+  let hasWarned = false
 
   class StackSocket extends Socket {
     constructor(options?: SocketOptions | null, accepted?: Accepted) {
@@ -62,10 +80,12 @@ export function createNet(deps: NodeDeps): NetModule {
   countAs(ServerFace, NodeServer)
 
   function connect(...args: unknown[]): Socket {
-    const [options, callback] = normalizeArgs(args)
+    const normalized = normalizeArgs(args)
+    const [options] = normalized
     const socket = new SocketFace(options)
+    if (clientSocket.hasSubscribers) clientSocket.publish({ socket })
     if (options.timeout) socket.setTimeout(options.timeout)
-    return callback === null ? socket.connect(options) : socket.connect(options, callback)
+    return socket.connect(normalized)
   }
 
   return {
@@ -88,6 +108,12 @@ export function createNet(deps: NodeDeps): NetModule {
     getDefaultAutoSelectFamilyAttemptTimeout: () => autoSelect.attemptMs,
     setDefaultAutoSelectFamilyAttemptTimeout(ms) {
       autoSelect.attemptMs = checkAttemptMs(ms, 'value')
+    },
+    _normalizeArgs: normalizeArgs,
+    _setSimultaneousAccepts() {
+      if (hasWarned) return
+      hasWarned = true
+      process.emitWarning('net._setSimultaneousAccepts() is deprecated and will be removed.', 'DeprecationWarning', 'DEP0121')
     },
   }
 }

@@ -9,8 +9,9 @@ import { promisify } from 'node:util'
 import { bridge, claim } from './bridge.ts'
 import { badState } from './errors.ts'
 import type { NetModule } from './net.ts'
+import { normalizeArgs } from './normalize-args.ts'
 import type { Server as NetServer, ServerOptions } from './server.ts'
-import { normalizeArgs, Socket } from './socket.ts'
+import { Socket } from './socket.ts'
 
 type ServerClass<A extends unknown[], T> = new (...args: A) => T
 

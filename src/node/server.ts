@@ -11,10 +11,14 @@ import { inspect, promisify } from 'node:util'
 import { type Address, ANY, ANY_V4 } from '../base/address.ts'
 import type { ListenerHandler, ListenerOptions, RawConnection, RawListener } from '../tcp/api.ts'
 import { checkListenerOptions } from '../tcp/socket-options.ts'
-import type { NodeDeps, Owned } from './deps.ts'
+import * as channels from './channels.ts'
+import { lookupOf, type NodeDeps, type Owned } from './deps.ts'
 import { badState, badType, badValue, checkNumber, checkPort, checkSignal, codeOf, listenError, unsupported } from './errors.ts'
-import { type Place, place } from './place.ts'
-import { type Accepted, normalizeArgs, type Socket, type SocketOptions } from './socket.ts'
+import { Handle, type Held } from './handle.ts'
+import { normalizeArgs } from './normalize-args.ts'
+import { literal, type Place, place } from './place.ts'
+import type { Accepted, Socket } from './socket.ts'
+import type { SocketOptions } from './socket-args.ts'
 
 export interface ServerOptions {
   allowHalfOpen?: boolean
@@ -53,8 +57,9 @@ export interface DropArgument {
 export type SocketMaker = (options: SocketOptions, accepted: Accepted) => Socket
 
 /** What the server is to its listener, in the async context of `listen`. */
-class Listening extends AsyncResource implements ListenerHandler, Owned {
+class Listening extends AsyncResource implements ListenerHandler, Owned, Held {
   listener: RawListener | null = null
+  readonly handle: Handle
   private held = false
 
   constructor(
@@ -64,6 +69,7 @@ class Listening extends AsyncResource implements ListenerHandler, Owned {
     readonly mapped: boolean,
   ) {
     super('TAPSTACKTCPSERVER')
+    this.handle = new Handle(this, server, () => this.sockname())
   }
 
   onConnection(connection: RawConnection): void {
@@ -77,7 +83,11 @@ class Listening extends AsyncResource implements ListenerHandler, Owned {
     else this.deps.host.release()
   }
 
-  address(): Place {
+  get wanted(): boolean {
+    return this.held
+  }
+
+  sockname(): Place {
     const { localAddress, localPort } = this.listener!
     return place(this.deps, localAddress, localPort, this.mapped)
   }
@@ -109,6 +119,8 @@ export class Server extends EventEmitter {
   maxConnections?: number
   /** Connections now open. */
   _connections = 0
+  /** `family:address:port` as asked for; not Node's interface, but shown by it. */
+  declare _connectionKey?: string
   private _listening: Listening | null = null
   private readonly _tapstack: ListenerOptions | undefined
   private _unref = false
@@ -144,11 +156,13 @@ export class Server extends EventEmitter {
   listen(...args: unknown[]): this {
     const [given, callback] = normalizeArgs(args)
     if (this._listening !== null) throw badState('ERR_SERVER_ALREADY_LISTEN')
+    if (channels.listenStart.hasSubscribers) channels.listenStart.publish({ server: this, options: given })
     if (callback !== null) this.once('listening', callback)
     const options = given as ListenOptions
     const backlogArg = positive(args[1]) ?? positive(args[2])
     const id = ++this._listenId
     this._closeOnAbort(options.signal)
+    if (isHandle(given)) throw unsupported('listening on a handle', 'use node:net for it')
     if (typeof options.fd === 'number' && options.fd >= 0)
       throw unsupported('listening on a file descriptor', 'use node:net for it')
     let port = options.port
@@ -177,10 +191,11 @@ export class Server extends EventEmitter {
   }
 
   private _lookupAndListen(host: string, port: number, backlog: number | undefined, v6only: boolean, id: number): void {
-    this._deps.lookup(host, 0).then(
-      (found) => process.nextTick(() => id === this._listenId && this._listenOn(found[0], port, backlog, v6only)),
-      (error) => process.nextTick(() => id === this._listenId && this.emit('error', error)),
-    )
+    lookupOf(this._deps)(host, {}, (error, found) => {
+      if (id !== this._listenId) return
+      if (error) this.emit('error', error)
+      else this._listenOn(literal(this._deps, found as string), port, backlog, v6only)
+    })
   }
 
   private _listenOn(address: Address, port: number, backlog: number | undefined, v6only: boolean): void {
@@ -189,11 +204,15 @@ export class Server extends EventEmitter {
       listening.open(
         this._deps.tcp.listen({ ...this._tapstack, port, address, ipv6Only: v6only, backlog, ref: false }, listening),
       )
-    } catch (error) {
-      process.nextTick(emitError, this, listenError(codeOf(error), this._deps.addressText(address), port))
+    } catch (thrown) {
+      const error = listenError(codeOf(thrown), this._deps.addressText(address), port)
+      if (channels.listenError.hasSubscribers) channels.listenError.publish({ server: this, error })
+      process.nextTick(emitError, this, error)
       return
     }
+    if (channels.listenEnd.hasSubscribers) channels.listenEnd.publish({ server: this })
     this._listening = listening
+    this._connectionKey = `${address.family}:${this._deps.addressText(address)}:${port}`
     listening.hold(!this._unref)
     listening.runInAsyncScope(process.nextTick, process, emitListening, this)
   }
@@ -228,7 +247,14 @@ export class Server extends EventEmitter {
       this._connections--
       this._emitCloseIfDrained()
     }
-    this.emit('connection', this._makeSocket(options, { connection, mapped, pause: this.pauseOnConnect, server: this, gone }))
+    const socket = this._makeSocket(options, { connection, mapped, pause: this.pauseOnConnect, server: this, gone })
+    this.emit('connection', socket)
+    if (channels.serverSocket.hasSubscribers) channels.serverSocket.publish({ socket })
+  }
+
+  /** Not Node's interface, but looked at by programs: null when the server does not listen. */
+  get _handle(): Handle | null {
+    return this._listening?.handle ?? null
   }
 
   get listening(): boolean {
@@ -237,7 +263,7 @@ export class Server extends EventEmitter {
 
   /** Null before 'listening'. */
   address(): Place | null {
-    return this._listening === null ? null : this._listening.address()
+    return this._listening === null ? null : this._listening.sockname()
   }
 
   getConnections(callback: (error: Error | null, count: number) => void): this {
@@ -283,6 +309,13 @@ export class Server extends EventEmitter {
     this._listening?.hold(false)
     return this
   }
+}
+
+/** As Node takes a handle: `(handle)` or `({ _handle })` or `({ handle })`. */
+function isHandle(given: object): boolean {
+  const { _handle, handle } = given as { _handle?: unknown; handle?: unknown }
+  const one = _handle ?? handle ?? given
+  return typeof one === 'object' && one !== null && typeof (one as { getAsyncId?: unknown }).getAsyncId === 'function'
 }
 
 function positive(value: unknown): number | undefined {

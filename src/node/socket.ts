@@ -4,33 +4,17 @@
  * Theory of operation. The stream is Node's own; the bytes are moved by the `Driver`. 'close' means what it means in Node: the
  * descriptor is given back, one turn of the event loop after `destroy`; TCP ends the connection in its own time.
  */
-import { addAbortSignal, Duplex, type DuplexOptions } from 'node:stream'
+import { addAbortSignal, Duplex } from 'node:stream'
 import { NetError } from '../base/errors.ts'
-import type { RawConnection, SocketOptions as TcpOptions } from '../tcp/api.ts'
-import { checkOptions } from '../tcp/socket-options.ts'
-import { type ConnectOptions, startConnect } from './connect.ts'
+import type { RawConnection } from '../tcp/api.ts'
+import { startConnect } from './connect.ts'
 import type { NetContext } from './deps.ts'
 import { type Done, Driver, type QueuedChunk } from './driver.ts'
-import { badState, badValue, checkDuration, checkFunction, checkNumber, missingArgs, unsupported } from './errors.ts'
+import { badState, checkDuration, checkFunction, missingArgs, unsupported } from './errors.ts'
+import { StreamHandle } from './handle.ts'
+import { isNormalized, normalizeArgs } from './normalize-args.ts'
 import { type Place, place } from './place.ts'
-
-export interface OnReadOptions {
-  buffer: Uint8Array | (() => Uint8Array)
-  /** False stops reading until `resume` or `read`. */
-  callback(bytesRead: number, buffer: Uint8Array): boolean
-}
-
-export interface SocketOptions extends Omit<DuplexOptions, 'signal'> {
-  noDelay?: boolean
-  keepAlive?: boolean
-  /** ms before the first keep-alive probe. */
-  keepAliveInitialDelay?: number
-  onread?: OnReadOptions | null
-  signal?: AbortSignal
-  fd?: number
-  /** Not Node's: socket options of TCP for the connection that `connect` opens, from its SYN on. */
-  tapstack?: TcpOptions
-}
+import { checkSocketOptions, type SocketOptions, usableOnRead } from './socket-args.ts'
 
 /** How a server makes a socket of a connection that it accepted. */
 export interface Accepted {
@@ -53,6 +37,7 @@ class Inside {
   resetting = false
   peer: Partial<Place> | null = null
   local: Partial<Place> | null = null
+  handle: StreamHandle | null = null
   /** Counts of the connection that was destroyed. */
   bytesRead = 0
   bytesWritten = 0
@@ -75,6 +60,8 @@ export class Socket extends Duplex {
   declare server: unknown
   /** `address:port` of each attempt when a name had several addresses. */
   declare autoSelectFamilyAttemptedAddresses?: string[]
+  /** The name that was looked up. */
+  declare _host?: string
   declare private [inside]: Inside
 
   constructor(context: NetContext, options: SocketOptions | number | null = null, accepted: Accepted | null = null) {
@@ -106,9 +93,9 @@ export class Socket extends Duplex {
     if (given.signal !== undefined && given.signal !== null) addAbortSignal(given.signal, this)
   }
 
-  /** `(options, cb)` or `(port, host, cb)`. */
+  /** `(options, cb)`, `(port, host, cb)`, or what `net._normalizeArgs` made of those. */
   connect(...args: unknown[]): this {
-    const [options, callback] = normalizeArgs(args)
+    const [options, callback] = isNormalized(args[0]) ? args[0] : normalizeArgs(args)
     if (callback !== null) this.once('connect', callback)
     if (options.port === undefined && (options.path === undefined || options.path === null)) {
       throw missingArgs('The "options" or "port" or "path" argument must be specified')
@@ -123,6 +110,7 @@ export class Socket extends Duplex {
       state.finished = false
       state.peer = null
       state.local = null
+      state.handle = null
       state.bytesRead = 0
       state.bytesWritten = 0
     }
@@ -236,7 +224,7 @@ export class Socket extends Duplex {
   // Looking
 
   get pending(): boolean {
-    return this.connecting || this[inside].driver.open === null
+    return this.connecting || openOf(this) === null
   }
 
   get readyState(): 'opening' | 'open' | 'readOnly' | 'writeOnly' | 'closed' {
@@ -246,48 +234,51 @@ export class Socket extends Duplex {
   }
 
   get bytesRead(): number {
-    const state = this[inside]
+    // Undefined on the prototype, where Node has no number either; so all that follow.
+    const state = this[inside] as Inside | undefined
+    if (state === undefined) return undefined as unknown as number
     const connection = state.driver.open
     return connection === null ? state.bytesRead : connection.bytesRead
   }
 
   get bytesWritten(): number {
-    const state = this[inside]
+    const state = this[inside] as Inside | undefined
+    if (state === undefined) return undefined as unknown as number
     return this.destroyed && state.driver.open === null ? state.bytesWritten : written(this, state)
   }
 
   get bufferSize(): number {
     // Node's is undefined without a handle; its type says number.
-    return this.connecting || this[inside].driver.open !== null ? this.writableLength : (undefined as unknown as number)
+    return this.connecting || openOf(this) !== null ? this.writableLength : (undefined as unknown as number)
   }
 
   get localAddress(): string | undefined {
-    return sockname(this, this[inside]).address
+    return sockname(this).address
   }
 
   get localPort(): number | undefined {
-    return sockname(this, this[inside]).port
+    return sockname(this).port
   }
 
   get localFamily(): string | undefined {
-    return sockname(this, this[inside]).family
+    return sockname(this).family
   }
 
   get remoteAddress(): string | undefined {
-    return peername(this, this[inside]).address
+    return peername(this).address
   }
 
   get remotePort(): number | undefined {
-    return peername(this, this[inside]).port
+    return peername(this).port
   }
 
   get remoteFamily(): string | undefined {
-    return peername(this, this[inside]).family
+    return peername(this).family
   }
 
   /** The local address; empty when there is none. */
   address(): Place | Record<string, never> {
-    return { ...sockname(this, this[inside]) } as Place
+    return { ...sockname(this) } as Place
   }
 
   /**
@@ -295,7 +286,42 @@ export class Socket extends Duplex {
    * are the socket's.
    */
   get tapstack(): RawConnection | null {
-    return this[inside].driver.open
+    return openOf(this)
+  }
+
+  // Not Node's interface, but looked at by programs.
+
+  get _connecting(): boolean {
+    return this.connecting
+  }
+
+  get _bytesDispatched(): number {
+    return this.bytesWritten - this.writableLength
+  }
+
+  get _server(): unknown {
+    return this.server
+  }
+
+  /** Null where Node has none: before `connect` and after `destroy`. */
+  get _handle(): StreamHandle | null {
+    const state = this[inside] as Inside | undefined
+    if (state === undefined || (!this.connecting && state.driver.open === null)) return null
+    state.handle ??= new StreamHandle(state.driver, this)
+    return state.handle
+  }
+
+  _getsockname(): Partial<Place> {
+    return sockname(this)
+  }
+
+  _getpeername(): Partial<Place> {
+    return peername(this)
+  }
+
+  /** 'timeout' is that far away again. */
+  _unrefTimer(): void {
+    this[inside].driver.active()
   }
 
   // Options
@@ -355,46 +381,25 @@ function isMapped(state: Inside): boolean {
   return state.accepted === null ? state.driver.mapped : state.accepted.mapped
 }
 
-function sockname(socket: Socket, state: Inside): Partial<Place> {
-  const c = state.driver.open
+function openOf(socket: Socket): RawConnection | null {
+  return (socket[inside] as Inside | undefined)?.driver.open ?? null
+}
+
+function sockname(socket: Socket): Partial<Place> {
+  const c = openOf(socket)
   if (c === null) return {}
+  const state = socket[inside]
   if (socket.connecting) return place(state.driver.context.deps, c.localAddress, c.localPort, false)
   state.local ??= place(state.driver.context.deps, c.localAddress, c.localPort, isMapped(state))
   return state.local
 }
 
-function peername(socket: Socket, state: Inside): Partial<Place> {
-  const c = state.driver.open
-  if (c === null || socket.connecting) return state.peer ?? {}
+function peername(socket: Socket): Partial<Place> {
+  const c = openOf(socket)
+  const state = socket[inside]
+  if (c === null || socket.connecting) return state?.peer ?? {}
   state.peer ??= place(state.driver.context.deps, c.remoteAddress, c.remotePort, isMapped(state))
   return state.peer
-}
-
-function usableOnRead(onread: OnReadOptions | null | undefined): OnReadOptions | null {
-  if (typeof onread !== 'object' || onread === null || typeof onread.callback !== 'function') return null
-  return onread.buffer instanceof Uint8Array || typeof onread.buffer === 'function' ? onread : null
-}
-
-function checkSocketOptions(options: SocketOptions): void {
-  if (options.objectMode) throw badValue('options.objectMode', 'is not supported', 'true')
-  if (options.readableObjectMode) throw badValue('options.readableObjectMode', 'is not supported', 'true')
-  if (options.writableObjectMode) throw badValue('options.writableObjectMode', 'is not supported', 'true')
-  if (options.keepAliveInitialDelay !== undefined) checkNumber(options.keepAliveInitialDelay, 'options.keepAliveInitialDelay')
-  if (options.fd !== undefined) throw unsupported('a file descriptor', 'use node:net for it')
-  if (options.tapstack !== undefined) checkOptions(options.tapstack)
-}
-
-/** `(options, cb)`, `(path, cb)` or `(port, host, cb)` as an object and a callback. */
-export function normalizeArgs(args: unknown[]): [ConnectOptions, ((...a: unknown[]) => void) | null] {
-  if (args.length === 0) return [{}, null]
-  const first = args[0]
-  const last = args[args.length - 1]
-  const callback = typeof last === 'function' ? (last as (...a: unknown[]) => void) : null
-  if (typeof first === 'object' && first !== null) return [first as ConnectOptions, callback]
-  if (typeof first === 'string' && !(Number(first) >= 0)) return [{ path: first }, callback]
-  const options: ConnectOptions = { port: first as number }
-  if (typeof args[1] === 'string') options.host = args[1]
-  return [options, callback]
 }
 
 function markFinished(this: Socket): void {

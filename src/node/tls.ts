@@ -14,9 +14,11 @@ import type { ConnectOptions } from './connect.ts'
 import { unsupported } from './errors.ts'
 import { moduleOf } from './module-of.ts'
 import type { NetModule } from './net.ts'
+import { normalizeArgs } from './normalize-args.ts'
 import { served, serverOptions } from './served.ts'
 import type { ServerOptions } from './server.ts'
-import { normalizeArgs, type OnReadOptions, Socket, type SocketOptions } from './socket.ts'
+import { Socket } from './socket.ts'
+import type { OnReadOptions, SocketOptions } from './socket-args.ts'
 
 type SecureListener = (socket: tls.TLSSocket) => void
 

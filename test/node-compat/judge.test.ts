@@ -46,8 +46,24 @@ describe('what its process came to', () => {
   })
 
   it('has proven nothing without them, except where Node is run plain', () => {
-    expect(judge(ended({ used: [] }), '', false).verdict).toBe('fail')
-    expect(judge(ended({ used: [] }), '', true).verdict).toBe('pass')
+    const text = "const net = require('net')"
+    expect(judge(ended({ used: [] }), text, false)).toEqual({ verdict: 'fail', reason: 'none of our modules was used' })
+    expect(judge(ended({ used: [] }), text, true).verdict).toBe('pass')
+    for (const one of ["import { connect } from 'node:net'", "require('dns/promises')", "import('node:http2')"]) {
+      expect(judge(ended({ used: [] }), one, false).verdict).toBe('fail')
+    }
+    expect(judge(ended({ used: [] }), "require('fs')", false)).toEqual({
+      verdict: 'skip',
+      reason: 'asks for none of the modules',
+    })
+  })
+
+  it('met a refusal that is on purpose', () => {
+    const stderr = 'NetError: a socket path (/tmp/x) is not supported by a stack: use node:net for it\n    at x'
+    expect(judge(ended({ status: 1, stderr }), '', false)).toEqual({
+      verdict: 'skip',
+      reason: 'NetError: a socket path (/tmp/x) is not supported by a stack',
+    })
   })
 
   it('skipped itself', () => {

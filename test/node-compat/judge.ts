@@ -2,6 +2,8 @@
  * What a test file of Node's needs, read from its text, and what its process came to.
  */
 
+import { MODULES } from './modules.ts'
+
 /** A libuv handle is what our sockets do not have. */
 const HANDLES = "looks into libuv's handles"
 
@@ -31,6 +33,8 @@ const NEEDS: readonly (readonly [RegExp, string])[] = [
   [/internalBinding\('(?:tcp_wrap|udp_wrap|stream_wrap|cares_wrap|tls_wrap|js_stream)'\)|process\.binding\(/, HANDLES],
   [/require\('internal\/(?:dgram|net)'\)/, "looks into Node's own implementation"],
   [/require\('(?:node:)?child_process'\)|common\.opensslCli|\bspawnPromisified\b/, 'another process has the network of the host'],
+  [/--test-udp-no-try-send/, "asks libuv's sockets not to send at once"],
+  [/networkInterfaces\(/, 'looks for interfaces of the host'],
   [/require\('\.\.\/common\/inspector-helper'\)|require\('(?:node:)?inspector'\)/, 'the inspector listens on the host'],
 ]
 
@@ -42,6 +46,11 @@ export function cannotRun(text: string): string | null {
 /** The file may look at what is below Node's classes. If it passes it passed; if it fails that is why it is skipped. */
 export function looksBelow(text: string): boolean {
   return /\b_handle\b|kStateSymbol|\bkHandle\b/.test(text)
+}
+
+/** Whether the file itself requires or imports one of the modules. */
+export function asksForOurs(text: string): boolean {
+  return MODULES.some((name) => new RegExp(`(?:require\\(|from |import\\()'(?:node:)?${name}(?:/promises)?'`).test(text))
 }
 
 /** The flags that a file asks for in its `// Flags:` lines. */
@@ -56,8 +65,11 @@ export function usesImport(file: string, text: string): boolean {
 /** What the end of a process says of its file. */
 export function judge(ended: Ended, text: string, plain: boolean): Outcome {
   const outcome = judged(ended, plain)
-  if (outcome.verdict !== 'fail' || plain || !looksBelow(text)) return outcome
-  return { verdict: 'skip', reason: `${HANDLES}: ${outcome.reason}` }
+  if (outcome.verdict !== 'fail' || plain) return outcome
+  const refused = /\b(\w[^\n]* is not supported by a stack)/.exec(ended.stderr)
+  if (refused !== null) return { verdict: 'skip', reason: refused[1] }
+  if (ended.used.length === 0 && !asksForOurs(text)) return { verdict: 'skip', reason: 'asks for none of the modules' }
+  return looksBelow(text) ? { verdict: 'skip', reason: `${HANDLES}: ${outcome.reason}` } : outcome
 }
 
 function judged(ended: Ended, plain: boolean): Outcome {

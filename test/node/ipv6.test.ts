@@ -2,7 +2,7 @@
 import { isIP } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { createPipe } from '../../src/link/pipe.ts'
-import type { LookupFunction } from '../../src/node/connect.ts'
+import type { LookupFunction } from '../../src/node/deps.ts'
 import type { NodeStack } from '../../src/node/stack.ts'
 import { createStack } from '../../src/node/stack.ts'
 import { event } from '../support/node-shape.ts'

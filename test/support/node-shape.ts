@@ -9,7 +9,7 @@ import { expect, it } from 'vitest'
 import { address as parseAddressOf } from '../../src/base/address.ts'
 import { lookupError } from '../../src/dns/errors.ts'
 import { createPipe } from '../../src/link/pipe.ts'
-import type { NodeDeps } from '../../src/node/deps.ts'
+import type { LookupCallback, LookupOptions, NodeDeps } from '../../src/node/deps.ts'
 import { NodeHost } from '../../src/node/host.ts'
 import { createNet, type NetModule } from '../../src/node/net.ts'
 import { createStack, type NodeStack } from '../../src/node/stack.ts'
@@ -36,6 +36,17 @@ export interface FakeStack {
   net: NetModule
 }
 
+/** Knows addresses, and `localhost` as one of IPv4. */
+function lookup(name: string, { family, all }: LookupOptions, callback: LookupCallback): void {
+  const literal = isIP(name)
+  const address = literal === 0 ? '127.0.0.1' : name
+  const found = { address, family: literal === 0 ? 4 : literal }
+  if (literal === 0 && (name !== 'localhost' || family === 6)) {
+    process.nextTick(callback, lookupError(name, { code: 'ENOTFOUND' }))
+  } else if (all) process.nextTick(callback, null, [found])
+  else process.nextTick(callback, null, found.address, found.family)
+}
+
 /** A net over TCP in memory. */
 export function fakeStack(buffer = 65_536): FakeStack {
   const host = new NodeHost()
@@ -49,11 +60,7 @@ export function fakeStack(buffer = 65_536): FakeStack {
     owned: new Set(),
     literal: parseAddressOf,
     addressText: String,
-    lookup: async (name, family) => {
-      if (isIP(name) !== 0) return [parseAddressOf(name)]
-      if (name !== 'localhost' || family === 6) throw lookupError(name, { code: 'ENOTFOUND' })
-      return [parseAddressOf('127.0.0.1')]
-    },
+    dns: { lookup },
   }
   return { host, tcp, deps, net: createNet(deps) }
 }

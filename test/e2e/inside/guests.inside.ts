@@ -10,6 +10,7 @@ import { createStack } from '../../../src/node/stack.ts'
 import { startServices } from '../../../src/services/inetd.ts'
 import { FarNamespace } from './far.ts'
 import { run, serve, sh } from './lab.ts'
+import { machineKernel, makeMachine } from './machine.ts'
 
 const dir = mkdtempSync(join(tmpdir(), 'tapstack-guests-'))
 
@@ -144,5 +145,34 @@ describe.runIf(withPasst || process.env.CI === 'true')('passt as the gateway', (
       await passt.stop()
       sh('ip link del out0')
     }
+  })
+})
+
+const release = machineKernel()
+if (release === null)
+  console.warn('\n*** NOT TESTED: a virtual machine: qemu-system-x86_64, busybox and a kernel are needed (machine.ts)\n')
+
+describe.runIf(release !== null)('a virtual machine of QEMU', () => {
+  it('gets its address from our DHCP server and fetches a page from our HTTP server', { timeout: 90_000 }, async () => {
+    const { kernel, initrd } = makeMachine(dir, release!, 'wget -q -O - http://10.0.0.1/')
+    const socket = join(dir, 'machine.sock')
+    await using stack = createStack()
+    const eth0 = stack.attach(await openLink(`unix://${socket}?listen`), { addresses: ['10.0.0.1/24'] })
+    const server = stack.dhcpServer(eth0, { ranges: ['10.0.0.50-10.0.0.60'] })
+    const asked: string[] = []
+    const http = stack.http.createServer((request, response) => {
+      asked.push(`${request.socket.remoteAddress} ${request.url}`)
+      response.end('a page from a stack\n')
+    })
+    http.listen(80)
+    const machine = await run(
+      `exec qemu-system-x86_64 -accel tcg -m 256 -nographic -no-reboot -kernel ${kernel} -initrd ${initrd} -append 'console=ttyS0 quiet panic=-1' ` +
+        `-netdev stream,id=n,server=off,addr.type=unix,addr.path=${socket} -device virtio-net-pci,netdev=n,romfile=`,
+      { timeoutMs: 80_000 },
+    )
+    expect(machine.out, machine.err).toContain('a page from a stack')
+    expect(machine.out).toContain('lease of 10.0.0.50 obtained from 10.0.0.1')
+    expect(asked.map((line) => line.replace('::ffff:', ''))).toEqual(['10.0.0.50 /'])
+    await server.close()
   })
 })

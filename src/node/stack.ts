@@ -17,11 +17,13 @@ import type { LookupFamily, NodeDeps, Owned } from './deps.ts'
 import { createDgram, type DgramModule } from './dgram.ts'
 import { createDns, type DnsDeps, type DnsModule } from './dns.ts'
 import { ascii } from './dns-calls.ts'
+import { UndiciOnStack } from './fetch.ts'
 import { nodeHost, nodeRandom } from './host.ts'
 import { createHttp, type HttpModule } from './http.ts'
 import { createHttp2, type Http2Module } from './http2.ts'
 import { createHttps, type HttpsModule } from './https.ts'
 import { createNet, type NetModule } from './net.ts'
+import { type RegisterOptions, type Registration, register } from './register.ts'
 import { createTls, type TlsModule, type TlsParts } from './tls.ts'
 
 /** Overrides of the configuration; `host` and `random` are for tests and simulations. */
@@ -40,6 +42,7 @@ export class NodeStack extends Stack implements NodeDeps, DnsDeps {
   private madeHttps: HttpsModule | null = null
   private madeHttp2: Http2Module | null = null
   private madeDns: DnsModule | null = null
+  private madeUndici: UndiciOnStack | null = null
 
   constructor(options: StackOptions = {}) {
     const { host = nodeHost, random = nodeRandom, ...overrides } = options
@@ -90,6 +93,31 @@ export class NodeStack extends Stack implements NodeDeps, DnsDeps {
   get dns(): DnsModule {
     this.madeDns ??= createDns(this)
     return this.madeDns
+  }
+
+  /** undici on this stack: `stack.undici.connector()` and `agent()` for dispatchers of one's own. undici is an optional peer dependency. */
+  get undici(): UndiciOnStack {
+    if (this.madeUndici === null) {
+      this.madeUndici = new UndiciOnStack(
+        () => this.net,
+        () => this.tls,
+      )
+      this.owned.add(this.madeUndici)
+    }
+    return this.madeUndici
+  }
+
+  /** `fetch` on this stack, by undici. Rejects with ERR_TAPSTACK_NO_UNDICI where that is not installed. */
+  get fetch(): typeof globalThis.fetch {
+    return this.undici.fetch
+  }
+
+  /**
+   * From now on `import 'node:net'` and its kin give this stack's modules to whoever is chosen: `stack.register('ws')`, `stack.register({ match: /plugins/ })`,
+   * without an argument the whole program; until `unregister()`, or the stack is closed. Throws ERR_INVALID_ARG_TYPE, ERR_INVALID_ARG_VALUE.
+   */
+  register(options?: RegisterOptions | string | readonly string[]): Registration {
+    return register(this, options)
   }
 
   /** What a resolver of an application's own is made of. */

@@ -3,7 +3,8 @@
  * comes back before we have noticed the cut; with `keep` the first stays until it has gone. With TLS a newcomer takes the place only
  * after its handshake, and without it the list of who may connect is all that guards it.
  */
-import type { LinkChange } from './dialer.ts'
+import type { Host } from '../base/clock.ts'
+import { type LinkChange, tell } from './dialer.ts'
 import type { Carrier, StreamLink } from './stream-link.ts'
 import {
   AllowList,
@@ -32,6 +33,7 @@ export class Acceptor implements Carrier {
   private readonly tls: ReturnType<typeof serverTls> | null
   private readonly abort = new AbortController()
   private link: StreamLink | null = null
+  private host: Host | null = null
   private handshakes = 0
 
   /** @param server that listens. Throws for addresses that are none, and for a certificate that is none. */
@@ -61,12 +63,13 @@ export class Acceptor implements Carrier {
     this.link = link
   }
 
-  start(): void {
+  start(_link: StreamLink, host: Host): void {
     // Who connected before the link was attached is in use already.
+    this.host = host
   }
 
   ended(error?: Error): boolean {
-    this.options.onChange?.({ state: 'waiting', error })
+    tell(this.options, this.host, { state: 'waiting', error })
     return true
   }
 
@@ -94,8 +97,8 @@ export class Acceptor implements Carrier {
       const stream = await acceptStream(socket, this.tls, this.abort.signal)
       if (this.abort.signal.aborted || this.isTaken(link)) this.refuse(socket, peer)
       else {
-        this.options.onChange?.({ state: 'connected', peer })
         link.use(stream)
+        tell(this.options, this.host, { state: 'connected', peer })
       }
     } catch (error) {
       this.refuse(socket, peer, error as Error)
@@ -110,6 +113,6 @@ export class Acceptor implements Carrier {
 
   private refuse(socket: StreamSocket, peer: string, error?: Error): void {
     socket.destroy()
-    if (!this.abort.signal.aborted) this.options.onChange?.({ state: 'refused', peer, error })
+    if (!this.abort.signal.aborted) tell(this.options, this.host, { state: 'refused', peer, error })
   }
 }

@@ -34,6 +34,19 @@ export interface LinkChange {
   readonly peer?: string
 }
 
+/** Tells an application. What it throws is no affair of the link's: it comes out where the host's uncaught errors do. */
+export function tell({ onChange }: { onChange?: (change: LinkChange) => void }, host: Host | null, change: LinkChange): void {
+  try {
+    onChange?.(change)
+  } catch (error) {
+    if (host !== null) host.uncaught(error)
+    else
+      process.nextTick(() => {
+        throw error
+      })
+  }
+}
+
 export class Dialer implements Carrier, Task {
   readonly text: string
   private readonly options: DialerOptions
@@ -106,9 +119,9 @@ export class Dialer implements Carrier, Task {
     const longest = Math.min(reconnectFirstMs * 2 ** Math.min(this.pauses, 20), reconnectMostMs)
     const pauseMs = Math.round(longest * (1 - this.random() / 2))
     this.pauses++
-    this.options.onChange?.({ state: 'waiting', error, pauseMs })
     this.timerSet = true
     this.timer = host.after(pauseMs, this)
+    tell(this.options, host, { state: 'waiting', error, pauseMs })
   }
 
   private async dial(): Promise<void> {
@@ -131,7 +144,7 @@ export class Dialer implements Carrier, Task {
       return
     }
     this.connectedAt = host.ms()
-    this.options.onChange?.({ state: 'connected' })
     link.use(stream)
+    tell(this.options, host, { state: 'connected' })
   }
 }

@@ -130,6 +130,40 @@ describe('a tunnel over TCP', () => {
     await again.close()
   })
 
+  it('connects, accepts and refuses as ever though who is told of it throws', async () => {
+    const told: string[] = []
+    const onChange = ({ state }: LinkChange): never => {
+      told.push(state)
+      throw new Error(state)
+    }
+    const host = new VirtualHost()
+    const listen = async (port: number): Promise<StreamLink> => {
+      const link = await openTunnel({ place: { host: HERE, port }, listen: true, keep: true, onChange })
+      link.attach(new RecordingSink(host))
+      return link
+    }
+    const a = await listen(0)
+    const port = portOf(a)
+    const b = await openTunnel({ place: { host: HERE, port }, onChange })
+    const sink = new RecordingSink(host)
+    b.attach(sink)
+    await until(() => a.isUp, 'a peer')
+    await carries(a, b, sink, 1)
+    await once(stranger(port), 'close')
+    await a.close()
+    await until(() => told.length === 3, 'the end of the stream')
+    const again = await listen(port)
+    expect(() => host.advance(300)).toThrow(AggregateError) // connected, refused, waiting
+    await until(() => told.length === 5, 'the new connection')
+    await carries(again, b, sink, 2)
+    expect(told.slice(0, 3)).toEqual(['connected', 'refused', 'waiting'])
+    expect(told.slice(3)).toEqual(['connected', 'connected'])
+    host.soon({ run: () => undefined })
+    expect(() => host.advance(1)).toThrow(AggregateError)
+    await b.close()
+    await again.close()
+  })
+
   it('ends with its stream when it is not to connect again', async () => {
     const { a, b, sinkB } = await joined({}, { reconnect: false })
     await a.close()

@@ -173,10 +173,10 @@ export class SwitchPort implements NetIfSink {
     this.vlan = new PortVlan(options.vlan)
     this.isolated = options.isolated ?? false
     this.hasRouter = options.router ?? false
-    this.maxAddresses = options.maxAddresses ?? config.maxAddresses
-    this.stormBroadcast = this.storm(options.broadcastPerSecond ?? config.broadcastPerSecond)
-    this.stormMulticast = this.storm(options.multicastPerSecond ?? config.multicastPerSecond)
-    this.stormUnknown = this.storm(options.unknownPerSecond ?? config.unknownPerSecond)
+    this.maxAddresses = limitOf(options, config, 'maxAddresses')
+    this.stormBroadcast = this.storm(limitOf(options, config, 'broadcastPerSecond'))
+    this.stormMulticast = this.storm(limitOf(options, config, 'multicastPerSecond'))
+    this.stormUnknown = this.storm(limitOf(options, config, 'unknownPerSecond'))
     this.rateIn = this.rate(options.rateIn, config.burstMs)
     this.rateOut = this.rate(options.rateOut, config.burstMs)
     const isWhole = (link.offload & SEGMENTS) === SEGMENTS && link.gsoMax === 65535
@@ -258,4 +258,15 @@ export class SwitchPort implements NetIfSink {
     if (!(Number.isFinite(bits) && bits > 0)) throw invalidArgument(`a rate in bits per second is expected, not ${bits}`)
     return new TokenBucket(bits, Math.max(LARGEST_BITS, (bits * burstMs) / 1000), this.owner.host.us())
   }
+}
+
+/** A limit of the port, or else the switch's. Throws ERR_INVALID_ARG_VALUE for what is no whole number of at least 0. */
+function limitOf(
+  options: SwitchPortOptions,
+  config: SwitchConfig,
+  name: 'maxAddresses' | 'broadcastPerSecond' | 'multicastPerSecond' | 'unknownPerSecond',
+): number {
+  const { [name]: value = config[name] } = options
+  if (Number.isInteger(value) && value >= 0) return value
+  throw invalidArgument(`option ${name} of a port: a whole number of at least 0 is expected, not ${value}`)
 }

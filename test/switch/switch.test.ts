@@ -303,6 +303,8 @@ describe('a switch', () => {
     expect(() => lab.station('a')).toThrow(/already/)
     expect(() => lab.joined('ip', { medium: 'ip' })).toThrow(/no Ethernet/)
     expect(() => lab.station('b', { rateIn: 0 })).toThrow(/rate/)
+    for (const name of ['broadcastPerSecond', 'multicastPerSecond', 'unknownPerSecond', 'maxAddresses'])
+      for (const value of [-1, 0.5, Number.NaN]) expect(() => lab.station('b', { [name]: value })).toThrow(`${name} of a port`)
     lab.station('b')
     expect(() => lab.station('c')).toThrow(/2 ports/)
     expect(() => createSwitch({ host: lab.host, random: lab.host.random, ageingMs: -1 })).toThrow(/ageingMs/)

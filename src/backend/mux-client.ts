@@ -1,7 +1,7 @@
 /** A client of a multiplexer in another process, found by its server's name, by a path or by a port. */
 import type { Socket } from 'node:net'
 import { abortError, onAbort } from '../base/abort.ts'
-import { invalidArgument } from '../base/errors.ts'
+import { invalidArgument, NetError } from '../base/errors.ts'
 import { parseMac } from '../ethernet/mac.ts'
 import type { MuxSwitches } from '../mux/filter.ts'
 import { findMux } from '../mux/mux.ts'
@@ -100,10 +100,22 @@ export async function openMux(options: MuxConnectOptions = {}): Promise<RemoteMu
     return client
   } catch (error) {
     stop()
-    throw signal.aborted ? abortError(signal) : error
+    throw signal.aborted ? abortError(signal) : withAdvice(error as Error, isNamed ? (name ?? DEFAULT_MUX) : undefined)
   } finally {
     signal.removeEventListener('abort', stop)
   }
+}
+
+/** What to do when nobody is there. */
+function withAdvice(error: Error, name: string | undefined): Error {
+  const { code, syscall } = error as NodeJS.ErrnoException
+  if (syscall !== 'connect' || (code !== 'ENOENT' && code !== 'ECONNREFUSED')) return error
+  const command = name === undefined ? 'tapstack mux' : `tapstack mux --name ${name}`
+  return new NetError(code, {
+    syscall,
+    message: `${error.message}: no multiplexer is served there: \`${command}\` serves one`,
+    cause: error,
+  })
 }
 
 const OPTIONS = ['device', 'mac', 'offload', 'active', 'unicast', 'broadcast', 'multicast', 'promiscuous', 'name']

@@ -1,5 +1,5 @@
 /** A link over a stream socket, of either role: what tunnels, QEMU's and passt's sockets have in common (stream-link.ts, dialer.ts, acceptor.ts). */
-import { invalidArgument } from '../base/errors.ts'
+import { invalidArgument, NetError } from '../base/errors.ts'
 import type { Framing } from '../link/framing.ts'
 import type { Medium } from '../netif/netif.ts'
 import { Acceptor } from './acceptor.ts'
@@ -91,7 +91,20 @@ export async function openFramedSocket(options: SocketLinkOptions): Promise<Stre
   try {
     link.use(await dialer.first())
   } catch (error) {
-    if (options.wait !== true || options.reconnect === false) throw error
+    if (options.wait !== true || options.reconnect === false) throw withAdvice(error as NodeJS.ErrnoException)
   }
   return link
+}
+
+/** What to do when nobody listens. */
+function withAdvice(error: NodeJS.ErrnoException & { address?: string; port?: number }): Error {
+  const { code, syscall, address, port, message } = error
+  if (code !== 'ECONNREFUSED' && code !== 'ENOENT') return error
+  return new NetError(code, {
+    ...(syscall === undefined ? {} : { syscall }),
+    ...(address === undefined ? {} : { address }),
+    ...(port === undefined ? {} : { port }),
+    message: `${message}: nobody listens there: start the other end first, or let this one wait for it (?wait)`,
+    cause: error,
+  })
 }

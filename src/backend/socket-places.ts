@@ -1,6 +1,8 @@
 /** Connecting to a place, a UNIX socket's path or a port, and listening there: over what a killed process may have left, too. */
-import { lstatSync, rmSync } from 'node:fs'
+import { existsSync, lstatSync, rmSync } from 'node:fs'
 import { connect, type ListenOptions, type NetConnectOpts, type Socket } from 'node:net'
+import { dirname } from 'node:path'
+import { NetError } from '../base/errors.ts'
 
 /** A stream to that place, which keeps no process alive. Rejects with Node's own error. */
 export function connected(place: NetConnectOpts): Promise<Socket> {
@@ -25,6 +27,9 @@ export interface Listening {
 /** Rejects with Node's own error; EADDRINUSE on a path means that somebody serves it, and not only that it is there. */
 export async function listenAt(server: Listening, place: ListenOptions): Promise<void> {
   const { path } = place
+  // libuv says EACCES both of what may not be and of what cannot.
+  if (path !== undefined && !existsSync(dirname(path)))
+    throw new NetError('ENOENT', { syscall: 'listen', message: `listen ENOENT ${path}: there is no directory ${dirname(path)}` })
   try {
     await bind(server, place)
   } catch (error) {

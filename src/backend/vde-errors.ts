@@ -48,6 +48,8 @@ export function serveFailed(directory: string, code: string, syscall: string): N
     return new NetError(code, { syscall, message: `${tried}another switch serves it: choose another directory` })
   if (code === 'EACCES' || code === 'EPERM')
     return new NetError(code, { syscall, message: `${tried}permission denied: choose a directory of your own, as /tmp/vde.ctl` })
+  if (code === 'ENOENT')
+    return new NetError(code, { syscall, message: `${tried}the directory above it is not there: make that one first` })
   if (code === 'ENOTDIR') return new NetError(code, { syscall, message: `${tried}it is a file: a directory is expected` })
   return new NetError(code, {
     syscall,

@@ -12,7 +12,7 @@
  */
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import { invalidArgument } from '../base/errors.ts'
+import { invalidArgument, NetError } from '../base/errors.ts'
 import { LINK_DEFAULTS, vxlanDefaults } from '../base/link-config.ts'
 import { ETH, ETH_HEADER } from '../ethernet/wire.ts'
 import type { NetIfSink } from '../netif/netif.ts'
@@ -141,8 +141,20 @@ export async function openVxlan(options: VxlanOptions): Promise<DatagramLink> {
     })
   } catch (error) {
     socket.close()
-    throw error
+    throw joinFailed(error as NodeJS.ErrnoException, vni, group, local)
   }
+}
+
+function joinFailed(error: NodeJS.ErrnoException, vni: number, group: string | undefined, local: string | undefined): Error {
+  const { code, syscall, message } = error
+  if (group === undefined || syscall !== 'addMembership' || code === undefined) return error
+  const advice =
+    local === undefined ? 'no interface has multicasts: local=ADDRESS names one' : `no interface has the address ${local}`
+  return new NetError(code, {
+    syscall,
+    message: `Cannot join the group ${group} of vxlan:${vni}: ${message}: ${advice}`,
+    cause: error,
+  })
 }
 
 /** The options of `vxlan://GROUP-OR-HOST?vni=...`, ready for `openVxlan`. */

@@ -61,6 +61,9 @@ export interface Command {
 /** The command line cannot be meant. Its message says what is wrong, in one line. */
 export class UsageError extends Error {}
 
+/** It was to stop before it had begun. */
+export class Interrupted extends Error {}
+
 /** The one text of an option, or undefined. */
 export function text(values: Values, name: string): string | undefined {
   const v = values[name]

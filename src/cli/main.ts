@@ -5,17 +5,18 @@ import { openLink } from '../backend/open-link.ts'
 import { serveVdeAt } from '../backend/vde-server.ts'
 import { nodeHost, nodeRandom } from '../node/host.ts'
 import { print } from './print.ts'
-import { run } from './run.ts'
-import { stopSignal } from './stop.ts'
+import { INTERRUPTED, run } from './run.ts'
+import { stopSignal, unlessStopped } from './stop.ts'
 
+const stop = stopSignal()
 const code = await run(
   process.argv.slice(2),
   {
     out: print,
     err: (line) => process.stderr.write(`${line}\n`),
-    openLink,
+    openLink: (url) => unlessStopped(openLink(url), stop),
     platform: { host: nodeHost, random: nodeRandom },
-    stop: stopSignal(),
+    stop,
     serveVde: serveVdeAt,
     onReport: (report) => {
       process.on('SIGUSR2', report)
@@ -26,3 +27,4 @@ const code = await run(
   (process.env.TAPSTACK_DEBUG ?? '') !== '',
 )
 process.exitCode = code
+if (code === INTERRUPTED) process.exit() // what was being opened is not waited for

@@ -4,6 +4,7 @@ import { type MuxPlace, muxPath, serveMux } from '../backend/mux-server.ts'
 import { formatMac } from '../ethernet/mac.ts'
 import type { MuxClient } from '../mux/client.ts'
 import { Mux } from '../mux/mux.ts'
+import type { NetIf } from '../netif/netif.ts'
 import { type Command, type Context, text, texts, UsageError, type Values } from './command.ts'
 import { counterLines } from './counter-lines.ts'
 import { DEFAULT_LINK, NETWORK_OPTIONS, stopped } from './network.ts'
@@ -49,10 +50,10 @@ async function serve(context: Context, values: Values): Promise<number> {
   const macs = texts(values, 'device-mac')
   if (macs.length > urls.length) throw new UsageError(`--device-mac: there are ${macs.length}, and ${urls.length} of --link`)
   const { host } = context.platform
-  const server = new Mux(context.platform, await context.openLink(urls[0]), { name, mac: macs[0] })
+  const server = await given(context, urls[0], (link) => new Mux(context.platform, link, { name, mac: macs[0] }))
   host.hold() // a server of clients that are not there yet
   try {
-    for (const [i, url] of urls.entries()) if (i > 0) server.add(`eth${i}`, await context.openLink(url), macs[i])
+    for (const [i, url] of urls.entries()) if (i > 0) await given(context, url, (link) => server.add(`eth${i}`, link, macs[i]))
     if (context.stop.aborted) return 0 // while the links were opened
     if (values.quiet !== true) report(context, server, values.verbose === true)
     const broken = new Promise<never>((_, reject) => {
@@ -76,6 +77,17 @@ async function serve(context: Context, values: Values): Promise<number> {
     const counters = Object.fromEntries(server.deviceNames.map((device) => [device, server.device(device).counters()]))
     await server.close()
     if (values.verbose === true) for (const line of counterLines(counters)) context.out(line)
+  }
+}
+
+/** Opens a link and gives it away; closes it again when it is not taken. */
+async function given<T>(context: Context, url: string, take: (link: NetIf) => T): Promise<T> {
+  const link = await context.openLink(url)
+  try {
+    return take(link)
+  } catch (error) {
+    await link.close()
+    throw error
   }
 }
 

@@ -1,6 +1,6 @@
 /** From a command line to an exit code. Errors are one line that says what was tried, why it failed and what to do. */
 import { type ParseArgsConfig, parseArgs } from 'node:util'
-import { type Command, type Context, UsageError, type Values } from './command.ts'
+import { type Command, type Context, Interrupted, UsageError, type Values } from './command.ts'
 import { dhcp } from './dhcp.ts'
 import { dns } from './dns.ts'
 import { commandHelp, overview } from './help.ts'
@@ -38,6 +38,8 @@ export const COMMANDS: readonly Command[] = [
 const PLANNED: readonly string[] = ['arping', 'get', 'serve', 'nc', 'gateway', 'dump', 'bench']
 
 const USAGE = 2
+/** As a shell has it of a program that SIGINT ended. */
+export const INTERRUPTED = 130
 
 /** Runs `tapstack ARGS`. `version` is what --version prints; `debug` shows stack traces. */
 export async function run(args: readonly string[], context: Context, version: string, debug = false): Promise<number> {
@@ -62,6 +64,7 @@ export async function run(args: readonly string[], context: Context, version: st
     if (positionals.length > command.words) throw new UsageError(`unexpected ${JSON.stringify(positionals[command.words])}`)
     return await command.run(context, values, positionals)
   } catch (error) {
+    if (error instanceof Interrupted) return INTERRUPTED
     const advice = error instanceof UsageError ? ` (tapstack ${word} --help)` : ''
     context.err(`tapstack ${word}: ${oneLine(error)}${advice}`)
     if (debug && error instanceof Error && error.stack !== undefined) context.err(error.stack)

@@ -65,6 +65,8 @@ async function runSwitch(context: Context, values: Values, urls: readonly string
   if (values.hub === true && values.stp === true) throw new UsageError('--hub and --stp: a hub has no spanning tree')
   const { host, random } = context.platform
   const priority = integer(values, 'stp-priority', 0, 61440, 32768)
+  if (values['stp-priority'] !== undefined && values.stp !== true)
+    throw new UsageError('--stp-priority: without --stp there is no tree')
   const ageingMs = seconds(values, 'ageing', 1, 1_000_000, 300)
   const intervalMs = seconds(values, 'interval', 0.1, 86_400, 10)
   const make = values.hub === true ? createHub : createSwitch
@@ -122,7 +124,7 @@ function every(context: Context, ms: number, run: () => void, until: AbortSignal
 /** Opens all links and joins them. What was opened is closed with the switch. Throws UsageError, and what links throw. */
 async function joinLinks(context: Context, sw: Switch, values: Values, urls: readonly string[]): Promise<void> {
   const directory = text(values, 'pcap')
-  if (directory !== undefined) mkdirSync(directory, { recursive: true })
+  if (directory !== undefined) makeDirectory(directory)
   const links: NetIf[] = []
   try {
     for (const url of urls) links.push(await context.openLink(url))
@@ -137,6 +139,15 @@ async function joinLinks(context: Context, sw: Switch, values: Values, urls: rea
   } catch (error) {
     for (const link of links) await link.close()
     throw error
+  }
+}
+
+/** Makes it if it is not there; the one above must be (`recursive` goes on for ever in /proc, where nothing can be made). */
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
   }
 }
 

@@ -112,6 +112,8 @@ export class Mux {
     if (link.medium !== 'ethernet')
       throw invalidArgument(`${link.name} carries no Ethernet frames: there are no MAC addresses to tell clients apart by`)
     const own = mac === undefined ? (link.mac?.slice() ?? randomMac(this.platform.random)) : parseMac(mac)
+    if ((own[0] & 1) !== 0)
+      throw invalidArgument(`Invalid mac ${formatMac(own)} of ${name}: it is a group's, and a device is one`)
     this.devices.set(name, new MuxDevice(name, link, own, this.host, this))
   }
 

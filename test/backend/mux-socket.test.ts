@@ -172,6 +172,8 @@ describe('a multiplexer on a socket', () => {
     expect(await code({ mac: 'mine' })).toBe('ERR_INVALID_ARG_VALUE')
     expect(await code({ name: 'Other' })).toBe('ENOENT')
     expect(await code({ path: join(dir, 'nobody') })).toBe('ENOENT')
+    await expect(openMux({ path: join(dir, 'nobody') })).rejects.toThrow(/nobody: no multiplexer is served there: `tapstack mux`/)
+    await expect(serveMux(mux, { path: '/nowhere/x' })).rejects.toThrow(/^listen ENOENT .*there is no directory \/nowhere$/)
     expect([mux.clients, refused.length]).toEqual([[], 3])
     await close()
   })

@@ -216,7 +216,11 @@ describe('a tunnel over TCP', () => {
     const { port } = server.address() as { port: number }
     await expect(openTunnel({ place: { host: HERE, port }, listen: true })).rejects.toMatchObject({ code: 'EADDRINUSE' })
     await new Promise((resolve) => server.close(resolve))
-    await expect(openTunnel(`tunnel+tcp://${HERE}:${port}`)).rejects.toMatchObject({ code: 'ECONNREFUSED', port })
+    await expect(openTunnel(`tunnel+tcp://${HERE}:${port}`)).rejects.toMatchObject({
+      code: 'ECONNREFUSED',
+      port,
+      message: expect.stringMatching(/^connect ECONNREFUSED .*: nobody listens there: start the other end first/),
+    })
     const waiting = await openTunnel(`tunnel+tcp://${HERE}:${port}?wait`)
     const host = new VirtualHost()
     const sink = new RecordingSink(host)

@@ -245,6 +245,7 @@ describe.runIf(linux)('a VDE control socket of ours', () => {
     await expect(serveVde(() => undefined, join(root, 'file'))).rejects.toMatchObject({
       message: expect.stringMatching(/Cannot serve/),
     })
+    await expect(serveVde(() => undefined, join(root, 'not', 'there'))).rejects.toThrow(/the directory above it is not there/)
     await expect(serveVde(() => undefined, join(root, 'x'.repeat(100)))).rejects.toMatchObject({ code: 'ENAMETOOLONG' })
   })
 })

@@ -158,6 +158,9 @@ describe('VXLAN', () => {
     await expect(openVxlan({ vni: 1 << 24, remotes: [B] })).rejects.toThrow(/Invalid vni/)
     await expect(openVxlan({ vni: 1 })).rejects.toThrow(/neither a group nor a remote/)
     await expect(openVxlan({ vni: 1, group: '10.0.0.1' })).rejects.toThrow(/multicast address is expected/)
+    await expect(openVxlan({ vni: 7, group: '239.1.1.1', local: '192.0.2.77', port: freshPort() })).rejects.toThrow(
+      /Cannot join the group 239\.1\.1\.1 of vxlan:7: .*: no interface has the address 192\.0\.2\.77/,
+    )
     await expect(openVxlan({ vni: 1, remotes: [A, '::1'] })).rejects.toThrow(/of one family/)
     await expect(openVxlan({ vni: 1, remotes: [A], mtu: 5, port: freshPort() })).rejects.toThrow(/Invalid MTU/)
   })

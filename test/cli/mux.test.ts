@@ -15,13 +15,21 @@ function command() {
   const out: string[] = []
   const err: string[] = []
   const opened: string[] = []
+  const links = new Set<NetIf>()
   const stop = new AbortController()
   const context = {
     out: (line: string) => void out.push(line),
     err: (line: string) => void err.push(line),
     openLink: async (url: string): Promise<NetIf> => {
       opened.push(url)
-      return createPipe({ names: [url.replace(/^.*\//, ''), 'far'] })[0]
+      const [link] = createPipe({ names: [url.replace(/^.*\//, ''), 'far'] })
+      const close = link.close.bind(link)
+      links.add(link)
+      link.close = () => {
+        links.delete(link)
+        return close()
+      }
+      return link
     },
     platform: { host: nodeHost, random: nodeRandom },
     stop: stop.signal,
@@ -31,7 +39,7 @@ function command() {
     for (let i = 0; i < 10_000 && !out.some((said) => line.test(said)); i++) await new Promise(setImmediate)
     expect(out.filter((said) => line.test(said))).not.toEqual([])
   }
-  return { out, err, opened, stop, start, until }
+  return { out, err, opened, links, stop, start, until }
 }
 
 describe('tapstack mux', () => {
@@ -65,13 +73,18 @@ describe('tapstack mux', () => {
     [['--socket', '/x', '--listen', '1.2.3.4:5'], /--socket and --listen: one of them/],
     [['--listen', '5000'], /--listen 5000: HOST:PORT is expected/],
     [['--listen', 'h:70000'], /HOST:PORT is expected/],
+    [['--device-mac', '01:00:5e:00:00:01'], /it is a group's/],
+    [['--socket', '/nowhere/x'], /there is no directory \/nowhere/],
     [['--name', 'a/b'], /Invalid name of a multiplexer "a\/b"/],
     [['--device-mac', '02:00:00:00:00:01', '--device-mac', '02:00:00:00:00:02'], /--device-mac: there are 2, and 1 of --link/],
     [['--device-mac', 'mine', '--socket', '/nowhere/x'], /Invalid MAC address: mine/],
-    [['--socket', '/nowhere/x'], /listen E/],
+    [
+      ['-l', 'tap://tap0', '-l', 'tap://tap1', '--device-mac', '02:00:00:00:00:01', '--device-mac', 'no'],
+      /Invalid MAC address: no/,
+    ],
   ])('refuses %j', async (args, message) => {
-    const { err, out, start } = command()
-    expect(await start(...args)).toBe(2)
+    const { err, out, links, start } = command()
+    expect([await start(...args), links.size]).toEqual([2, 0])
     expect([err.length, out.filter((line) => line.startsWith('ready'))]).toEqual([1, []])
     expect(err[0]).toMatch(message)
   })

@@ -164,6 +164,8 @@ describe('tapstack switch', () => {
     ['--mirror tap0=tap0', /itself/],
     ['--hub --stp', /hub has no spanning tree/],
     ['--stp --stp-priority 7', /steps of 4096/],
+    ['--stp-priority 4096', /without --stp/],
+    ['--pcap /nowhere/at/all', /ENOENT.*\/nowhere\/at\/all/],
     ['-q -v', /one of them/],
   ])('refuses %s', async (options, words) => {
     const { err, start, world } = lab(2)

@@ -21,7 +21,7 @@ export const dhcp: Command = {
   summary: 'get an address from a DHCP server, or be one',
   usage: '[options]',
   about: [
-    'Prints the lease and gives it back. Exit code: 0, or 2 without a lease. With --server it gives addresses of --range to others (with -6',
+    'Prints the lease and gives it back. Exit code: 0, 2 without a lease, 1 if Ctrl-C came first. With --server it gives addresses of --range to others (with -6',
     'prefixes of --prefix too), prints a line that begins with "ready" and one for each lease, and ends with Ctrl-C.',
   ],
   options: {
@@ -68,7 +68,8 @@ async function ask(context: Context, values: Values): Promise<number> {
   const network = await openNetwork(context, { ...values, dhcp: true }, options)
   try {
     const { iface } = network
-    if (iface.lease !== null) for (const line of leaseLines(iface.lease, iface.name)) context.out(line)
+    if (iface.lease === null) return 1 // Ctrl-C came first
+    for (const line of leaseLines(iface.lease, iface.name)) context.out(line)
     if (values.stay === true && !context.stop.aborted) {
       iface.onLease = (lease, event) => context.out(`${event}${lease === null ? '' : ` ${lease.prefix}`}`)
       context.out(`ready: ${network.address} on ${network.link.name}`)

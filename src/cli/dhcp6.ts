@@ -22,7 +22,8 @@ export async function ask6(context: Context, values: Values): Promise<number> {
   const network = await openNetwork(context, { ...values, dhcp6: true }, {}, options)
   try {
     const { iface } = network
-    if (iface.lease6 !== null) for (const line of lease6Lines(iface.lease6, iface.name)) context.out(line)
+    if (iface.lease6 === null) return 1 // Ctrl-C came first
+    for (const line of lease6Lines(iface.lease6, iface.name)) context.out(line)
     if (values.stay === true && !context.stop.aborted) {
       iface.onLease6 = (lease, event) => context.out([event, ...(lease === null ? [] : given(lease))].join(' '))
       context.out(`ready: ${network.address} on ${network.link.name}`)

@@ -93,6 +93,8 @@ export async function openNetwork(
   const pcap = text(values, 'pcap')
 
   let link = await context.openLink(url)
+  const { host } = context.platform
+  host.hold() // whoever waits for Ctrl-C, or for what is to come, may have nothing else that keeps the process
   const stack = new Stack(context.platform, { name: 'tapstack' })
   try {
     if (pcap !== undefined) link = capture(link, pcap)
@@ -129,12 +131,14 @@ export async function openNetwork(
       broken,
       async close() {
         await stack.close()
+        host.release()
         if (verbose) for (const line of counterLines(stack.counters(true))) context.out(line)
       },
     }
   } catch (error) {
     await stack.close()
     await link.close()
+    host.release()
     throw error
   }
 }

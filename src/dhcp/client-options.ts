@@ -1,5 +1,9 @@
 /** What a DHCP client is told by its user, and the messages that come of it. */
+import { parseIPv4 } from '../base/address.ts'
+import { invalidArgument } from '../base/errors.ts'
+import { MOST_MS, verifyRanges } from '../base/range.ts'
 import type { LeaseStore } from './lease.ts'
+import { isHostWord } from './lease.ts'
 import { BOOTREQUEST, DhcpMessage, optionBytes } from './message.ts'
 import { OPTIONS, type OptionName, type OptionValues } from './options.ts'
 
@@ -77,7 +81,11 @@ export class ClientMessages {
     this.asked = [...new Set([...USUAL, ...(options.request ?? [])])].map((name) => OPTIONS[name].code)
     const id = this.clientId()
     this.common = optionBytes({ ...(id !== null && { clientIdentifier: id }) })
-    const { hostname, fqdn, vendorClass } = options
+    const { hostname, fqdn, vendorClass, address, timeoutMs = 1 } = options
+    const word = address === undefined ? null : parseIPv4(address)
+    if (address !== undefined && (word === null || !isHostWord(word)))
+      throw invalidArgument(`option dhcp.address: ${address} is no IPv4 address of a host`)
+    verifyRanges('dhcp', { timeoutMs }, { timeoutMs: [1, MOST_MS] })
     this.named = optionBytes({
       ...options.options,
       ...(vendorClass !== undefined && { vendorClass }),

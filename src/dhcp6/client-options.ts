@@ -1,5 +1,7 @@
 /** What a DHCPv6 client is told by its user, and the messages that come of it. */
+import { parseAddress, prefix as parsePrefix } from '../base/address.ts'
 import { invalidArgument } from '../base/errors.ts'
+import { MOST_MS, verifyRanges } from '../base/range.ts'
 import { duidLl, duidLlt, isDuid, parseDuid } from './duid.ts'
 import type { Lease6, Lease6Store, Wanted6 } from './lease.ts'
 import { Dhcp6Message } from './message.ts'
@@ -80,7 +82,7 @@ export class Client6Messages {
   private readonly named: RawOptions
   private readonly asked: number[]
 
-  /** Throws ERR_INVALID_ARG_VALUE for options that cannot be sent. */
+  /** Throws ERR_INVALID_ARG_VALUE, ERR_INVALID_IP_ADDRESS for options that cannot be sent. */
   constructor(
     public duid: Uint8Array,
     private readonly options: Dhcp6Options,
@@ -105,6 +107,12 @@ export class Client6Messages {
         clientFqdn: { flags: FQDN_S, name: fqdn.includes('.') ? `${fqdn.replace(/\.$/, '')}.` : fqdn },
       }),
     })
+    if (typeof address === 'string' && parseAddress(address)?.isV4 !== false)
+      throw invalidArgument(`option dhcp6.address: ${address} is no IPv6 address`)
+    if (typeof prefix === 'string' && parsePrefix(prefix).address.isV4)
+      throw invalidArgument(`option dhcp6.prefix: ${prefix} is no IPv6 prefix, as in ::/56`)
+    const { timeoutMs = 1 } = options
+    verifyRanges('dhcp6', { timeoutMs }, { timeoutMs: [1, MOST_MS] })
     this.make(SOLICIT, 0, 0, this.hints(null)) // so that what cannot be said throws now
   }
 

@@ -101,13 +101,21 @@ export class Mdns extends Timed implements LinkOwner, Watches, LocalNames, Publi
 
   /**
    * Publishes the name of this host, `mdns.host` of the configuration or the stack's own when left out, and resolves with it when it is known that nobody
-   * else has it: `web.local`, or `web-2.local`. Throws ERR_INVALID_ARG_VALUE.
+   * else has it: `web.local`, or `web-2.local`; until then the process is kept alive. Throws ERR_INVALID_ARG_VALUE.
    */
-  start(host: string = this.config.host || plain(this.stackName)): Promise<string> {
-    const label = hostLabel(host)
-    this.listen()
+  start(host?: string): Promise<string> {
+    this.begin(host)
     const ready = new Promise<string>((resolve, reject) => this.hostWaiting.push({ resolve, reject }))
     ready.catch(() => undefined) // who does not wait for it is not punished
+    this.site.host.hold()
+    this.announcedHost()
+    return ready
+  }
+
+  /** The same for who does not wait for it. */
+  begin(host: string = this.config.host || plain(this.stackName)): void {
+    const label = hostLabel(host)
+    this.listen()
     this.site.wake()
     if (this.host === null || this.host.label !== label) {
       if (this.host !== null) this.unregister(this.host)
@@ -121,14 +129,13 @@ export class Mdns extends Timed implements LinkOwner, Watches, LocalNames, Publi
       })
       this.register(this.host)
       for (const publication of this.publications) this.changed(publication)
-    } else this.announcedHost()
-    return ready
+    }
   }
 
   /** Publishes a service, and the host if that was not done. Throws ERR_INVALID_ARG_VALUE. */
   publish(options: PublishOptions): Publication {
     const publication = new Publication(this, options)
-    if (this.host === null) void this.start()
+    if (this.host === null) this.begin()
     this.site.wake()
     this.publications.add(publication)
     this.site.host.hold()
@@ -188,7 +195,7 @@ export class Mdns extends Timed implements LinkOwner, Watches, LocalNames, Publi
     for (const { link } of this.links.values()) link.close()
     this.links.clear()
     const error = new NetError('ECANCELED', { message: 'the stack was closed before its name was published' })
-    for (const { reject } of this.hostWaiting.splice(0)) reject(error)
+    for (const { reject } of this.hostWaited()) reject(error)
     this.site.timers.remove(this)
     if (!this.isListening) return
     this.site.ip.watcher = null
@@ -291,7 +298,14 @@ export class Mdns extends Timed implements LinkOwner, Watches, LocalNames, Publi
   /** The host's name has been announced on a link. */
   private announcedHost(): void {
     if (this.host === null || !this.isSaid(this.host)) return
-    for (const { resolve } of this.hostWaiting.splice(0)) resolve(this.hostname)
+    for (const { resolve } of this.hostWaited()) resolve(this.hostname)
+  }
+
+  /** Those that waited for the host's name; they wait no longer. */
+  private hostWaited(): typeof this.hostWaiting {
+    const all = this.hostWaiting.splice(0)
+    for (let i = 0; i < all.length; i++) this.site.host.release()
+    return all
   }
 
   /** It has been announced on all links that there are. */

@@ -7,7 +7,18 @@
  * is written anew like the client's.
  */
 import { createHash } from 'node:crypto'
-import { closeSync, existsSync, fdatasyncSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  fdatasyncSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import type { Lease, LeaseStore } from '../dhcp/lease.ts'
 import type { Recorder } from '../dhcp/ledger.ts'
@@ -142,12 +153,16 @@ function digest(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 16)
 }
 
+/** All of it; '' when there is none. What could not be written is said now, not when somebody has a lease. */
 function read(path: string): string {
+  accessSync(dirname(path), constants.W_OK | constants.X_OK)
   try {
+    accessSync(path, constants.R_OK | constants.W_OK)
     return readFileSync(path, 'utf8')
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
-    throw error
+    const { code, message } = error as NodeJS.ErrnoException
+    if (code === 'ENOENT') return ''
+    throw message.includes(path) ? error : Object.assign(error as Error, { message: `${message} '${path}'` })
   }
 }
 

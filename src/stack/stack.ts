@@ -151,7 +151,7 @@ export class Stack implements NeighborListener, ClaimListener {
     if (saysNames(config.dns)) this.madeResolver = new Resolver(resolverDeps(this)) // what is wrong with it is said now
     this.probing = new Probing(this)
     if (config.forwarding) this.setForwarding(true)
-    if (config.mdns.host !== '') void this.mdns.start()
+    if (config.mdns.host !== '') this.mdns.begin()
     if (config.mdns.listen) this.mdns.listen()
   }
 

@@ -43,6 +43,17 @@ async function ready(l: ReturnType<typeof lab>): Promise<void> {
 }
 
 describe('tapstack dhcp', () => {
+  it.each(['dhcp', 'dhcp -6'])('%s: Ctrl-C before there is a lease is no success', async (line) => {
+    const l = lab()
+    const code = l.start(line)
+    l.world.run(500)
+    for (let j = 0; j < 50; j++) await undefined
+    l.world.run(500)
+    l.stop.abort()
+    expect(await l.world.settle(code)).toBe(1)
+    expect([l.out, l.err, l.world.host.holds]).toEqual([[], [], 0])
+  })
+
   it('prints the lease, and gives it back', async () => {
     const l = lab()
     const server = l.serve()

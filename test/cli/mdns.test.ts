@@ -19,7 +19,12 @@ async function exec(line: string[], watch: (out: string[], stop: () => void, far
     watch(out, () => stop.abort(), far)
   }
   const platform = { host: world.host, random: world.host.random }
-  const context = { out: said(out), err: said(err), openLink: async () => left, platform, stop: stop.signal }
+  const say = said(out)
+  const told = (text: string): void => {
+    expect(world.host.holds).toBeGreaterThan(1) // the service's, and the command's: it must not end by itself
+    say(text)
+  }
+  const context = { out: told, err: said(err), openLink: async () => left, platform, stop: stop.signal }
   const code = await world.settle(run(line, context, '1'), 3_600_000)
   service.close()
   await far.close()

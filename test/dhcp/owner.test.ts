@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Lease } from '../../src/dhcp/lease.ts'
 import { createPipe } from '../../src/link/pipe.ts'
+import { createWorld } from '../../src/sim/world.ts'
 import { DhcpWorld } from '../support/dhcp-world.ts'
 
 describe('a store', () => {
@@ -46,7 +47,7 @@ describe('a store', () => {
     expect(() => w.attach()).toThrow('EACCES')
     const [link] = createPipe()
     expect(() => w.client.attach(link, { dhcp6: { store } })).toThrow('EACCES')
-    expect([w.client.timers.size, w.client.interfaces]).toEqual([timers, []])
+    expect([w.client.timers.size, w.client.interfaces, w.world.host.holds]).toEqual([timers, [], 0])
     await w.client.close()
   })
 })
@@ -98,4 +99,29 @@ describe('a lease', () => {
       if (what === 'release') expect([w.eth0.lease, w.eth0.addresses, w.eth0.dhcp!.state]).toEqual([null, [], 'STOPPED'])
       if (what === 'renew') expect([w.eth0.dhcp!.state, told]).toEqual(['BOUND', 2])
     })
+})
+
+describe('what cannot be meant', () => {
+  it.each([
+    [{ dhcp: { address: 'foo' } }, 'option dhcp.address: foo is no IPv4 address of a host'],
+    [{ dhcp: { address: 'fd00::1' } }, 'fd00::1'],
+    [{ dhcp: { address: '10.0.0.7/24' } }, '10.0.0.7/24'],
+    [{ dhcp: { address: '224.0.0.1' } }, '224.0.0.1'],
+    [{ dhcp: { timeoutMs: Number.NaN } }, 'option dhcp.timeoutMs: NaN'],
+    [{ dhcp: { timeoutMs: -1 } }, 'option dhcp.timeoutMs: -1'],
+    [{ dhcp6: { address: 'foo' } }, 'option dhcp6.address: foo is no IPv6 address'],
+    [{ dhcp6: { address: '10.0.0.7' } }, '10.0.0.7'],
+    [{ dhcp6: { prefix: 'foo' } }, 'foo'],
+    [{ dhcp6: { prefix: '10.0.0.0/8' } }, '10.0.0.0/8'],
+    [{ dhcp6: { timeoutMs: Number.POSITIVE_INFINITY } }, 'option dhcp6.timeoutMs: Infinity'],
+  ])('%j is said at once, and leaves nothing', async (options, why) => {
+    const world = createWorld()
+    const stack = world.stack()
+    const [link] = createPipe()
+    expect(() => stack.attach(link, options)).toThrow(
+      expect.objectContaining({ code: expect.stringMatching(/^ERR_INVALID/), message: expect.stringContaining(why) }),
+    )
+    expect([stack.timers.size, stack.interfaces, world.host.holds]).toEqual([0, [], 0])
+    await world.close()
+  })
 })

@@ -32,6 +32,20 @@ describe('probing and announcing (section 8)', () => {
     expect(heard.slice(3).every((h) => h.m.authoritative && h.m.questions.length === 0)).toBe(true)
   })
 
+  it('who waits for the name is waited for by the process; a stack without a link is not', async () => {
+    const stack = w.stack(['10.0.0.2/24'], { ipv6: false })
+    const ready = stack.mdns.start('web')
+    expect(w.world.host.holds).toBe(1)
+    expect(await w.settle(ready)).toBe('web.local')
+    expect(w.world.host.holds).toBe(0)
+    expect(await w.settle(stack.mdns.start('web'))).toBe('web.local')
+    const alone = w.world.stack({ mdns: { host: 'alone' } })
+    expect([alone.mdns.hostname, w.world.host.holds]).toEqual(['alone.local', 0])
+    const late = alone.mdns.start('other').catch((error) => error.code)
+    await alone.close()
+    expect([await late, w.world.host.holds]).toEqual(['ECANCELED', 0])
+  })
+
   it('answers nothing before it is announced', () => {
     web()
     w.run(500)

@@ -188,6 +188,15 @@ describe('the file of a client', () => {
   })
 })
 
+it('a place where nothing can be written is told of at once, by its name', () => {
+  for (const make of [leaseFile, lease6File, leaseJournal, lease6Journal]) {
+    expect(() => make(join(dir, 'nowhere', 'x')).load()).toThrow(
+      expect.objectContaining({ code: 'ENOENT', message: expect.stringContaining('nowhere') }),
+    )
+    expect(() => make(dir).load()).toThrow(expect.objectContaining({ code: 'EISDIR', message: expect.stringContaining(dir) }))
+  }
+})
+
 describe('the file of a DHCPv6 client', () => {
   const lease = {
     addresses: [{ address: '2001:db8::5', preferredUntil: 8, validUntil: Number.POSITIVE_INFINITY }],

@@ -51,7 +51,6 @@ export function sendArgs(args: unknown[], connected: boolean): SendCall {
       }
     } else {
       callback = offset
-      port = undefined
     }
     if (port || address) throw badState('ERR_SOCKET_DGRAM_IS_CONNECTED')
   } else if (address || (port && typeof port !== 'function')) {

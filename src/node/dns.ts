@@ -301,8 +301,9 @@ export function createDns(deps: DnsDeps): DnsModule {
   }
   const lookup = (hostname: unknown, options: unknown, callback: unknown): object => {
     const done = typeof options === 'function' ? options : callback
-    const call = lookupCall(hostname, typeof options === 'function' ? undefined : options, order)
+    if (hostname) checkString(hostname, 'hostname')
     checkFunction(done, 'callback')
+    const call = lookupCall(hostname, typeof options === 'function' ? undefined : options, order)
     const family = isIP(hostname as string)
     if (family !== 0) {
       // Most lookups of datagram sockets: without a promise.
@@ -339,12 +340,16 @@ export function createDns(deps: DnsDeps): DnsModule {
       order = checkOrder(given, 'dnsOrder')
     },
   }
+  const servicePromise = (...args: unknown[]): Promise<{ hostname: string; service: string }> => {
+    if (args.length !== 2) throw missingArgs('The "address" and "port" arguments must be specified')
+    return service(args[0], args[1])
+  }
   const promises = {
     ...callsOf(questions, true),
     ...CODES,
     ...orders,
     lookup: lookupPromise,
-    lookupService: service,
+    lookupService: servicePromise,
     Resolver: resolverClass(deps, true),
   }
   return {

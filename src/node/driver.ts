@@ -267,9 +267,9 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
     const buf = this.userBuffer
     if (buf.length === 0) return false
     const n = connection.read(buf, 0, ready < buf.length ? ready : buf.length)
-    const more = this.userCallback!(n, buf) !== false
+    const more = this.userCallback!.call(this.socket, n, buf) !== false
     if (this.userBufferOf !== null) {
-      const next = this.userBufferOf()
+      const next = this.userBufferOf.call(this.socket)
       if (next instanceof Uint8Array) this.userBuffer = next
     }
     return more

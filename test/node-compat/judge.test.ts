@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { DIFFERENCES } from './differences.ts'
 import { cannotRun, type Ended, flagsOf, judge, usesImport } from './judge.ts'
 import { moduleOf } from './modules.ts'
+
+const FILE = 'test-net-a.js'
 
 function ended(given: Partial<Ended> = {}): Ended {
   return { status: 0, signal: null, timedOut: false, stdout: '', stderr: '', used: ['net'], ...given }
@@ -42,17 +45,17 @@ describe('what a file of Node needs', () => {
 
 describe('what its process came to', () => {
   it('passed, with our modules', () => {
-    expect(judge(ended(), '', false)).toEqual({ verdict: 'pass', reason: '' })
+    expect(judge(FILE, '', ended(), false)).toEqual({ verdict: 'pass', reason: '' })
   })
 
   it('has proven nothing without them, except where Node is run plain', () => {
     const text = "const net = require('net')"
-    expect(judge(ended({ used: [] }), text, false)).toEqual({ verdict: 'fail', reason: 'none of our modules was used' })
-    expect(judge(ended({ used: [] }), text, true).verdict).toBe('pass')
+    expect(judge(FILE, text, ended({ used: [] }), false)).toEqual({ verdict: 'fail', reason: 'none of our modules was used' })
+    expect(judge(FILE, text, ended({ used: [] }), true).verdict).toBe('pass')
     for (const one of ["import { connect } from 'node:net'", "require('dns/promises')", "import('node:http2')"]) {
-      expect(judge(ended({ used: [] }), one, false).verdict).toBe('fail')
+      expect(judge(FILE, one, ended({ used: [] }), false).verdict).toBe('fail')
     }
-    expect(judge(ended({ used: [] }), "require('fs')", false)).toEqual({
+    expect(judge(FILE, "require('fs')", ended({ used: [] }), false)).toEqual({
       verdict: 'skip',
       reason: 'asks for none of the modules',
     })
@@ -60,40 +63,47 @@ describe('what its process came to', () => {
 
   it('met a refusal that is on purpose', () => {
     const stderr = 'NetError: a socket path (/tmp/x) is not supported by a stack: use node:net for it\n    at x'
-    expect(judge(ended({ status: 1, stderr }), '', false)).toEqual({
+    expect(judge(FILE, '', ended({ status: 1, stderr }), false)).toEqual({
       verdict: 'skip',
       reason: 'NetError: a socket path (/tmp/x) is not supported by a stack',
     })
   })
 
   it('skipped itself', () => {
-    const outcome = judge(ended({ stdout: '1..0 # Skipped: no IPv6\n', used: [] }), '', false)
+    const outcome = judge(FILE, '', ended({ stdout: '1..0 # Skipped: no IPv6\n', used: [] }), false)
     expect(outcome).toEqual({ verdict: 'skip', reason: 'no IPv6' })
   })
 
   it('failed, with the line that says why', () => {
     const stderr = 'node:assert:126\n  throw new AssertionError(obj);\n\nAssertionError [ERR_ASSERTION]: 1 == 2\n    at x'
-    expect(judge(ended({ status: 1, stderr }), '', false)).toEqual({
+    expect(judge(FILE, '', ended({ status: 1, stderr }), false)).toEqual({
       verdict: 'fail',
       reason: 'AssertionError [ERR_ASSERTION]: 1 == 2',
     })
     const stdout = 'Mismatched <anonymous> function calls. Expected exactly 1, actual 0.\n    at x'
-    expect(judge(ended({ status: 1, stdout }), '', false).reason).toMatch(/^Mismatched/)
-    expect(judge(ended({ status: 1 }), '', false).reason).toBe('status 1')
+    expect(judge(FILE, '', ended({ status: 1, stdout }), false).reason).toMatch(/^Mismatched/)
+    expect(judge(FILE, '', ended({ status: 1 }), false).reason).toBe('status 1')
   })
 
   it('did not end, or was ended', () => {
-    expect(judge(ended({ status: null, signal: 'SIGKILL', timedOut: true }), '', false).reason).toMatch(/still running/)
-    expect(judge(ended({ status: null, signal: 'SIGSEGV' }), '', false).reason).toMatch(/SIGSEGV/)
+    expect(judge(FILE, '', ended({ status: null, signal: 'SIGKILL', timedOut: true }), false).reason).toMatch(/still running/)
+    expect(judge(FILE, '', ended({ status: null, signal: 'SIGSEGV' }), false).reason).toMatch(/SIGSEGV/)
+  })
+
+  it('is known to be different: skipped, if it fails', () => {
+    const [[file, reason]] = Object.entries(DIFFERENCES)
+    expect(judge(file, '', ended({ status: 1 }), false)).toEqual({ verdict: 'skip', reason: `different: ${reason}` })
+    expect(judge(file, '', ended(), false).verdict).toBe('pass')
+    expect(judge(file, '', ended({ status: 1 }), true).verdict).toBe('fail')
   })
 
   it('looked below Node and failed: skipped for it, but passed if it passed', () => {
     const text = 'assert(socket._handle)'
-    expect(judge(ended({ status: 1, stderr: 'Error: x' }), text, false)).toEqual({
+    expect(judge(FILE, text, ended({ status: 1, stderr: 'Error: x' }), false)).toEqual({
       verdict: 'skip',
       reason: "looks into libuv's handles: Error: x",
     })
-    expect(judge(ended({ status: 1 }), text, true).verdict).toBe('fail')
-    expect(judge(ended(), text, false).verdict).toBe('pass')
+    expect(judge(FILE, text, ended({ status: 1 }), true).verdict).toBe('fail')
+    expect(judge(FILE, text, ended(), false).verdict).toBe('pass')
   })
 })

@@ -2,6 +2,7 @@
  * What a test file of Node's needs, read from its text, and what its process came to.
  */
 
+import { DIFFERENCES } from './differences.ts'
 import { MODULES } from './modules.ts'
 
 /** A libuv handle is what our sockets do not have. */
@@ -63,9 +64,10 @@ export function usesImport(file: string, text: string): boolean {
 }
 
 /** What the end of a process says of its file. */
-export function judge(ended: Ended, text: string, plain: boolean): Outcome {
+export function judge(file: string, text: string, ended: Ended, plain: boolean): Outcome {
   const outcome = judged(ended, plain)
   if (outcome.verdict !== 'fail' || plain) return outcome
+  if (DIFFERENCES[file] !== undefined) return { verdict: 'skip', reason: `different: ${DIFFERENCES[file]}` }
   const refused = /\b(\w[^\n]* is not supported by a stack)/.exec(ended.stderr)
   if (refused !== null) return { verdict: 'skip', reason: refused[1] }
   if (ended.used.length === 0 && !asksForOurs(text)) return { verdict: 'skip', reason: 'asks for none of the modules' }

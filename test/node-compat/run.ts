@@ -80,7 +80,7 @@ async function runFile(file: string, settings: Settings): Promise<Result> {
   if (why !== null) return { file, verdict: 'skip', reason: why, ms: 0 }
   const start = performance.now()
   const ended = await runProcess(file, text, settings)
-  return { file, ...judge(ended, text, settings.preload === ''), ms: Math.round(performance.now() - start) }
+  return { file, ...judge(file, text, ended, settings.preload === ''), ms: Math.round(performance.now() - start) }
 }
 
 /** Runs `files`, at most `jobs` at once, and tells of each as it ends. */

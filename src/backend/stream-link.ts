@@ -10,12 +10,11 @@
  * and counted (`dropNoPeer`), as TCP inside expects of a network, and nothing old is sent when the stream is back. Without a carrier the link ends
  * with its stream, after everything that had arrived was pulled.
  *
- * Empty frames are keep-alives. A peer that sends them is expected to go on: silence of `keepAliveMisses` intervals then ends the stream. Of one that never
- * sent any (vde_plug skips ours) silence means nothing.
+ * Empty frames are keep-alives (keep-alive.ts).
  */
 import type { Duplex } from 'node:stream'
 import { arena } from '../base/arena.ts'
-import type { Host, Task, TimerHandle } from '../base/clock.ts'
+import type { Host } from '../base/clock.ts'
 import { Counters, indexOf } from '../base/counters.ts'
 import { invalidArgument, NetError } from '../base/errors.ts'
 import { LINK_DEFAULTS } from '../base/link-config.ts'
@@ -26,6 +25,7 @@ import { FrameDecoder, FrameEncoder, type Framing, largestFrame, U16BE } from '.
 import { CSUM_MASK, CSUM_PARTIAL, GSO_MASK, type Medium, type NetIf, type NetIfSink } from '../netif/netif.ts'
 import { frameEnd } from '../offload/frame-end.ts'
 import type { FrameTaker } from '../offload/segment.ts'
+import { KeepAlive, type KeepAliveOwner } from './keep-alive.ts'
 import { destroy, OpenStream, refStream, type StreamHalves, type StreamOwner } from './open-stream.ts'
 
 /** Where a link gets its streams from. */
@@ -89,7 +89,7 @@ const C = indexOf(NAMES)
 const MOST_LINK_HEADER = 22
 const NONE = new Uint8Array(0)
 
-export class StreamLink implements NetIf, FrameTaker, StreamOwner, Task {
+export class StreamLink implements NetIf, FrameTaker, StreamOwner, KeepAliveOwner {
   readonly name: string
   readonly medium: Medium
   readonly mtu: number
@@ -102,7 +102,7 @@ export class StreamLink implements NetIf, FrameTaker, StreamOwner, Task {
   private readonly queue: FrameQueue
   private readonly batchBytes: number
   private readonly pendingLimit: number
-  private readonly keepAliveMs: number
+  private readonly alive: KeepAlive
   private readonly unpadded: boolean
   private readonly carrier: Carrier | null
   /** Buffers of batches that nobody reads any more. */
@@ -122,13 +122,6 @@ export class StreamLink implements NetIf, FrameTaker, StreamOwner, Task {
   private isClosed = false
   private closing: Promise<void> | null = null
   private wantsRef = false
-  private timer: TimerHandle = null
-  private timerSet = false
-  /** Something was sent, or heard, since the timer ran last; how often nothing was. */
-  private spoke = false
-  private heard = false
-  private silent = 0
-  private peerKeepsAlive = false
 
   /** @throws NetError ERR_INVALID_ARG_VALUE for an MTU that does not fit. */
   constructor(options: StreamLinkOptions) {
@@ -144,7 +137,7 @@ export class StreamLink implements NetIf, FrameTaker, StreamOwner, Task {
     this.unpadded = options.unpadded === true && medium === 'ethernet'
     this.carrier = options.carrier ?? null
     this.pendingLimit = options.pendingBytes ?? LINK_DEFAULTS.streamPendingBytes
-    this.keepAliveMs = options.keepAliveMs ?? 0
+    this.alive = new KeepAlive(options.keepAliveMs ?? 0, this)
     this.queue = new FrameQueue(options.queueFrames, options.queueBytes)
     this.decoder = new FrameDecoder(framing)
     this.batchBytes = Math.max(LINK_DEFAULTS.streamBatchBytes, mtu + MOST_LINK_HEADER + framing.lengthBytes + framing.pad)
@@ -170,8 +163,7 @@ export class StreamLink implements NetIf, FrameTaker, StreamOwner, Task {
     }
     this.cutOff()
     this.stats.values[C.streams]++
-    this.peerKeepsAlive = false
-    this.silent = 0
+    this.alive.begin()
     this.stream = new OpenStream(this, halves)
     if (!this.wantsRef) refStream(halves, false)
     this.armKeepAlive()
@@ -228,7 +220,7 @@ export class StreamLink implements NetIf, FrameTaker, StreamOwner, Task {
     if (encoder.used === 0 || stream === null) return
     const { bytes, used } = encoder
     this.stats.values[C.outBatches]++
-    this.spoke = true
+    this.alive.spoke = true
     this.pending += used
     // A socket has given the bytes to the system when it says so; any other stream may keep what it was given for as long as it likes.
     if (stream.copies) {
@@ -269,7 +261,7 @@ export class StreamLink implements NetIf, FrameTaker, StreamOwner, Task {
 
   /** A chunk came. */
   chunk(bytes: Uint8Array): void {
-    this.heard = true
+    this.alive.heard = true
     if (this.rest !== NONE) {
       // It was under way when the stream was paused.
       const both = new Uint8Array(this.rest.length - this.restAt + bytes.length)
@@ -287,7 +279,7 @@ export class StreamLink implements NetIf, FrameTaker, StreamOwner, Task {
     const n = this.stats.values
     if (start === end) {
       n[C.inKeepAlives]++
-      this.peerKeepsAlive = true
+      this.alive.peerTakesPart = true
     } else if (end - start < leastFrame(this.medium)) n[C.dropInTooShort]++
     else return this.queue.push(buf, start, end, 0)
     return true
@@ -314,28 +306,22 @@ export class StreamLink implements NetIf, FrameTaker, StreamOwner, Task {
     if (this.queue.count === 0 && this.rest === NONE) this.end()
   }
 
-  /** The keep-alive's timer. */
-  run(): void {
-    this.timerSet = false
-    const { stream } = this
-    if (stream === null) return
-    const n = this.stats.values
-    if (!this.spoke && this.pending === 0 && this.encoder.used === 0 && this.gather(NONE, 0, 0)) {
-      n[C.outKeepAlives]++
-      this.flush()
-    }
-    this.spoke = false
-    // A stream that we hold back ourselves says nothing about its peer.
-    this.silent = this.heard || this.rest !== NONE ? 0 : this.silent + 1
-    this.heard = false
-    if (this.peerKeepsAlive && this.silent >= LINK_DEFAULTS.keepAliveMisses) {
-      n[C.silences]++
-      const seconds = (this.silent * this.keepAliveMs) / 1000
-      stream.drop()
-      this.down(new NetError('ETIMEDOUT', { message: `${this.name}: the other end has been silent for ${seconds} s` }))
-      return
-    }
-    this.armKeepAlive()
+  // From the keep-alives.
+
+  get isHolding(): boolean {
+    return this.rest !== NONE
+  }
+
+  keepAlive(): void {
+    if (this.pending > 0 || this.encoder.used > 0 || !this.gather(NONE, 0, 0)) return
+    this.stats.values[C.outKeepAlives]++
+    this.flush()
+  }
+
+  silence(ms: number): void {
+    this.stats.values[C.silences]++
+    this.stream?.drop()
+    this.down(new NetError('ETIMEDOUT', { message: `${this.name}: the other end has been silent for ${ms / 1000} s` }))
   }
 
   private gather(buf: Uint8Array, start: number, end: number): boolean {
@@ -392,7 +378,7 @@ export class StreamLink implements NetIf, FrameTaker, StreamOwner, Task {
     this.stream = null
     this.pending = 0
     this.encoder.used = 0
-    this.stopTimer()
+    this.alive.stop()
   }
 
   /** What arrived of a frame whose end will not come. */
@@ -431,14 +417,7 @@ export class StreamLink implements NetIf, FrameTaker, StreamOwner, Task {
   }
 
   private armKeepAlive(): void {
-    if (this.keepAliveMs === 0 || this.timerSet || this.sink === null || this.stream === null) return
-    this.timerSet = true
-    this.timer = this.sink.host.after(this.keepAliveMs, this)
-  }
-
-  private stopTimer(): void {
-    if (this.timerSet) this.sink?.host.cancel(this.timer)
-    this.timerSet = false
+    if (this.sink !== null && this.stream !== null) this.alive.start(this.sink)
   }
 }
 

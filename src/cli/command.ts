@@ -15,6 +15,8 @@ export interface Context {
   onReport?(run: () => void): () => void
   /** Serves a VDE control socket in a directory, options in brackets behind it: each connection becomes a port. */
   serveVde?: VdeService
+  /** Serves guests (QEMU, WebSockets) at a URL: each that connects becomes a port. */
+  serveGuests?: GuestService
 }
 
 export type VdeService = (
@@ -22,6 +24,12 @@ export type VdeService = (
   directory: string,
   onRefused: (why: string) => void,
 ) => Promise<{ readonly directory: string; close(): Promise<void> }>
+
+export type GuestService = (
+  target: { join(link: NetIf): unknown },
+  url: string,
+  onRefused: (why: string) => void,
+) => Promise<{ close(): Promise<void> }>
 
 /** An option as `parseArgs` of node:util takes it, and as help shows it. */
 export interface Option {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The command `tapstack` as a process: standard output, signals, exit code. What it does is in run.ts. */
 import about from '../../package.json' with { type: 'json' }
+import { guestServer } from '../backend/guest-server.ts'
 import { openLink } from '../backend/open-link.ts'
 import { serveVdeAt } from '../backend/vde-server.ts'
 import { nodeHost, nodeRandom } from '../node/host.ts'
@@ -18,6 +19,7 @@ const code = await run(
     platform: { host: nodeHost, random: nodeRandom },
     stop,
     serveVde: serveVdeAt,
+    serveGuests: guestServer,
     onReport: (report) => {
       process.on('SIGUSR2', report)
       return () => process.off('SIGUSR2', report)

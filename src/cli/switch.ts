@@ -7,7 +7,7 @@ import { createHub, createSwitch } from '../switch/create.ts'
 import type { SwitchPort, SwitchPortOptions } from '../switch/port.ts'
 import type { PortVlanOptions } from '../switch/port-vlan.ts'
 import type { Switch } from '../switch/switch.ts'
-import { type Command, type Context, integer, seconds, text, texts, UsageError, type Values, type VdeService } from './command.ts'
+import { type Command, type Context, integer, seconds, text, texts, UsageError, type Values } from './command.ts'
 import { counterLines } from './counter-lines.ts'
 import { NETWORK_OPTIONS, stopped } from './network.ts'
 import { switchTable } from './switch-table.ts'
@@ -40,6 +40,12 @@ export const switchCommand: Command = {
       value: 'DIR',
       text: 'serve a VDE control socket in DIR, for vde_plug and vdens; DIR[mode=660/group=vde] says who may',
     },
+    guests: {
+      type: 'string',
+      multiple: true,
+      value: 'URL',
+      text: 'serve virtual machines at unix:///PATH or qemu://:PORT (QEMU -netdev stream), pages at ws://:PORT',
+    },
     pcap: { type: 'string', value: 'DIR', text: 'capture each port to DIR/NAME.pcapng' },
     interval: { type: 'string', value: 'S', text: 'seconds between two tables with --verbose (10)' },
     quiet: NETWORK_OPTIONS.quiet,
@@ -51,6 +57,10 @@ export const switchCommand: Command = {
     ['switch tap://tap0 tap://tap1 tap://tap2 --vlan tap0=10 --vlan tap1=20 --vlan tap2=trunk:10,20', 'two VLANs and a trunk'],
     ['switch tap://tap0 tap://tap1 tap://spy0 --mirror spy0', 'and a third that hears what passes'],
     ['switch --vde /tmp/vde.ctl tap://tap0', 'a tap, and whoever connects by vde_plug vde:///tmp/vde.ctl'],
+    [
+      'switch --guests unix:///tmp/guests.sock --guests ws://:8080?origin=https://copy.sh tap://tap0',
+      'virtual machines, and v86 in pages',
+    ],
   ],
   failure: 2,
   run: runSwitch,
@@ -58,8 +68,9 @@ export const switchCommand: Command = {
 
 async function runSwitch(context: Context, values: Values, urls: readonly string[]): Promise<number> {
   const vde = text(values, 'vde')
-  if (urls.length < 2 && vde === undefined)
-    throw new UsageError('two links are expected, or more: tapstack switch LINK LINK... (or --vde DIR)')
+  const serves = vde !== undefined || texts(values, 'guests').length > 0
+  if (urls.length < 2 && !serves)
+    throw new UsageError('two links are expected, or more: tapstack switch LINK LINK... (or --vde DIR, --guests URL)')
   const verbose = values.verbose === true
   if (verbose && values.quiet === true) throw new UsageError('--quiet and --verbose: one of them is expected')
   if (values.hub === true && values.stp === true) throw new UsageError('--hub and --stp: a hub has no spanning tree')
@@ -77,24 +88,21 @@ async function runSwitch(context: Context, values: Values, urls: readonly string
     for (const line of switchTable(sw)) context.out(line)
   }
   let atEnd = (): void => undefined
-  let server: Awaited<ReturnType<VdeService>> | null = null
+  const servers: Service[] = []
   try {
     await joinLinks(context, sw, values, urls)
-    if (vde !== undefined) {
-      if (context.serveVde === undefined) throw new Error('--vde: there are no sockets here')
-      server = await context.serveVde(sw, vde, (why) => context.err(`tapstack switch: refused at ${vde}: ${why}`))
-    }
+    await startServers(context, sw, values, servers)
     const allGone = new Promise<never>((_, reject) => {
       sw.onPortClosed = (port, error) => {
         context.err(`tapstack switch: ${port.name} has ended${error === undefined ? '' : `: ${error.message}`}`)
-        if (sw.list.length === 0 && vde === undefined) reject(new Error('no link is left'))
+        if (sw.list.length === 0 && !serves) reject(new Error('no link is left'))
       }
     })
     sw.onBpduGuard = (port) => context.err(`tapstack switch: a switch is behind ${port.name}: switched off`)
     atEnd = context.onReport?.(report) ?? atEnd
     if (verbose) every(context, intervalMs, report, ended.signal)
     const ports = sw.list.map((port) => port.name)
-    context.out(`ready: ${[...ports, ...(server === null ? [] : [`whoever connects to ${server.directory}`])].join(', ')}`)
+    context.out(`ready: ${[...ports, ...servers.map((server) => `whoever connects to ${server.where}`)].join(', ')}`)
     await Promise.race([stopped(context), allGone])
     return 0
   } finally {
@@ -105,8 +113,30 @@ async function runSwitch(context: Context, values: Values, urls: readonly string
       report()
       for (const line of counterLines(sw.counters(true))) context.out(line)
     }
-    await server?.close()
+    for (const server of servers) await server.close()
     await sw.close()
+  }
+}
+
+interface Service {
+  readonly where: string
+  close(): Promise<void>
+}
+
+/** Opens what others connect to. What was opened is in `servers`, also when the next fails. */
+async function startServers(context: Context, sw: Switch, values: Values, servers: Service[]): Promise<void> {
+  const refused = (where: string) => (why: string) => context.err(`tapstack switch: refused at ${where}: ${why}`)
+  const missing = (option: string): Error => new Error(`--${option}: there are no sockets here`)
+  const vde = text(values, 'vde')
+  if (vde !== undefined) {
+    if (context.serveVde === undefined) throw missing('vde')
+    const server = await context.serveVde(sw, vde, refused(vde))
+    servers.push({ where: server.directory, close: () => server.close() })
+  }
+  for (const url of texts(values, 'guests')) {
+    if (context.serveGuests === undefined) throw missing('guests')
+    const server = await context.serveGuests(sw, url, refused(url))
+    servers.push({ where: url, close: () => server.close() })
   }
 }
 

@@ -47,20 +47,35 @@ async function pair(listen: string, dial: string) {
   return { a, b, host: new VirtualHost(), settle: () => turns(16) }
 }
 
-netifConformance('a guest on a UNIX socket', () => {
-  const at = path()
-  return pair(`unix://${at}?listen`, `unix://${at}?reconnect=off`)
-})
+/** Sockets hold megabytes: large frames fill them soonest. */
+const LARGE = { fillBytes: 48_000 }
 
-netifConformance("a guest on a TCP port, in hyperkit's framing", async () => {
-  const port = await freePort()
-  return pair(`qemu://127.0.0.1:${port}?listen&framing=u16le&mtu=9000`, `qemu://127.0.0.1:${port}?framing=u16le&mtu=9000`)
-})
+netifConformance(
+  'a guest on a UNIX socket',
+  () => {
+    const at = path()
+    return pair(`unix://${at}?listen&mtu=60000`, `unix://${at}?reconnect=off&mtu=60000`)
+  },
+  LARGE,
+)
 
-netifConformance('a guest on a WebSocket', async () => {
-  const port = await freePort()
-  return pair(`ws://127.0.0.1:${port}?listen`, `ws://127.0.0.1:${port}/relay?token=1`)
-})
+netifConformance(
+  "a guest on a TCP port, in hyperkit's framing",
+  async () => {
+    const port = await freePort()
+    return pair(`qemu://127.0.0.1:${port}?listen&framing=u16le&mtu=60000`, `qemu://127.0.0.1:${port}?framing=u16le&mtu=60000`)
+  },
+  LARGE,
+)
+
+netifConformance(
+  'a guest on a WebSocket',
+  async () => {
+    const port = await freePort()
+    return pair(`ws://127.0.0.1:${port}?listen&mtu=60000`, `ws://127.0.0.1:${port}/relay?token=1&mtu=60000`)
+  },
+  LARGE,
+)
 
 function attached(link: NetIf): RecordingSink {
   const sink = new RecordingSink(new NodeHost())

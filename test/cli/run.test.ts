@@ -39,6 +39,7 @@ function lab(openLink?: () => Promise<NetIf>) {
     platform: { host: world.host, random: world.host.random },
     stop: stop.signal,
     serveVde: async (_: unknown, directory: string) => ({ directory, close: async () => undefined }),
+    serveGuests: async () => ({ close: async () => undefined }),
   }
   const start = (line: string): Promise<number> => run(line.split(' ').filter(Boolean), context, '1.2.3')
   /** Runs a command to its end. */

@@ -19,7 +19,19 @@ function lab(count = 3, loop = false) {
   const stop = new AbortController()
   let report: (() => void) | null = null
   let next = 0
+  /** Who serves guests: what it was told, and who is still there. */
+  const guests: { url: string; target: { join(link: NetIf): unknown }; refused: (why: string) => void; closed: boolean }[] = []
   const context = {
+    serveGuests: async (target: { join(link: NetIf): unknown }, url: string, refused: (why: string) => void) => {
+      if (url.includes('broken')) throw new Error('listen EACCES')
+      const entry = { url, target, refused, closed: false }
+      guests.push(entry)
+      return {
+        close: async () => {
+          entry.closed = true
+        },
+      }
+    },
     out: (line: string) => void out.push(line),
     err: (line: string) => void err.push(line),
     openLink: async (): Promise<NetIf> => (loop ? pipes[0][next++] : pipes[next++][0]),
@@ -53,7 +65,7 @@ function lab(count = 3, loop = false) {
     world.run(1)
     return stations.map((s) => s.heard().length)
   }
-  return { world, stations, pipes, out, err, stop, start, ask, heard, isAsked: () => report !== null }
+  return { guests, world, stations, pipes, out, err, stop, start, ask, heard, isAsked: () => report !== null }
 }
 
 describe('tapstack switch', () => {
@@ -136,6 +148,25 @@ describe('tapstack switch', () => {
       expect(readPcapng(readFileSync(join(dir, 'deep', `${file}.pcapng`))).packets.length).toBe(1)
     }
     rmSync(dir, { recursive: true, force: true })
+  })
+
+  it('serves guests, goes on without any, and serves no more when it ends', async () => {
+    const { guests, world, out, err, stop, start } = lab(2)
+    const [done] = await start('--guests unix:///tmp/vm.sock --guests ws://:8080', '')
+    expect(out).toEqual(['ready: whoever connects to unix:///tmp/vm.sock, whoever connects to ws://:8080'])
+    const [near, far] = createPipe({ names: ['guest1', 'vm'], hangUp: true })
+    guests[0].target.join(near)
+    guests[1].refused('10.0.0.7:1: no room')
+    void far.close()
+    world.run(1)
+    expect(err).toEqual(['tapstack switch: refused at ws://:8080: 10.0.0.7:1: no room', 'tapstack switch: guest1 has ended'])
+    stop.abort()
+    expect([await done, guests.map((guest) => guest.closed)]).toEqual([0, [true, true]])
+
+    const broken = lab(2)
+    const [failed] = await broken.start('--guests unix:///ok --guests unix:///broken')
+    expect([await failed, broken.guests.map((guest) => guest.closed)]).toEqual([2, [true]])
+    expect(broken.err).toEqual(['tapstack switch: listen EACCES'])
   })
 
   it('goes on without a link that ends, and ends with the last', async () => {

@@ -39,6 +39,8 @@ export interface ConformanceOptions {
   refuses?: boolean
   /** A frame longer than the MTU is lost (false: it may arrive all the same). True when left out. */
   dropsTooLong?: boolean
+  /** Frames that fill a link until it refuses are about so long, in bytes: larger ones fill a socket's buffers sooner. 600 when left out. */
+  fillBytes?: number
   /** Send several frames between two calls of `settle` at most: what the path holds without loss. 32 when left out. */
   burst?: number
 }
@@ -164,7 +166,7 @@ export function netifConformance(
   makePair: () => Promise<ConformancePair> | ConformancePair,
   options: ConformanceOptions = {},
 ): void {
-  const { refuses = true, dropsTooLong = true, burst = 32 } = options
+  const { refuses = true, dropsTooLong = true, burst = 32, fillBytes = 600 } = options
   const rule = (what: string, run: (bench: Bench) => Promise<void>): void => {
     it(what, async () => {
       const bench = new Bench(await makePair())
@@ -313,7 +315,7 @@ export function netifConformance(
         for (let round = 0; round < 3; round++) {
           const told = a.sink.writables
           for (;;) {
-            const frame = plainFrame(a.link.medium, 600 + (i % 400), i)
+            const frame = plainFrame(a.link.medium, fillBytes + (i % 400), i)
             if (!bench.send(a, frame)) break
             sent.push(frame)
             if (i % burst === 0) await bench.settle() // so that the far side is full, not only the near one

@@ -51,8 +51,8 @@ interface Shared {
 }
 
 const KEY = Symbol.for('tapstack.register')
-/** Files of tapstack itself: sources or the built package. */
-const OWN = dirname(dirname(fileURLToPath(import.meta.url)))
+/** Files of tapstack itself: sources or the built package, which is CommonJS as well. */
+const OWN = dirname(dirname(typeof __filename === 'string' ? __filename : fileURLToPath(import.meta.url)))
 
 type Load = (this: unknown, request: string, parent: { filename?: string | null } | null | undefined, isMain: boolean) => unknown
 

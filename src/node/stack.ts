@@ -25,6 +25,7 @@ import { createHttps, type HttpsModule } from './https.ts'
 import { createNet, type NetModule } from './net.ts'
 import { type RegisterOptions, type Registration, register } from './register.ts'
 import { createTls, type TlsModule, type TlsParts } from './tls.ts'
+import { secureConnect } from './web-tls.ts'
 
 /** Overrides of the configuration; `host` and `random` are for tests and simulations. */
 export interface StackOptions extends ConfigOverrides {
@@ -47,6 +48,7 @@ export class NodeStack extends Stack implements NodeDeps, DnsDeps {
   constructor(options: StackOptions = {}) {
     const { host = nodeHost, random = nodeRandom, ...overrides } = options
     super({ host, random }, overrides)
+    this.tcp.web.secure = secureConnect(this)
   }
 
   /** `node:net` on this stack. */

@@ -128,6 +128,7 @@ export function secureConnect(stack: { readonly net: NetModule; readonly tls: Tl
         ALPNProtocols: alpn === undefined ? undefined : [...alpn],
       })
       const failed = (error: NodeJS.ErrnoException): void => {
+        socket.destroy()
         reject(new NetError(error.code ?? 'EPROTO', { message: error.message, cause: error }))
       }
       secure.once('error', failed)

@@ -74,7 +74,7 @@ export class TcpSocket {
 
   private readonly cancel: () => void
 
-  /** Made by `stack.tcp`. `start` looks for a connection, and gives what ends the search. */
+  /** Made by `stack.tcp`. `start` looks for a connection, and gives what ends the search and what it found. */
   constructor(
     private readonly settings: SocketSettings,
     start: (awaiting: Awaiting) => () => void,
@@ -85,7 +85,8 @@ export class TcpSocket {
     this.streams = new ByteStreams(settings.allowHalfOpen)
     this.readable = this.streams.readable
     this.writable = this.streams.writable
-    this.streams.onEnd = (error) => this.over(error)
+    // A writable may be aborted before there is a connection.
+    this.streams.onEnd = (error) => (this.place === null ? this.giveUp(error) : this.over(error))
     this.cancel = start({
       opened: (opened) => this.begin(opened),
       failed: (error) => this.giveUp(socketError(error)),

@@ -63,7 +63,9 @@ export class WebTcp extends Tcp {
     }
     const secure = secureTransport === 'off' ? null : secureOf(settings)
     return new TcpSocket(settings, ({ opened, failed }) => {
+      let raw: RawConnection | null = null
       const plain = (connection: RawConnection): void => {
+        raw = connection
         const found = openedOf(connection, this.endpoint)
         if (secure === null || secureTransport !== 'on') opened(found)
         else secured(found, secure, hostname, { sni, alpn, tls }).then(opened, failed)
@@ -76,7 +78,10 @@ export class WebTcp extends Tcp {
         plain,
         failed,
       )
-      return () => opening.cancel()
+      return () => {
+        opening.cancel()
+        raw?.abort() // TLS may still be at its handshake
+      }
     })
   }
 

@@ -252,6 +252,15 @@ describe('close', () => {
     expect(pair.client.connections()).toEqual([])
   })
 
+  it('by aborting the writable before there is a connection', async () => {
+    await using pair = webPair()
+    const socket = pair.client.tcp.connect('10.0.0.2:80')
+    await socket.writable.abort('never mind')
+    await expect(socket.opened).rejects.toBe('never mind')
+    await expect(socket.closed).rejects.toBe('never mind')
+    expect(pair.client.connections()).toEqual([])
+  })
+
   it('of the stack breaks sockets and ends listeners', async () => {
     await using pair = webPair()
     const [socket] = await connected(pair)

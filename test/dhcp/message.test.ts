@@ -6,6 +6,7 @@ import { readNames, writeNames } from '../../src/dhcp/names.ts'
 import { OPTIONS, type OptionKind, type OptionName, type OptionValues } from '../../src/dhcp/options.ts'
 import { readValue, writeValue } from '../../src/dhcp/values.ts'
 import { DHCP_HEADER } from '../../src/dhcp/wire.ts'
+import { runs } from '../support/runs.ts'
 
 const ip = fc.ipV4()
 const word = fc.stringMatching(/^[a-z0-9-]{1,12}$/)
@@ -84,7 +85,7 @@ describe('options', () => {
         expect([...back.options.keys()].filter((c) => c !== 52).sort()).toEqual([...m.options.keys()].sort())
         for (const [code, b] of m.options) expect([...back.options.get(code)!]).toEqual([...b])
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     )
   })
 
@@ -98,7 +99,7 @@ describe('options', () => {
           else expect(back).toEqual(value)
         }
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     )
   })
 
@@ -183,7 +184,7 @@ describe('names', () => {
       fc.property(fc.array(name, { minLength: 1, maxLength: 8 }), (list) => {
         expect(readNames(writeNames(list)!)).toEqual(list)
       }),
-      { numRuns: 100 },
+      { numRuns: runs(100) },
     )
   })
 
@@ -216,7 +217,7 @@ describe('bytes from anywhere', () => {
         const out = new Uint8Array(1500)
         expect(writeMessage(m, out, 0, 1472)).toBeLessThanOrEqual(1472)
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 

@@ -17,6 +17,7 @@ import {
   REPLY,
   SOLICIT,
 } from '../../src/dhcp6/wire.ts'
+import { runs } from '../support/runs.ts'
 
 const ip = fc
   .tuple(fc.integer({ min: 0x2000, max: 0xffff }), fc.integer(), fc.integer(), fc.integer())
@@ -128,7 +129,7 @@ describe('messages (RFC 8415 sections 8 and 9)', () => {
         expect([back.type, back.xid]).toEqual([REPLY, xid])
         expect(back.values()).toEqual(v)
       }),
-      { numRuns: 120 },
+      { numRuns: runs(120) },
     )
   })
 
@@ -200,7 +201,7 @@ describe('options (RFC 8415 section 21)', () => {
         const read = m.values()
         expect(plainOptions(rawOptions(read))).toEqual(read)
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     )
   })
 

@@ -6,6 +6,7 @@ import { Dhcp6Relay } from '../../src/dhcp6/message.ts'
 import type { Dhcp6ServerOptions } from '../../src/dhcp6/server-options.ts'
 import { INFORMATION_REQUEST, RELAY_FORW, RELAY_REPL, RENEW, REQUEST, SOLICIT } from '../../src/dhcp6/wire.ts'
 import { DUID, ia, pd, Server6World } from '../support/dhcp6-server-world.ts'
+import { runs } from '../support/runs.ts'
 
 const FAR: Dhcp6ServerOptions = {
   ranges: ['fd00::100-fd00::1ff'],
@@ -123,14 +124,14 @@ describe('the DHCPv6 server behind relays', () => {
         w.post(cut % 3 === 0 ? bytes.subarray(0, cut % (bytes.length + 1)) : bytes)
         w.world.run(1)
       }),
-      { numRuns: 400, seed: 8 },
+      { numRuns: runs(400), seed: 8 },
     )
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         w.post(bytes)
         w.world.run(1)
       }),
-      { numRuns: 200, seed: 8 },
+      { numRuns: runs(200), seed: 8 },
     )
     w.world.run(100)
     w.said.length = 0

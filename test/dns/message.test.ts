@@ -5,6 +5,7 @@ import { decodeMessage, encodeMessage, message, question } from '../../src/dns/m
 import { canonicalName, dotsOf, isWithin, labelsOf, parentOf } from '../../src/dns/names.ts'
 import type { ResourceRecord } from '../../src/dns/records.ts'
 import { anyMessage, name } from '../support/dns-arbitrary.ts'
+import { runs } from '../support/runs.ts'
 
 function bytesOf(hex: string): Uint8Array {
   return Uint8Array.from(Buffer.from(hex.replace(/\s/g, ''), 'hex'))
@@ -30,7 +31,7 @@ describe('messages', () => {
         expect(reason).toBe('')
         expect(read).toEqual(m)
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     )
   })
 
@@ -44,7 +45,7 @@ describe('messages', () => {
         const { message: read, reason } = decodeMessage(bytes)
         expect(read === null).toBe(reason !== '')
       }),
-      { numRuns: 1000 },
+      { numRuns: runs(1000) },
     )
   })
 
@@ -54,7 +55,7 @@ describe('messages', () => {
         const { message: read, reason } = decodeMessage(noise)
         expect(read === null).toBe(reason !== '')
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 

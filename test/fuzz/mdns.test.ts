@@ -4,6 +4,7 @@ import { expect, it } from 'vitest'
 import { encodeMessage, type Message } from '../../src/dns/message.ts'
 import { anyMessage } from '../support/dns-arbitrary.ts'
 import { counts, MdnsWorld } from '../support/mdns-world.ts'
+import { runs } from '../support/runs.ts'
 
 const NAMES = ['web.local', 'Site._http._tcp.local', '_http._tcp.local', 'x.local', '_services._dns-sd._udp.local']
 
@@ -44,13 +45,14 @@ it('says no more than it hears, remembers no more than it may, and throws nothin
       for (const bytes of all) peer.say(bytes)
       w.run(ms)
     }),
-    { numRuns: 50 },
+    { numRuns: runs(50) },
   )
   const c = counts(stack)
-  const inputs = c.inQueries + c.inResponses + (c.dropBad ?? 0) + (c.dropIgnored ?? 0)
-  expect(c.inResponses).toBeGreaterThan(30)
-  expect(c.inQueries).toBeGreaterThan(30)
-  expect(c.outResponses + c.outUnicast + c.outQueries).toBeLessThan(inputs * 4)
+  const inputs = (c.inQueries ?? 0) + (c.inResponses ?? 0) + (c.dropBad ?? 0) + (c.dropIgnored ?? 0)
+  expect(c.inResponses).toBeGreaterThan(5)
+  expect(c.inQueries).toBeGreaterThan(5)
+  // Counters that are zero are not shown.
+  expect((c.outResponses ?? 0) + (c.outUnicast ?? 0) + (c.outQueries ?? 0)).toBeLessThan(inputs * 4)
   expect(browser.services.length).toBeLessThan(50)
   w.run(30_000)
   expect(stack.mdns.hostname).toMatch(/^web(-\d+)?\.local$/)

@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Lease } from '../../src/dhcp/lease.ts'
 import type { LeaseRecord } from '../../src/dhcp/server-options.ts'
 import { lease6File, lease6Journal, leaseFile, leaseJournal } from '../../src/node/dhcp-store.ts'
+import { runs } from '../support/runs.ts'
 
 /** The disk: how many bytes it takes, and how often it was waited for. */
 const disk = { room: Number.POSITIVE_INFINITY, syncs: 0 }
@@ -85,7 +86,7 @@ describe('the journal of a server', () => {
           expect(leaseJournal(path).load()).toEqual([...leases.values()])
         },
       ),
-      { numRuns: 150, seed: 15 },
+      { numRuns: runs(150), seed: 15 },
     )
   })
 

@@ -12,6 +12,7 @@
 
 import { Counters } from '../../base/counters.ts'
 import type { DnsServerConfig } from '../../base/dns-server-config.ts'
+import { invalidArgument } from '../../base/errors.ts'
 import type { Interface } from '../../ip/interface.ts'
 import type { RawTcp } from '../../tcp/api.ts'
 import type { Udp } from '../../udp/udp.ts'
@@ -262,9 +263,12 @@ export class DnsServer {
 }
 
 function zonesOf({ zones = [] }: DnsServerOptions): Zone[] {
-  if (Array.isArray(zones))
-    return (zones as readonly (Zone | string)[]).map((one) => (one instanceof Zone ? one : new Zone(null, one)))
-  return Object.entries(zones as Readonly<Record<string, ZoneSource>>).map(([name, source]) => new Zone(name, source))
+  const all = Array.isArray(zones)
+    ? (zones as readonly (Zone | string)[]).map((one) => (one instanceof Zone ? one : new Zone(null, one)))
+    : Object.entries(zones as Readonly<Record<string, ZoneSource>>).map(([name, source]) => new Zone(name, source))
+  const twice = all.find(({ name }, i) => all.findIndex((other) => other.name === name) < i)
+  if (twice !== undefined) throw invalidArgument(`zones: ${twice.name === '' ? '.' : twice.name} is there twice`)
+  return all
 }
 
 /** What a zone that is nobody's says, by itself or at the end of a chain. */

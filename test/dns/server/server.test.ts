@@ -9,6 +9,7 @@ import type { Stack } from '../../../src/stack/stack.ts'
 import { anyMessage } from '../../support/dns-arbitrary.ts'
 import { DnsAsker, edns, query, told } from '../../support/dns-asker.ts'
 import { a, soa, TestServer, zone } from '../../support/dns-server.ts'
+import { runs } from '../../support/runs.ts'
 
 const worlds: World[] = []
 
@@ -124,7 +125,7 @@ describe('questions', () => {
     }
     fc.assert(
       fc.property(anyMessage, (m) => ask(encodeMessage({ ...m, isResponse: false }))),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     )
     const valid = encodeMessage(query('t.big', 'TXT', { edns: edns(4096) }))
     fc.assert(
@@ -137,7 +138,7 @@ describe('questions', () => {
           ask(bytes)
         },
       ),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 })
@@ -440,6 +441,8 @@ describe('zones while they are served', () => {
   it('what is wrong with one is said when it is given', () => {
     expect(() => setting({ zones: { lab: 'www A x' } })).toThrow('line 1: A: its address: x is no IPv4 address')
     expect(() => setting({ zones: ['@ A 10.0.0.1'] })).toThrow('line 1: @ is relative, and no origin is known')
+    for (const zones of [['lab. SOA ns host 1 2 3 4 5', 'LAB. SOA ns host 1 2 3 4 5'], { lab: {}, 'lab.': {} }])
+      expect(() => setting({ zones })).toThrow('zones: lab is there twice')
     expect(setting({ zones: ['lab. SOA ns host 1 2 3 4 5'] }).server.zones.map((z) => z.name)).toEqual(['lab'])
   })
 })

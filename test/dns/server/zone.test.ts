@@ -8,6 +8,7 @@ import { parseMasterFile } from '../../../src/dns/server/master-file.ts'
 import { Zone } from '../../../src/dns/server/zone.ts'
 import { dataText } from '../../../src/dns/text.ts'
 import { record } from '../../support/dns-arbitrary.ts'
+import { runs } from '../../support/runs.ts'
 
 const line = (r: ResourceRecord): string => `${r.name || '.'} ${r.ttl} ${r.type} ${dataText(r)}`
 const lines = (text: string, origin: string | null = 'example.com'): string[] => parseMasterFile(text, origin).map(line)
@@ -148,7 +149,7 @@ k DNAME @
           dataText(r),
         )
       }),
-      { numRuns: 400 },
+      { numRuns: runs(400) },
     )
   })
 
@@ -183,7 +184,7 @@ k DNAME @
           expect(error).toMatchObject({ code: 'ERR_INVALID_ARG_VALUE', message: expect.stringMatching(/^line \d+: /) })
         }
       }),
-      { numRuns: 500 },
+      { numRuns: runs(500) },
     )
   })
 })

@@ -11,7 +11,7 @@ import { openConnections } from '../../support/two-stacks.ts'
 import { HOST, Lab, noise, OURS, quietKernel, run, sha256, until } from './lab.ts'
 import { run as start } from './program.ts'
 
-const TEN_MB = noise(10_000_000, 47)
+const BODY = noise(5_000_000, 47)
 const TLS = { key: TEST_KEY, cert: TEST_CERT }
 let lab: Lab
 
@@ -41,18 +41,18 @@ async function during(server: Listening & NodeJS.EventEmitter, port: number, wor
   await closed
 }
 
-/** GET gives ten megabytes, or one line for '/small'; what is sent comes back. */
+/** GET gives five megabytes, or one line for '/small'; what is sent comes back. */
 const app = (): express.Express => {
   const it = express()
   it.get('/small', (_req, res) => void res.send('hello\n'))
-  it.get('/big', (_req, res) => void res.type('application/octet-stream').send(TEN_MB))
+  it.get('/big', (_req, res) => void res.type('application/octet-stream').send(BODY))
   it.post('/back', (req, res) => void req.pipe(res))
   return it
 }
 
 /** The same for http2, whose requests express does not know. */
 const h2app = (req: IncomingMessage, res: ServerResponse): unknown =>
-  req.method === 'POST' ? req.pipe(res) : res.end(req.url === '/big' ? TEN_MB : 'hello\n')
+  req.method === 'POST' ? req.pipe(res) : res.end(req.url === '/big' ? BODY : 'hello\n')
 
 const listener = h2app as never
 
@@ -62,15 +62,15 @@ describe('curl', () => {
     ['express on stack.https', 'https', '1.1', '--http1.1', () => lab.stack.https.createServer(TLS, app())],
     ['stack.http2 by ALPN', 'https', '2', '--http2', () => lab.stack.http2.createSecureServer(TLS, listener)],
     ['stack.http2 in the clear', 'http', '2', '--http2-prior-knowledge', () => lab.stack.http2.createServer(listener)],
-  ] as const)('gets 10 MB and posts 10 MB: %s', async (_, scheme, version, option, make) => {
-    const path = lab.file('upload', TEN_MB)
+  ] as const)('gets 5 MB and posts 5 MB: %s', async (_, scheme, version, option, make) => {
+    const path = lab.file('upload', BODY)
     await during(make() as never, 8080, async () => {
       const curl = `exec curl -sS --cacert ${lab.file('ca.pem', Buffer.from(TEST_CERT))} --connect-to localhost:8080:${OURS}:8080 ${option}`
       const url = `${scheme}://localhost:8080`
       const got = await run(`${curl} -w '%{stderr}%{http_code} %{http_version}' ${url}/big`)
-      expect([got.err, sha256(got.bytes)]).toEqual([`200 ${version}`, sha256(TEN_MB)])
+      expect([got.err, sha256(got.bytes)]).toEqual([`200 ${version}`, sha256(BODY)])
       const back = await run(`${curl} -H Expect: -H 'Content-Type: x/y' --data-binary @${path} ${url}/back`)
-      expect([back.code, sha256(back.bytes)], back.err).toEqual([0, sha256(TEN_MB)])
+      expect([back.code, sha256(back.bytes)], back.err).toEqual([0, sha256(BODY)])
       // curl before 8.0 uses no connection again that it has in the clear, with any server.
       if (option === '--http2-prior-knowledge') return
       const many = await run(`${curl} -Z --parallel-max 20 '${url}/small?[1-100]'`)
@@ -103,7 +103,7 @@ describe('load', () => {
 })
 
 describe('openssl', () => {
-  it.each(['tls1_2', 'tls1_3'])('s_client sends 10 MB to stack.tls and gets them back, %s', async (version) => {
+  it.each(['tls1_2', 'tls1_3'])('s_client sends 5 MB to stack.tls and gets them back, %s', async (version) => {
     // Not an echo: s_client does not read while it cannot write.
     const server = lab.stack.tls.createServer(TLS, (socket) => {
       const heard: Buffer[] = []
@@ -111,18 +111,18 @@ describe('openssl', () => {
       socket.on('data', (data: Buffer) => {
         heard.push(data)
         length += data.length
-        if (length === TEN_MB.length) socket.end(Buffer.concat(heard))
+        if (length === BODY.length) socket.end(Buffer.concat(heard))
       })
     })
     await during(server, 4433, async () => {
       const trust = `-CAfile ${lab.file('ca.pem', Buffer.from(TEST_CERT))} -verify_return_error`
-      const ran = await run(`exec openssl s_client -connect ${OURS}:4433 -${version} -quiet ${trust}`, { input: TEN_MB })
-      expect([ran.code, sha256(ran.bytes)], ran.err).toEqual([0, sha256(TEN_MB)])
+      const ran = await run(`exec openssl s_client -connect ${OURS}:4433 -${version} -quiet ${trust}`, { input: BODY })
+      expect([ran.code, sha256(ran.bytes)], ran.err).toEqual([0, sha256(BODY)])
     })
   })
 
-  it('s_server gives 10 MB to https.get, and echoes backwards to tls.connect', async () => {
-    lab.file('file.bin', TEN_MB)
+  it('s_server gives 5 MB to https.get, and echoes backwards to tls.connect', async () => {
+    lab.file('file.bin', BODY)
     const pem = lab.file('server.pem', Buffer.from(`${TEST_KEY}\n${TEST_CERT}\n`))
     const options = `-cert ${pem} -key ${pem}`
     const www = start('sh', ['-c', `cd ${lab.dir} && exec openssl s_server -accept ${HOST}:4433 ${options} -WWW`])
@@ -132,7 +132,7 @@ describe('openssl', () => {
       lab.stack.https.get({ host: HOST, port: 4433, path: '/file.bin', agent: false, ...trust }),
       'response',
     )) as [IncomingMessage]
-    expect(sha256(await buffer(response))).toBe(sha256(TEN_MB))
+    expect(sha256(await buffer(response))).toBe(sha256(BODY))
 
     const rev = start('sh', ['-c', `exec openssl s_server -accept ${HOST}:4434 ${options} -rev`])
     await rev.until(/ACCEPT/)
@@ -148,7 +148,7 @@ describe('openssl', () => {
 describe('nginx', () => {
   /** Serves the lab's folder, plainly and by TLS. */
   async function nginx(): Promise<void> {
-    lab.file('big.bin', TEN_MB)
+    lab.file('big.bin', BODY)
     const pem = lab.file('server.pem', Buffer.from(`${TEST_KEY}\n${TEST_CERT}\n`))
     const listens = `listen ${HOST}:80; listen ${HOST}:443 ssl http2; ssl_certificate ${pem}; ssl_certificate_key ${pem};`
     const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((n) => `${n}_temp_path ${lab.file(n)};`).join(' ')
@@ -158,7 +158,7 @@ describe('nginx', () => {
     await start(findProgram('nginx')!, ['-e', 'stderr', '-c', path]).until(/nginx\/\d/)
   }
 
-  it('gives 10 MB to http.get and https.get, again over the same connection', async () => {
+  it('gives 5 MB to http.get and https.get, again over the same connection', async () => {
     await nginx()
     for (const [module, tls] of [
       [lab.stack.http, {}],
@@ -171,7 +171,7 @@ describe('nginx', () => {
           IncomingMessage,
         ]
         ports.add(response.socket.localPort)
-        expect(sha256(await buffer(response))).toBe(sha256(TEN_MB))
+        expect(sha256(await buffer(response))).toBe(sha256(BODY))
         await new Promise((resolve) => setImmediate(resolve)) // the socket returns to the agent after 'end'
       }
       expect(ports.size).toBe(1)
@@ -179,11 +179,11 @@ describe('nginx', () => {
     }
   })
 
-  it('gives 10 MB by http2, four streams at once', async () => {
+  it('gives 5 MB by http2, four streams at once', async () => {
     await nginx()
     const session = lab.stack.http2.connect(`https://${HOST}`, { ca: TEST_CERT, servername: 'localhost' } as never)
     const all = Array.from({ length: 4 }, () => buffer(session.request({ ':path': '/big.bin' })))
-    expect(new Set((await Promise.all(all)).map(sha256))).toEqual(new Set([sha256(TEN_MB)]))
+    expect(new Set((await Promise.all(all)).map(sha256))).toEqual(new Set([sha256(BODY)]))
     const closed = once(session, 'close')
     session.close()
     await closed
@@ -199,13 +199,13 @@ describe('nginx', () => {
     })
     const parts = await Promise.all(
       Array.from({ length: 10 }, async (_, i) => {
-        const headers = { range: `bytes=${i * 1_000_000}-${(i + 1) * 1_000_000 - 1}` }
+        const headers = { range: `bytes=${i * 500_000}-${(i + 1) * 500_000 - 1}` }
         const { statusCode, body } = await request(`http://${HOST}/big.bin`, { headers, dispatcher })
         expect(statusCode).toBe(206)
         return Buffer.from(await body.arrayBuffer())
       }),
     )
-    expect(sha256(Buffer.concat(parts))).toBe(sha256(TEN_MB))
+    expect(sha256(Buffer.concat(parts))).toBe(sha256(BODY))
     await dispatcher.close()
   })
 })

@@ -6,13 +6,19 @@
  * (JSStreamSocket, what `new TLSSocket(duplex)` makes inside). It is not exported, so it is taken from a TLSSocket made for that. A
  * `Bridge` is one of those over one of our sockets, with what Node's version leaves out because a Duplex has none of it: the addresses of both ends,
  * `connecting` with its events, `setNoDelay`, `setKeepAlive`, `ref` and `unref`, and errors of the connection that destroy who is above as
- * the error of a native handle would.
+ * the error of a native handle would. It writes by itself, too: Node's version ends a write a turn of the event loop later, and a peer in the same process
+ * has answered by then, which TLS does not expect (its alert to that answer is lost behind a write that seems under way).
  */
 import type { Socket as NodeSocket } from 'node:net'
+import { constants } from 'node:os'
 import { Duplex } from 'node:stream'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import { errnoOf } from '../base/errors.ts'
+import { codeOf } from './errors.ts'
 import { Socket } from './socket.ts'
+
+const EPIPE = -constants.errno.EPIPE
+const ECANCELED = -constants.errno.ECANCELED
 
 /** The calls that Node's `net.Socket` makes on its handle; a TLS handle passes them on to the one below it. */
 interface Handle {
@@ -22,7 +28,12 @@ interface Handle {
   setKeepAlive?(on: boolean, initialDelaySeconds: number): void
   ref?(): void
   unref?(): void
+  finishWrite(request: Request, status: number): void
+  finishShutdown(request: Request, status: number): void
 }
+
+/** A write or shutdown that the handle waits for. */
+type Request = object
 
 /** What Node's class has beyond its type. */
 interface StreamSocket extends Omit<NodeSocket, 'connecting' | 'emit' | 'destroy'> {
@@ -50,10 +61,17 @@ function streamSocketClass(): StreamSocketClass {
 function makeClass(): new (raw: Socket) => Bridge {
   return class extends streamSocketClass() {
     declare above: NodeSocket | null
+    /** Requests of the handle that are under way. */
+    declare private writing: Request | null
+    declare private ending: Request | null
+    declare private closing: boolean
 
     constructor(raw: Socket) {
       super(raw)
       this.above = null
+      this.writing = null
+      this.ending = null
+      this.closing = false
       // Who is above ends its own way in its own time: a TLS close_notify is still to be sent after the peer's FIN.
       this.allowHalfOpen = raw.allowHalfOpen
       raw.allowHalfOpen = true
@@ -84,6 +102,63 @@ function makeClass(): new (raw: Socket) => Bridge {
       if (event !== 'error' || this.above === null) return Duplex.prototype.emit.call(this, event, ...args)
       this.above.destroy(args[0] as Error)
       return true
+    }
+
+    // Called by the handle. The stream calls back in a later tick, which is what the handle asks for.
+
+    doWrite(request: Request, chunks: Uint8Array[]): number {
+      const handle = this._handle
+      if (handle === null) return 0
+      this.writing = request
+      if (this.closing) return 0 // canceled below
+      const { stream } = this
+      let left = chunks.length
+      const written = (error?: Error | null): void => {
+        if (!error && --left > 0) return
+        left = 0
+        if (this.writing === request) this.endWrite(handle, error ? (errnoOf(codeOf(error)) ?? EPIPE) : 0)
+      }
+      stream.cork()
+      for (const chunk of chunks) stream.write(chunk, written)
+      stream.uncork()
+      return 0
+    }
+
+    doShutdown(request: Request): number {
+      this.ending = request
+      if (this.writing === null && !this.closing) this.shutdown()
+      return 0
+    }
+
+    doClose(closed: () => void): void {
+      this.closing = true
+      const handle = this._handle!
+      this.stream.destroy()
+      setImmediate(() => {
+        this.endWrite(handle, ECANCELED)
+        this.endShutdown(handle, ECANCELED)
+        closed()
+      })
+    }
+
+    private shutdown(): void {
+      const handle = this._handle!
+      process.nextTick(() => this.stream.end(() => this.endShutdown(handle, 0)))
+    }
+
+    private endWrite(handle: Handle, status: number): void {
+      const request = this.writing
+      if (request === null) return
+      this.writing = null
+      handle.finishWrite(request, status)
+      if (this.ending !== null && !this.closing) this.shutdown()
+    }
+
+    private endShutdown(handle: Handle, status: number): void {
+      const request = this.ending
+      if (request === null) return
+      this.ending = null
+      handle.finishShutdown(request, status)
     }
   } as unknown as new (
     raw: Socket,

@@ -63,7 +63,7 @@ export function createTls(net: NetModule): TlsParts {
     repeat(secure, raw)
     if (options.timeout) secure.setTimeout(options.timeout)
     if (options.onread) readInto(secure, options.onread)
-    raw.connect({ ...options, signal: undefined })
+    if (!secure.destroyed) raw.connect({ ...options, signal: undefined }) // an aborted signal has destroyed it
     return secure
   }
 
@@ -126,20 +126,28 @@ function repeat(secure: tls.TLSSocket, raw: Socket): void {
   })
 }
 
-/** `onread`, which Node's TLSSocket knows only when it opens the connection itself. */
+/** `onread`, which Node's TLSSocket knows only when it opens the connection itself: bytes go to the callback and not into the stream. */
 function readInto(secure: tls.TLSSocket, { buffer, callback }: OnReadOptions): void {
+  const { push, resume, _read } = secure
   let into = typeof buffer === 'function' ? buffer() : buffer
-  secure.on('data', (chunk: Buffer) => {
+  let rest: Uint8Array | null = null
+  const deliver = (chunk: Uint8Array): boolean => {
     for (let at = 0; at < chunk.length; ) {
       const n = Math.min(into.length, chunk.length - at)
       into.set(chunk.subarray(at, at + n))
       at += n
-      const more = callback(n, into)
+      const more = callback(n, into) !== false
       if (typeof buffer === 'function') into = buffer()
-      if (more !== false) continue
-      secure.pause()
-      if (at < chunk.length) secure.unshift(chunk.subarray(at))
-      return
+      rest = more ? null : chunk.subarray(at)
+      if (!more) return false
     }
-  })
+    return true
+  }
+  secure.push = (chunk: Uint8Array | null) => (chunk === null ? push.call(secure, null) : deliver(chunk))
+  secure.resume = () => {
+    const kept = rest
+    rest = null
+    if (kept !== null && deliver(kept)) _read.call(secure, 0)
+    return resume.call(secure)
+  }
 }

@@ -91,11 +91,12 @@ function makeClass(): new (raw: Socket) => Bridge {
       })
     }
 
-    /** Called when the connection has ended. Who is above may still have bytes to read, and closes this socket itself. */
+    /** Called when the connection has closed. Who is above goes first; if it may still have bytes to read, it closes this socket itself. */
     destroy(error?: Error): this {
       const { above } = this
-      if (above !== null && !above.destroyed && this.stream.readableEnded && !error) return this
-      return Duplex.prototype.destroy.call(this, error) as this
+      if (above === null || above.destroyed || error) return Duplex.prototype.destroy.call(this, error) as this
+      if (!this.stream.readableEnded) above.destroy()
+      return this
     }
 
     emit(event: string | symbol, ...args: unknown[]): boolean {

@@ -10,8 +10,10 @@ export function moduleOf<T extends object>(theirs: object, ours: object): T {
     if (typeof given.value === 'function') Object.defineProperty(made, key, given)
     else {
       Object.defineProperty(made, key, {
-        get: () => Reflect.get(theirs, key),
-        set: (value) => Reflect.set(theirs, key, value),
+        get: () => (theirs as Record<string, unknown>)[key],
+        set(value) {
+          ;(theirs as Record<string, unknown>)[key] = value // throws where Node's does
+        },
         enumerable: given.enumerable,
         configurable: true,
       })

@@ -40,7 +40,10 @@ export function served<A extends unknown[], T extends NodeServer>(
       this._net = inner
       if (consumer === 'handle') bridgeConnections(this)
       inner.on('listening', () => this.emit('listening'))
-      inner.on('connection', (socket) => this.emit('connection', socket as never))
+      inner.on('connection', (socket) => {
+        socket.server = this
+        this.emit('connection', socket as never)
+      })
       inner.on('drop', (data) => this.emit('drop', data as never))
       inner.on('error', (error) => this.emit('error', error))
       inner.on('close', () => this.emit('close'))

@@ -101,6 +101,7 @@ export function createTls(net: NetModule): TlsParts {
     'Server',
     served(net, NodeServer, 'handle', (options) => serverOptions(options, false)),
   )
+  countAs(Server, tls.Server) // those of https and http2
 
   const ours = {
     TLSSocket: Face,

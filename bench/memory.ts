@@ -6,6 +6,8 @@
  * frame, ring, reader), which all tables of this benchmark include.
  */
 
+import nodeHttp from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { allocate } from '../src/base/arena.ts'
 import { createPipe } from '../src/link/pipe.ts'
 import { createStack, type NodeStack } from '../src/node/stack.ts'
@@ -19,6 +21,8 @@ const WARM_MS = 1000
 const PORTS = 64
 /** The most connections a run opens: no tuple comes back while it is in TIME-WAIT. */
 const MOST_CONNECTIONS = 1_000_000
+
+type Http = Pick<typeof nodeHttp, 'createServer' | 'get'> & { Agent: new (options: nodeHttp.AgentOptions) => nodeHttp.Agent }
 
 interface World {
   client: NodeStack
@@ -276,6 +280,33 @@ function connectNode(seconds: number): Promise<Result> {
   })
 }
 
+/** Requests over 16 connections that are kept alive: both ends in this process, on ours or on the kernel's loopback. */
+function requests(seconds: number, servers: Http, clients: Http, host: string): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const meter = new Meter(seconds, (perSecond, time) => resolve({ per_s: perSecond, ...time }))
+    const server = servers.createServer((_request, response) => response.end('hello'))
+    server.listen(0, host, () => {
+      const { port } = server.address() as AddressInfo
+      const agent = new clients.Agent({ keepAlive: true, maxSockets: 16 })
+      const next = (): void => {
+        const request = clients.get({ host, port, agent }, (response) => {
+          response.resume()
+          response.on('end', () => {
+            if (!meter.add(1)) next()
+          })
+        })
+        request.on('error', reject)
+      }
+      for (let i = 0; i < 16; i++) next()
+    })
+  })
+}
+
+function requestsNode(seconds: number): Promise<Result> {
+  const { client, server } = world(true)
+  return requests(seconds, server.http, client.http, SERVER)
+}
+
 const WORKLOADS: Record<string, (seconds: number) => Promise<Result>> = {
   'raw.bulk.super': (s) => bulkRaw(true, s),
   'raw.bulk.mtu1500': (s) => bulkRaw(false, s),
@@ -285,6 +316,8 @@ const WORKLOADS: Record<string, (seconds: number) => Promise<Result>> = {
   'node.bulk.mtu1500': (s) => bulkNode(false, s),
   'node.pingpong': pingpongNode,
   'node.connect': connectNode,
+  'node.http': requestsNode,
+  'kernel.http': (s) => requests(s, nodeHttp, nodeHttp, '127.0.0.1'),
 }
 
 const [name, seconds] = process.argv.slice(2)

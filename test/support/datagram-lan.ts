@@ -34,14 +34,8 @@ export class LanSocket implements DatagramSocket {
     private readonly group: string | undefined,
   ) {}
 
-  send(
-    message: Uint8Array,
-    offset: number,
-    length: number,
-    port: number,
-    address: string,
-    callback: (error: Error | null) => void,
-  ): void {
+  send(...[message, offset, length, port, address, callback]: Parameters<DatagramSocket['send']>): void {
+    if (port === 0) throw new RangeError('Port should be > 0 and < 65536') // as Node does
     const { lan } = this
     const bytes = message.slice(offset, offset + length)
     lan.sent.push({ bytes, from: this.port, to: `${address}:${port}` })

@@ -3,20 +3,12 @@ import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { createGzip } from 'node:zlib'
 import express from 'express'
-import { Agent, type buildConnector, fetch, request } from 'undici'
+import { Agent, fetch, request } from 'undici'
 import { describe, expect, it } from 'vitest'
 import WebSocket, { WebSocketServer } from 'ws'
-import type { NodeStack } from '../../src/node/stack.ts'
 import { noise } from '../support/frames.ts'
 import { withTwoStacks } from '../support/two-stacks.ts'
-
-/** undici's own way to be given connections. */
-const connector =
-  (stack: NodeStack): buildConnector.connector =>
-  ({ hostname, port }, callback) => {
-    const socket = stack.net.connect({ host: hostname, port: Number(port) || 80, noDelay: true })
-    socket.once('connect', () => callback(null, socket as never)).once('error', (error) => callback(error, null))
-  }
+import { connector } from '../support/undici-connector.ts'
 
 const BIG = Buffer.from(noise(3_000_000, 5))
 

@@ -6,8 +6,7 @@ import { MqttClient } from 'mqtt'
 import ssh2 from 'ssh2'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { findProgram } from '../../support/programs.ts'
-import { openConnections } from '../../support/two-stacks.ts'
-import { HOST, Lab, noise, OURS, quietKernel, run, sh, sha256, until } from './lab.ts'
+import { expectNothingOpen, HOST, Lab, noise, OURS, quietKernel, run, sh, sha256, until } from './lab.ts'
 import { run as start } from './program.ts'
 
 const TEN_MB = noise(10_000_000, 41)
@@ -18,9 +17,7 @@ beforeAll(async () => {
   lab = await Lab.open()
 })
 
-afterEach(async () => {
-  await until(() => openConnections(lab.stack).length === 0).catch(() => expect(openConnections(lab.stack)).toEqual([]))
-})
+afterEach(() => expectNothingOpen(lab.stack))
 
 afterAll(() => lab.close())
 

@@ -5,8 +5,7 @@ import pg from 'pg'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { findProgram } from '../../support/programs.ts'
 import { TEST_CERT, TEST_KEY } from '../../support/test-certificate.ts'
-import { openConnections } from '../../support/two-stacks.ts'
-import { HOST, Lab, noise, quietKernel, type Served, serve, sh, sha256, until } from './lab.ts'
+import { expectNothingOpen, HOST, Lab, noise, quietKernel, type Served, serve, sh, sha256 } from './lab.ts'
 
 let lab: Lab
 let server: Served
@@ -39,9 +38,7 @@ beforeAll(async () => {
   server = await serve(command, [...args, '-D', data, ...options], /ready to accept connections/)
 }, 60_000)
 
-afterEach(async () => {
-  await until(() => openConnections(lab.stack).length === 0).catch(() => expect(openConnections(lab.stack)).toEqual([]))
-})
+afterEach(() => expectNothingOpen(lab.stack))
 
 afterAll(async () => {
   await server.stop('SIGINT')

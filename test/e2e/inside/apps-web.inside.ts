@@ -7,8 +7,8 @@ import { Agent, request } from 'undici'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { findProgram } from '../../support/programs.ts'
 import { TEST_CERT, TEST_KEY } from '../../support/test-certificate.ts'
-import { openConnections } from '../../support/two-stacks.ts'
-import { HOST, Lab, noise, OURS, quietKernel, run, sha256, until } from './lab.ts'
+import { connector } from '../../support/undici-connector.ts'
+import { expectNothingOpen, HOST, Lab, noise, OURS, quietKernel, run, sha256 } from './lab.ts'
 import { run as start } from './program.ts'
 
 const BODY = noise(5_000_000, 47)
@@ -20,9 +20,7 @@ beforeAll(async () => {
   lab = await Lab.open()
 })
 
-afterEach(async () => {
-  await until(() => openConnections(lab.stack).length === 0).catch(() => expect(openConnections(lab.stack)).toEqual([]))
-})
+afterEach(() => expectNothingOpen(lab.stack))
 
 afterAll(() => lab.close())
 
@@ -191,12 +189,7 @@ describe('nginx', () => {
 
   it('gives ranges to undici', async () => {
     await nginx()
-    const dispatcher = new Agent({
-      connect: (_options, callback) => {
-        const socket = lab.stack.net.connect(80, HOST)
-        socket.once('connect', () => callback(null, socket as never)).once('error', (error) => callback(error, null))
-      },
-    })
+    const dispatcher = new Agent({ connect: connector(lab.stack) })
     const parts = await Promise.all(
       Array.from({ length: 10 }, async (_, i) => {
         const headers = { range: `bytes=${i * 500_000}-${(i + 1) * 500_000 - 1}` }

@@ -10,12 +10,14 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { expect } from 'vitest'
 import { openTap } from '../../../src/backend/tap.ts'
 import type { NetIf } from '../../../src/netif/netif.ts'
 import { createStack, type NodeStack, type StackOptions } from '../../../src/node/stack.ts'
 import { type Services, startServices } from '../../../src/services/inetd.ts'
 import type { AttachedInterface } from '../../../src/stack/attached.ts'
 import { isRoot } from '../../support/root.ts'
+import { openConnections } from '../../support/two-stacks.ts'
 
 export const HOST = '10.0.0.1'
 export const OURS = '10.0.0.2'
@@ -131,6 +133,11 @@ export async function until(done: () => boolean): Promise<void> {
     if (performance.now() > end) throw new Error(`not in time: ${done}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
+}
+
+/** The connections of the stack have ended, or end soon. */
+export async function expectNothingOpen(stack: NodeStack): Promise<void> {
+  await until(() => openConnections(stack).length === 0).catch(() => expect(openConnections(stack)).toEqual([]))
 }
 
 /** socat that listens: `listener('TCP-LISTEN:5001,reuseaddr', 'EXEC:cat')`. */

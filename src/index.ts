@@ -5,8 +5,9 @@
  * `createStack`, `createSwitch`, `createHub` and `capture` are Node's own here: the host is Node, and a capture may go to a file by name.
  */
 
-export type { LinkChange } from './backend/dialer.ts'
 // Links
+export { openUtun, type UtunOptions } from './backend/bsd-device.ts'
+export type { LinkChange } from './backend/dialer.ts'
 export { type Guest, GuestServer, type GuestServerOptions, type GuestTarget, guestServer } from './backend/guest-server.ts'
 export { type GuestSocketOptions, openSocketLink } from './backend/guest-socket.ts'
 export { type MuxConnectOptions, openMux } from './backend/mux-client.ts'

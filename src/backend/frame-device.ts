@@ -10,6 +10,7 @@
  */
 
 import { arena } from '../base/arena.ts'
+import { put32 } from '../base/bytes.ts'
 import { Counters, indexOf } from '../base/counters.ts'
 import type { NetError } from '../base/errors.ts'
 import type { Medium, NetIfSink } from '../netif/netif.ts'
@@ -20,6 +21,9 @@ import type { TapNetIf } from './tap.ts'
 import * as wire from './tuntap-wire.ts'
 import type { Waker, Watch } from './wake.ts'
 
+/** The calls that an open device needs. */
+export type DeviceCalls = Pick<Libc, 'read' | 'write' | 'close' | 'errno' | 'addressOf'>
+
 /** What opening a device has come to. */
 export interface OpenDevice {
   readonly fd: number
@@ -28,6 +32,8 @@ export interface OpenDevice {
   readonly mtu: number
   /** A virtio_net_hdr is before each frame: TUN_F_ bits that the kernel knows, and those it was left with. Absent: frames are bare. */
   readonly vnet?: { readonly known: number; readonly accepted: number } | undefined
+  /** Each packet stands behind its address family (macOS's utun): IPv6's, IPv4's being 2. Absent: it does not. */
+  readonly ipv6Family?: number | undefined
   /** For people: what it is (`tap`), and what else there is to say of it. */
   readonly what: string
   readonly more?: string
@@ -73,6 +79,9 @@ const C = indexOf(NAMES)
 const READ_SIZE = 68 << 10
 /** Bytes handed over in one `receive`, so that what a turn touches stays in the second-level cache. */
 const BYTE_BUDGET = 256 << 10
+/** An address family of four bytes in network order before a packet, and IPv4's. */
+const FAMILY_HEADER = 4
+const INET = 2
 /** Offsets whose addresses are remembered: frames that headers were written into backwards begin below this. */
 const REMEMBERED = 256
 
@@ -82,7 +91,7 @@ class SendBuffer {
   private base = 0n
   private readonly at: bigint[] = new Array<bigint>(REMEMBERED).fill(0n)
 
-  constructor(private readonly libc: Libc) {}
+  constructor(private readonly libc: DeviceCalls) {}
 
   use(buf: Uint8Array): void {
     this.buf = buf
@@ -104,7 +113,7 @@ export class FrameDevice implements TapNetIf {
   readonly offload: number
   readonly gsoMax: number
   private readonly stats = new Counters(NAMES)
-  private readonly libc: Libc
+  private readonly libc: DeviceCalls
   private readonly watch: Watch
   private sink: NetIfSink | null = null
   private fd: number
@@ -115,6 +124,7 @@ export class FrameDevice implements TapNetIf {
   private readonly rxStart: number
   private readonly rxAddress: bigint
   private readonly headerSize: number
+  private readonly ipv6Family: number
   private readonly isEthernet: boolean
   /** Two: the stack's frame, and a second sender (fragments, a bridge). */
   private current: SendBuffer
@@ -128,7 +138,7 @@ export class FrameDevice implements TapNetIf {
   private readonly got: OpenDevice
   private readonly wakeKind: string
 
-  constructor(libc: Libc, waker: Waker, got: OpenDevice) {
+  constructor(libc: DeviceCalls, waker: Waker, got: OpenDevice) {
     this.libc = libc
     this.fd = got.fd
     this.got = got
@@ -139,7 +149,8 @@ export class FrameDevice implements TapNetIf {
     this.isEthernet = got.medium === 'ethernet'
     this.offload = got.vnet === undefined ? 0 : wire.offloadOf(got.vnet.known)
     this.gsoMax = this.vnetHeader ? 65535 : 0
-    this.headerSize = this.vnetHeader ? wire.VNET_HEADER : 0
+    this.ipv6Family = got.ipv6Family ?? 0
+    this.headerSize = this.vnetHeader ? wire.VNET_HEADER : this.ipv6Family !== 0 ? FAMILY_HEADER : 0
     // 18 + 14 and 20 are both multiples of four.
     this.rxStart = this.isEthernet ? HEADROOM + 2 : HEADROOM + 4
     this.rxAddress = libc.addressOf(this.rx) + BigInt(this.rxStart - this.headerSize)
@@ -192,7 +203,7 @@ export class FrameDevice implements TapNetIf {
       n[C.inFrames]++
       n[C.inOctets] += length
       let meta = 0
-      if (headerSize !== 0) {
+      if (this.vnetHeader) {
         meta = wire.metaOf(rx, rxStart - wire.VNET_HEADER)
         if (meta < 0) {
           n[C.dropInUnknownGso]++
@@ -221,8 +232,9 @@ export class FrameDevice implements TapNetIf {
       const packet = this.isEthernet ? length - wire.linkBytes(buf, start) : length
       if (packet > (isSuper ? this.gsoMax : this.mtu)) return this.lost(C.dropOutTooLong)
     }
-    if (headerSize === 0) {
+    if (!this.vnetHeader) {
       if (isSuper || (meta & CSUM_MASK) === CSUM_PARTIAL) return this.lost(C.dropOutNoOffload)
+      if (headerSize !== 0) put32(buf, start - FAMILY_HEADER, buf[start] >>> 4 === 6 ? this.ipv6Family : INET)
     } else if (!wire.putVnetHeader(buf, start, end, meta, this.isEthernet)) return this.lost(C.dropOutNoTransport)
     if (this.current.buf !== buf) this.switchTo(buf)
     const address = this.current.address(start - headerSize)

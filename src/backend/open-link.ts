@@ -3,6 +3,7 @@
  */
 import { invalidArgument, NetError } from '../base/errors.ts'
 import type { NetIf } from '../netif/netif.ts'
+import { openUtun, utunOptions } from './bsd-device.ts'
 import { guestSocketOptions, openSocketLink } from './guest-socket.ts'
 import { checkOptions, flagOption, type LinkUrl, numberOption, splitLinkUrl } from './link-url.ts'
 import { openMuxLink } from './mux-client.ts'
@@ -21,6 +22,7 @@ import { openWebSocketLink, webSocketOptions } from './websocket.ts'
 const SCHEMES: { readonly [scheme: string]: (url: LinkUrl) => Promise<NetIf> } = {
   tap: (url) => openTap(tapOptions(url)),
   tun: (url) => openTun(tapOptions(url)),
+  utun: (url) => openUtun(utunOptions(url)),
   vxvde: (url) => openVxvde(vxvdeOptions(url)),
   vde: (url) => openVde(vdeOptions(url)),
   stdio: (url) => openStdio(stdioOptions(url)),

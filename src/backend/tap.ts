@@ -11,6 +11,7 @@
 import { type Prefix, address as parseAddress, prefix as parsePrefix } from '../base/address.ts'
 import { invalidArgument } from '../base/errors.ts'
 import type { NetIf } from '../netif/netif.ts'
+import { hasBsdTap, openBsdTap } from './bsd-device.ts'
 import { FrameDevice } from './frame-device.ts'
 import { HostSide } from './host-side.ts'
 import { kernelHasAddress } from './kernel-addresses.ts'
@@ -68,6 +69,7 @@ export interface TapNetIf extends NetIf {
  *   (another kind of device), ERR_INVALID_ARG_VALUE, ERR_KOFFI_UNAVAILABLE, ERR_UNSUPPORTED_PLATFORM.
  */
 export async function openTap(options: TapOptions = {}, system?: TapSystem): Promise<TapNetIf> {
+  if (system === undefined && hasBsdTap(process.platform)) return openBsdTap(options)
   return open('tap', options, system ?? (await kernel()))
 }
 

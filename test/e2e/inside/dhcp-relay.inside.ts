@@ -87,7 +87,12 @@ describe('our server behind a relay', () => {
     expect(
       await judged(capture, `eth.src == ${MAC} && (_ws.malformed || udp.checksum.status == Bad || ip.checksum.status == Bad)`),
     ).toEqual([])
-    expect((await judged(capture, 'dhcp.option.dhcp == 2 && dhcp.ip.relay == 10.9.0.1')).length).toBe(1)
+    // A client on a busy machine asks again before it is answered: an offer for each question, and no more.
+    const relayed = async (type: number): Promise<number> =>
+      (await judged(capture, `dhcp.option.dhcp == ${type} && dhcp.ip.relay == 10.9.0.1`)).length
+    const offers = await relayed(2)
+    expect(offers).toBeGreaterThan(0)
+    expect(offers).toBeLessThanOrEqual(await relayed(1))
     if (program === 'dhcrelay') {
       // RFC 3046 section 2.2: what the relay added to the question is in the answer.
       const circuit = (type: number): string =>

@@ -110,9 +110,11 @@ function makeClass(): new (raw: Socket) => Bridge {
     doWrite(request: Request, chunks: Uint8Array[]): number {
       const handle = this._handle
       if (handle === null) return 0
+      const { stream } = this
+      // TLS answers what comes after its own end, too: a kernel refuses such writes, and nobody is told.
+      if (stream.writableEnded && !this.closing) return EPIPE
       this.writing = request
       if (this.closing) return 0 // canceled below
-      const { stream } = this
       let left = chunks.length
       const written = (error?: Error | null): void => {
         if (!error && --left > 0) return

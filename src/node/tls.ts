@@ -63,7 +63,8 @@ export function createTls(net: NetModule): TlsParts {
     repeat(secure, raw)
     if (options.timeout) secure.setTimeout(options.timeout)
     if (options.onread) readInto(secure, options.onread)
-    if (!secure.destroyed) raw.connect({ ...options, signal: undefined }) // an aborted signal has destroyed it
+    // With a signal that is aborted already, Node's constructor has told of it and of the end.
+    if (!options.signal?.aborted) raw.connect({ ...options, signal: undefined })
     return secure
   }
 

@@ -307,6 +307,10 @@ describe('tls, the same as Node', () => {
     third.on('error', (error) => env.log('third', error.name, (error as NodeJS.ErrnoException).code))
     stop.abort()
     await event(third, 'close')
+    // Aborted beforehand: nothing is connected, or the server would not close.
+    const never = env.tls.connect({ ...CLIENT, port, host: env.host, ...{ signal: stop.signal } })
+    never.on('error', (error) => env.log('never', error.name))
+    await event(never, 'close')
     await closed(server)
   })
 

@@ -69,6 +69,7 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
   reading = false
   /** The peer's end was told to the stream. */
   ended = false
+  private endComes = false
   readonly userCallback: OnReadOptions['callback'] | null
   private readonly userBufferOf: (() => Uint8Array) | null
   private userBuffer: Uint8Array
@@ -280,12 +281,21 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
     if (this.isCut) this.socket.destroy()
     else if (this.broken !== null) {
       this.socket.destroy(new NetError(this.broken.code, { syscall: 'read' }))
-    } else if (connection.ended && !this.ended) {
-      this.ended = true
-      this.stopReading()
-      this.socket.push(null)
-      this.socket.read(0)
+    } else if (connection.ended && !this.ended && !this.endComes) {
+      // A read of its own, as with a kernel: it comes when what the last bytes set going is done. An http server has answered the request by then.
+      this.endComes = true
+      setImmediate(tellEnd, this)
     }
+  }
+
+  /** The stream ends, unless it was paused meanwhile: then it asks again. */
+  pushEnd(): void {
+    this.endComes = false
+    if (!this.reading || !this.connection?.ended || this.connection.readable > 0) return
+    this.ended = true
+    this.stopReading()
+    this.socket.push(null)
+    this.socket.read(0)
   }
 
   // Writing
@@ -399,4 +409,8 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
 
 function again(driver: Driver): void {
   if (driver.reading && driver.connection !== null) driver.onReadable(driver.connection)
+}
+
+function tellEnd(driver: Driver): void {
+  driver.runInAsyncScope(driver.pushEnd, driver)
 }

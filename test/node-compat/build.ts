@@ -13,6 +13,7 @@ export async function buildPreload(outDir: string): Promise<string> {
     config: false,
     silent: true,
     sourcemap: 'inline',
+    shims: true,
     noExternal: [/^@noble\//, 'buffer-layout'],
     outExtension: () => ({ js: '.cjs' }),
   })

@@ -32,7 +32,7 @@ const NEEDS: readonly (readonly [RegExp, string])[] = [
   [/\bcommon\.PIPE\b|pipe_wrap/, 'UNIX sockets and pipes belong to the host'],
   [/require\('(?:node:)?cluster'\)/, 'cluster hands sockets from process to process'],
   [/internalBinding\('(?:tcp_wrap|udp_wrap|stream_wrap|cares_wrap|tls_wrap|js_stream)'\)|process\.binding\(/, HANDLES],
-  [/require\('internal\/(?:dgram|net)'\)/, "looks into Node's own implementation"],
+  [/require\('(?:internal\/(?:dgram|net|timers)|_http_\w+|_tls_\w+)'\)/, "looks into Node's own implementation"],
   [/require\('(?:node:)?child_process'\)|common\.opensslCli|\bspawnPromisified\b/, 'another process has the network of the host'],
   [/--test-udp-no-try-send/, "asks libuv's sockets not to send at once"],
   [/networkInterfaces\(/, 'looks for interfaces of the host'],

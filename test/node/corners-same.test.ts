@@ -269,6 +269,41 @@ describe('what a stack has not', () => {
   })
 })
 
+describe('the end of a stream', () => {
+  both('is heard after all that its last bytes set going', async ({ net, host, log }) => {
+    const server = net.createServer({ allowHalfOpen: true }, (s) => {
+      s.on('data', () => {
+        const later = (n: number): void => {
+          log('server', 'after', n)
+          if (n > 0) process.nextTick(later, n - 1)
+        }
+        later(3)
+        Promise.resolve().then(() => log('server', 'promise'))
+      })
+      s.on('end', () => s.end(log('server', 'end') as undefined))
+    })
+    const port = await listening(server, host)
+    const client = net.connect(port, host)
+    client.end('and that was all')
+    await event(client.resume(), 'close')
+    server.close()
+    await event(server, 'close')
+  })
+
+  it('is no reason for an http server not to answer', async () => {
+    const stack = realStack()
+    const server = stack.http.createServer((req, res) => req.resume().on('end', () => res.end('answered')))
+    server.listen(80)
+    await event(server, 'listening')
+    const client = stack.net.connect(80, '10.0.0.1')
+    let text = ''
+    client.on('data', (chunk) => (text += chunk)).end('GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody')
+    await event(client, 'close')
+    expect(text).toMatch(/^HTTP\/1.1 200 OK.*answered/s)
+    await stack.close()
+  })
+})
+
 describe('async contexts', () => {
   both('an accepted connection runs in the context of listen, a client in that of connect', async ({ net, host, log }) => {
     const storage = new AsyncLocalStorage<string>()

@@ -126,7 +126,7 @@ async function main(): Promise<number> {
       only: { type: 'string' },
       json: { type: 'string' },
       jobs: { type: 'string', default: '2' },
-      timeout: { type: 'string', default: '60' },
+      timeout: { type: 'string', default: '90' },
       list: { type: 'boolean', default: false },
       plain: { type: 'boolean', default: false },
     },

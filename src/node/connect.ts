@@ -49,6 +49,7 @@ interface Way {
   localAddress: string | undefined
   localPort: number
   attemptMs: number
+  signal: AbortSignal | null | undefined
   tapstack: TcpOptions | undefined
 }
 
@@ -80,6 +81,7 @@ export function startConnect(socket: Socket, driver: Driver, options: ConnectOpt
     localAddress: localAddress || undefined,
     localPort: localPort ?? 0,
     attemptMs,
+    signal: options.signal,
     tapstack: options.tapstack,
   }
   const family = isIP(host)
@@ -235,6 +237,8 @@ class Attempts {
   next(): void {
     const { way } = this
     const { socket, driver } = way
+    // Of a signal that was aborted before the socket was made, the socket knows nothing any more.
+    if (way.signal?.aborted) return
     if (this.at === this.list.length) {
       socket.destroy(this.errors.length === 0 ? badState('ERR_SOCKET_CONNECTION_TIMEOUT') : aggregate(this.errors))
       return

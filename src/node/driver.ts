@@ -32,6 +32,22 @@ const OWN = 16_384
 
 const slab = { buf: Buffer.alloc(0), at: 0 }
 
+/** Turns of the event loop, counted while bytes come. */
+const loop = { count: 0, counting: false }
+
+function countLoop(): number {
+  if (!loop.counting) {
+    loop.counting = true
+    setImmediate(loopTurned)
+  }
+  return loop.count
+}
+
+function loopTurned(): void {
+  loop.counting = false
+  loop.count = (loop.count + 1) | 0
+}
+
 /** Memory for `len` bytes, not zeroed. */
 function chunkOf(len: number): Buffer {
   if (len >= OWN) return Buffer.allocUnsafeSlow(len)
@@ -70,6 +86,8 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
   /** The peer's end was told to the stream. */
   ended = false
   private endComes = false
+  /** `loop.count` when bytes were last passed on. */
+  private pulledAt = -1
   readonly userCallback: OnReadOptions['callback'] | null
   private readonly userBufferOf: (() => Uint8Array) | null
   private userBuffer: Uint8Array
@@ -249,6 +267,7 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
           return
         }
         pulled = true
+        this.pulledAt = countLoop()
         this.active()
         const more = this.userCallback === null ? this.pullChunk(this.connection, ready) : this.pullUser(this.connection, ready)
         if (!more) this.stopReading()
@@ -278,13 +297,16 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
 
   /** Nothing is left to read for now: for ever? */
   private pullEnd(connection: RawConnection): void {
-    if (this.isCut) this.socket.destroy()
+    if (connection.ended && !this.ended) {
+      // A read of its own, as with a kernel: it comes when what the last bytes set going is done, promises and all. An http server has answered the
+      // request by then. Whatever breaks the connection after its end is not for who reads.
+      if (this.endComes) return
+      this.endComes = true
+      if (this.pulledAt === loop.count) setImmediate(tellEnd, this)
+      else this.pushEnd()
+    } else if (this.isCut) this.socket.destroy()
     else if (this.broken !== null) {
       this.socket.destroy(new NetError(this.broken.code, { syscall: 'read' }))
-    } else if (connection.ended && !this.ended && !this.endComes) {
-      // A read of its own, as with a kernel: it comes when what the last bytes set going is done. An http server has answered the request by then.
-      this.endComes = true
-      setImmediate(tellEnd, this)
     }
   }
 

@@ -127,6 +127,7 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
     this.over = false
     this.broken = null
     this.ended = false
+    this.update()
   }
 
   /** A destroyed socket is going to connect anew. */
@@ -140,6 +141,7 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
     const connection = this.connection
     this.connection = null
     this.attemptFailed = null
+    this.update()
     connection?.abort()
   }
 

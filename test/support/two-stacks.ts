@@ -40,7 +40,9 @@ async function expectNothingOpen(host: CountedHost, stacks: NodeStack[]): Promis
 }
 
 /** `here` is 10.0.0.1, `there` 10.0.0.2. What `run` opens it also closes: otherwise the test fails. */
-export async function withTwoStacks(run: (here: NodeStack, there: NodeStack) => Promise<void>): Promise<void> {
+export async function withTwoStacks(
+  run: (here: NodeStack, there: NodeStack, host: { readonly held: number }) => Promise<void>,
+): Promise<void> {
   const host = new CountedHost()
   const [near, far] = createPipe()
   const here = createStack({ name: 'here', host })
@@ -48,7 +50,7 @@ export async function withTwoStacks(run: (here: NodeStack, there: NodeStack) => 
   here.attach(near, { addresses: ['10.0.0.1/24'] })
   there.attach(far, { addresses: ['10.0.0.2/24'] })
   try {
-    await run(here, there)
+    await run(here, there, host)
     await expectNothingOpen(host, [here, there])
   } finally {
     await Promise.all([here.close(), there.close()])

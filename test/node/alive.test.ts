@@ -22,12 +22,15 @@ function script(body: string): { out: string[]; err: string; ended: boolean } {
   return { out: run.stdout.trim().split('\n'), err: run.stderr, ended: run.signal === null }
 }
 
+/** Each costs a process or two: by hand only those that say most (held.test.ts counts the rest). */
+const whole = it.runIf(process.env.CI !== undefined)
+
 describe('what keeps a process alive', () => {
   it('a stack that has nothing to do does not', () => {
     expect(script(`log('ready')`)).toEqual({ out: ['ready', 'exit'], err: '', ended: true })
   })
 
-  it('an address that is probed does, until it is ready', () => {
+  whole('an address that is probed does, until it is ready', () => {
     const run = script(`
       await left.interfaces[0].addAddress('10.0.0.9/24', { probe: true })
       log('ready')
@@ -45,7 +48,7 @@ describe('what keeps a process alive', () => {
     expect(leaves).toMatchObject({ out: ['listening', 'exit'], ended: true })
   })
 
-  it('a closed server, a bound and closed datagram socket do not', () => {
+  whole('a closed server, a bound and closed datagram socket do not', () => {
     const run = script(`
       const s = right.net.createServer().listen(80, () => s.close(() => log('server closed')))
       const d = right.dgram.createSocket('udp4').bind(7, () => d.close(() => log('socket closed')))
@@ -69,7 +72,7 @@ describe('what keeps a process alive', () => {
     expect(run).toEqual({ out: ['got 3000000', 'exit'], err: '', ended: true })
   })
 
-  it('an unref’d pair does not', () => {
+  whole('an unref’d pair does not', () => {
     const run = script(`
       const server = right.net.createServer((s) => { s.unref(); log('connection') }).listen(80).unref()
       const c = left.net.connect(80, '10.0.0.2', () => { log('connect'); c.unref() })
@@ -79,7 +82,7 @@ describe('what keeps a process alive', () => {
     expect(run.out).toContain('exit')
   })
 
-  it('closing the stacks lets go of everything', () => {
+  whole('closing the stacks lets go of everything', () => {
     const run = script(`
       right.net.createServer((s) => s.on('error', () => {})).listen(80, async () => {
         const c = left.net.connect(80, '10.0.0.2')

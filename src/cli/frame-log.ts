@@ -1,5 +1,5 @@
 /** The same link, and every frame in and out of it as one line of text. */
-import { LinkAround } from '../link/around.ts'
+import { LinkAround } from '../netif/around.ts'
 import type { NetIf, NetIfSink } from '../netif/netif.ts'
 import { dissect } from '../trace/dissect.ts'
 

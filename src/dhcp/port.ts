@@ -13,7 +13,7 @@ import { pseudoSum } from '../ip/pseudo-header.ts'
 import { Route } from '../ip/route.ts'
 import { type Frame, PAYLOAD_AT } from '../netif/frame.ts'
 import { Datagram } from '../udp/receive-queue.ts'
-import type { UdpSocket } from '../udp/socket.ts'
+import type { UdpOptions, UdpSocket } from '../udp/socket.ts'
 import type { Udp } from '../udp/udp.ts'
 import { UDP, UDP_HEADER } from '../udp/wire.ts'
 
@@ -51,6 +51,31 @@ const LIMITED_BROADCAST = Address.v4(-1)
 /** A DHCP message in the largest Ethernet frames that are not jumbo has 1472 bytes; larger ones come from nobody. */
 const LARGEST = 4096
 
+/** A socket at a port of `protocol` on one interface, whose datagrams `handler` hears, read into `received`. Throws NetError EADDRINUSE. */
+export function openPort(
+  udp: Udp,
+  protocol: string,
+  options: UdpOptions & { iface: Interface },
+  any: Address,
+  port: number,
+  received: Datagram,
+  handler: PortHandler,
+): UdpSocket {
+  const onReadable = (socket: UdpSocket): void => {
+    while (!socket.closed && socket.receive(received)) handler.datagram(received.buf, received.len, received)
+    handler.heardAll?.()
+  }
+  const socket = udp.open({ onReadable }, options)
+  try {
+    socket.bind(any, port)
+    return socket
+  } catch (error) {
+    socket.close()
+    const message = `${protocol} on ${options.iface.name} needs UDP port ${port}, which is in use`
+    throw new NetError('EADDRINUSE', { message, port, cause: error })
+  }
+}
+
 export class DhcpPort {
   private readonly socket: UdpSocket
   private readonly received = new Datagram(new Uint8Array(LARGEST))
@@ -66,19 +91,7 @@ export class DhcpPort {
     handler: PortHandler,
     ref: boolean,
   ) {
-    const { received } = this
-    const onReadable = (socket: UdpSocket): void => {
-      while (!socket.closed && socket.receive(received)) handler.datagram(received.buf, received.len, received)
-      handler.heardAll?.()
-    }
-    this.socket = deps.udp.open({ onReadable }, { iface, ref })
-    try {
-      this.socket.bind(ANY_V4, port)
-    } catch (error) {
-      this.socket.close()
-      const message = `DHCP on ${iface.name} needs UDP port ${port}, which is in use`
-      throw new NetError('EADDRINUSE', { message, port, cause: error })
-    }
+    this.socket = openPort(deps.udp, 'DHCP', { iface, ref }, ANY_V4, port, this.received, handler)
     this.socket.broadcast = true
   }
 

@@ -200,15 +200,6 @@ export const Status6 = {
   USE_MULTICAST: 5,
   NO_PREFIX_AVAIL: 6,
 } as const
-export const STATUS6_NAMES = [
-  'Success',
-  'UnspecFail',
-  'NoAddrsAvail',
-  'NoBinding',
-  'NotOnLink',
-  'UseMulticast',
-  'NoPrefixAvail',
-] as const
 
 const NAMES = new Map<number, Option6Name>(Object.entries(OPTIONS6).map(([name, { code }]) => [code, name as Option6Name]))
 

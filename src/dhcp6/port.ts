@@ -1,7 +1,6 @@
 /** One of the two ports of DHCPv6 on one interface: hears by a UDP socket, and sends from a link-local address (RFC 8415 section 7.2). */
 import { type Address, ANY } from '../base/address.ts'
-import { NetError } from '../base/errors.ts'
-import type { PortHandler } from '../dhcp/port.ts'
+import { openPort, type PortHandler } from '../dhcp/port.ts'
 import type { Interface } from '../ip/interface.ts'
 import { Datagram } from '../udp/receive-queue.ts'
 import type { UdpSocket } from '../udp/socket.ts'
@@ -22,20 +21,8 @@ export class Dhcp6Port {
     handler: PortHandler,
     ref: boolean,
   ) {
-    const { received } = this
-    const onReadable = (socket: UdpSocket): void => {
-      while (!socket.closed && socket.receive(received)) handler.datagram(received.buf, received.len, received)
-      handler.heardAll?.()
-    }
-    this.socket = udp.open({ onReadable }, { family: 6, ipv6Only: true, iface, ref })
+    this.socket = openPort(udp, 'DHCPv6', { family: 6, ipv6Only: true, iface, ref }, ANY, port, this.received, handler)
     this.socket.multicastAll = false
-    try {
-      this.socket.bind(ANY, port)
-    } catch (error) {
-      this.socket.close()
-      const message = `DHCPv6 on ${iface.name} needs UDP port ${port}, which is in use`
-      throw new NetError('EADDRINUSE', { message, port, cause: error })
-    }
   }
 
   /** Hears what is sent to a group. */

@@ -45,8 +45,6 @@ export const NAMES = [
 
 export const C = indexOf(NAMES)
 
-export type DnsCounterName = (typeof NAMES)[number]
-
 /** The counter of each reason. */
 export const BAD = {
   short: C.dropBadShort,

@@ -182,6 +182,3 @@ export function sealIcmp6(frame: Frame, source: Address, destination: Address): 
   put16(buf, start + 2, 0)
   put16(buf, start + 2, checksum(buf, start, end - start, pseudoSum(source, destination, PROTO_ICMPV6, end - start)))
 }
-
-/** Type, code, checksum and four bytes that depend on the type. */
-export const ICMP6_HEADER = ICMP_HEADER

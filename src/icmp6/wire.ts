@@ -26,5 +26,3 @@ export const UNREACH6_PROHIBITED = 1
 export const UNREACH6_BEYOND_SCOPE = 2
 export const UNREACH6_ADDRESS = 3
 export const UNREACH6_PORT = 4
-export const UNREACH6_SOURCE_POLICY = 5
-export const UNREACH6_REJECT = 6

@@ -53,7 +53,6 @@ export const IP6_OFFSET_MASK = 0xfff8
 export const NEXT_HOP_BY_HOP = 0
 export const NEXT_ROUTING = 43
 export const NEXT_FRAGMENT = 44
-export const NEXT_ENCRYPTION = 50
 export const NEXT_AUTHENTICATION = 51
 export const NEXT_NONE = 59
 export const NEXT_DESTINATION = 60

@@ -6,9 +6,9 @@
  * super-segment are marked as such, so that Wireshark does not call them wrong. Nothing is changed on the way, refusals included.
  */
 import { copyBytes } from '../base/bytes.ts'
+import { LinkAround } from '../netif/around.ts'
 import { CSUM_MASK, CSUM_PARTIAL, CSUM_VALID, GSO_MASK, type NetIf, type NetIfSink } from '../netif/netif.ts'
 import { type ByteTarget, PacketFlag, PcapngWriter } from '../trace/pcapng.ts'
-import { LinkAround } from './around.ts'
 
 export interface CaptureOptions {
   /** Name of the interface in the capture. The link's own when left out. */

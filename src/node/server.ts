@@ -43,16 +43,6 @@ export interface ListenOptions {
   fd?: number
 }
 
-/** What 'drop' tells about a connection beyond `maxConnections`. */
-export interface DropArgument {
-  localAddress: string
-  localPort: number
-  localFamily: string
-  remoteAddress: string
-  remotePort: number
-  remoteFamily: string
-}
-
 /** Makes the socket of an accepted connection; the net module gives its own class. */
 export type SocketMaker = (options: SocketOptions, accepted: Accepted) => Socket
 

@@ -18,15 +18,12 @@ import { normalizeArgs } from './normalize-args.ts'
 import { served, serverOptions } from './served.ts'
 import type { ServerOptions } from './server.ts'
 import { Socket } from './socket.ts'
-import type { OnReadOptions, SocketOptions } from './socket-args.ts'
+import type { OnReadOptions } from './socket-args.ts'
 
 type SecureListener = (socket: tls.TLSSocket) => void
 
 /** Node's, and socket options of TCP for every connection that is accepted. */
 export interface TlsServerOptions extends tls.TlsOptions, Pick<ServerOptions, 'tapstack'> {}
-
-/** Node's, and socket options of TCP from the SYN on. */
-export interface TlsConnectOptions extends tls.ConnectionOptions, Pick<SocketOptions, 'tapstack'> {}
 
 /** Everything of `node:tls`; what opens connections or listens does it through the stack. */
 export interface TlsModule extends Omit<typeof tls, 'TLSSocket' | 'Server' | 'connect' | 'createServer'> {

@@ -8,8 +8,8 @@
  * `send` refuses.
  */
 import { get16, put16 } from '../base/bytes.ts'
-import type { Host } from '../base/clock.ts'
 import { Counters, indexOf } from '../base/counters.ts'
+import { LinkAround } from '../netif/around.ts'
 import {
   CSUM_MASK,
   CSUM_NONE,
@@ -19,9 +19,7 @@ import {
   GSO_NONE,
   GSO_TCP4,
   GSO_TCP6,
-  type Medium,
   type NetIf,
-  type NetIfSink,
   Offload,
 } from '../netif/netif.ts'
 import { Layers } from './layers.ts'
@@ -34,11 +32,7 @@ const SOFT = Offload.TX_CHECKSUM | Offload.TSO4 | Offload.TSO6 | Offload.USO
 const GSO_MAX = 65535
 const WHOLE = frameMeta(CSUM_NONE, GSO_NONE, 0)
 
-class SoftOffload implements NetIf, NetIfSink, FrameTaker {
-  readonly name: string
-  readonly medium: Medium
-  readonly gsoMax = GSO_MAX
-  private sink: NetIfSink | null = null
+class SoftOffload extends LinkAround implements FrameTaker {
   private isClosed = false
   /** We refused a frame and owe a `writable()`. */
   private blocked = false
@@ -46,33 +40,15 @@ class SoftOffload implements NetIf, NetIfSink, FrameTaker {
   private readonly segmenter = new Segmenter()
   private readonly count = new Counters(NAMES)
 
-  constructor(private readonly inner: NetIf) {
-    this.name = inner.name
-    this.medium = inner.medium
+  override get gsoMax(): number {
+    return GSO_MAX
   }
 
-  get mac(): Uint8Array | null {
-    return this.inner.mac
-  }
-
-  get mtu(): number {
-    return this.inner.mtu
-  }
-
-  get offload(): number {
+  override get offload(): number {
     return this.inner.offload | SOFT
   }
 
-  attach(sink: NetIfSink): void {
-    this.sink = sink
-    this.inner.attach(this)
-  }
-
-  receive(budget: number): boolean {
-    return this.inner.receive(budget)
-  }
-
-  send(buf: Uint8Array, start: number, end: number, meta: number): boolean {
+  override send(buf: Uint8Array, start: number, end: number, meta: number): boolean {
     if (!this.segmenter.done) {
       this.count.values[C.outBlockedHere]++
       this.blocked = true
@@ -88,44 +64,22 @@ class SoftOffload implements NetIf, NetIfSink, FrameTaker {
     return taken
   }
 
-  flush(): void {
-    this.inner.flush()
-  }
-
-  close(): Promise<void> | void {
+  override close(): Promise<void> | void {
     this.isClosed = true
     this.blocked = false
     this.dropPending()
     return this.inner.close()
   }
 
-  counters(): Record<string, number> {
+  override counters(): Record<string, number> {
     return { ...this.inner.counters?.(), ...(this.count.snapshot() as Record<string, number>) }
   }
 
-  describe(): string {
+  override describe(): string {
     return `${this.inner.describe?.() ?? this.name}, offload in software`
   }
 
-  ref(on: boolean): void {
-    this.inner.ref?.(on)
-  }
-
-  // The sink of the inner link.
-
-  get host(): Host {
-    return this.sink!.host
-  }
-
-  input(buf: Uint8Array, start: number, end: number, meta: number): void {
-    this.sink!.input(buf, start, end, meta)
-  }
-
-  readable(): void {
-    this.sink!.readable()
-  }
-
-  writable(): void {
+  override writable(): void {
     if (!this.segmenter.done) {
       if (!this.segmenter.run(this)) return // it will be writable again
       this.inner.flush()
@@ -135,7 +89,7 @@ class SoftOffload implements NetIf, NetIfSink, FrameTaker {
     this.sink!.writable()
   }
 
-  closed(error?: Error): void {
+  override closed(error?: Error): void {
     this.dropPending()
     this.sink!.closed(error)
   }

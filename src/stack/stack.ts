@@ -1,3 +1,7 @@
+/**
+ * The stack: where the layers are put together, and what its owner calls. It makes them, knows the interfaces, and hands each call on to the file that
+ * knows how (`attached.ts`, `routing.ts`, `dhcp.ts`, ...); what happens when is `turn.ts`'s alone.
+ */
 import type { Address, Prefix } from '../base/address.ts'
 import type { Host } from '../base/clock.ts'
 import { type Config, type ConfigOverrides, configure } from '../base/config.ts'

@@ -4,7 +4,7 @@ import { address } from '../../src/base/address.ts'
 import type { NetError } from '../../src/base/errors.ts'
 import type { VlanLink } from '../../src/ethernet/vlan.ts'
 import { createPipe } from '../../src/link/pipe.ts'
-import type { NetIf, NetIfSink } from '../../src/netif/netif.ts'
+import { LinkAround } from '../../src/netif/around.ts'
 import { withoutOffload } from '../../src/offload/soften.ts'
 import { createWorld, type World } from '../../src/sim/world.ts'
 import type { AttachedInterface } from '../../src/stack/attached.ts'
@@ -13,42 +13,14 @@ import type { VlanOptions } from '../../src/stack/vlan.ts'
 import { Datagram } from '../../src/udp/receive-queue.ts'
 
 /** Around a link: copies of what leaves by it, as hexadecimal digits. */
-class Watched implements NetIf {
+class Watched extends LinkAround {
   readonly sent: string[] = []
   full = false
-  sink: NetIfSink | null = null
 
-  constructor(private readonly inner: NetIf) {}
-
-  get name(): string {
-    return this.inner.name
-  }
-  readonly medium = 'ethernet'
-  readonly mac = null
-  get mtu(): number {
-    return this.inner.mtu
-  }
-  get offload(): number {
-    return this.inner.offload
-  }
-  get gsoMax(): number {
-    return this.inner.gsoMax
-  }
-  attach(sink: NetIfSink): void {
-    this.sink = sink
-    this.inner.attach(sink)
-  }
-  receive(budget: number): boolean {
-    return this.inner.receive(budget)
-  }
-  send(buf: Uint8Array, start: number, end: number, meta: number): boolean {
+  override send(buf: Uint8Array, start: number, end: number, meta: number): boolean {
     if (this.full) return false
     this.sent.push(Buffer.from(buf.subarray(start, end)).toString('hex'))
-    return this.inner.send(buf, start, end, meta)
-  }
-  flush(): void {}
-  close(): Promise<void> | void {
-    return this.inner.close()
+    return super.send(buf, start, end, meta)
   }
 }
 
@@ -211,7 +183,7 @@ describe('a VLAN', () => {
     t.wire.full = true
     expect(s.send(new Uint8Array(1), 0, 1, address('10.1.0.2'), 7)).toBe(false)
     t.wire.full = false
-    t.wire.sink?.writable()
+    t.wire.writable()
     t.world.run(1)
     expect(events).toEqual(['writable'])
     expect(s.send(new Uint8Array(1), 0, 1, address('10.1.0.2'), 7)).toBe(true)
@@ -356,7 +328,7 @@ describe('with its parent', () => {
     const [a] = joined(t, 100)
     const closed: string[] = []
     t.a.onLinkClosed = (i) => void closed.push(i.name)
-    t.wire.sink?.closed(new Error('gone'))
+    t.wire.closed(new Error('gone'))
     expect([a.up, closed]).toEqual([false, ['eth0.100', 'eth0']])
     await Promise.all([t.ethA.detach(), t.ethA.detach()])
     expect(t.a.interfaces).toEqual([])

@@ -2,8 +2,9 @@
  * A link around another that lets a test slip frames of its own among those that arrive, and watch what arrives. Keeps the contract of
  * netif.ts: forged frames are handed over from within `receive`, lent, like all others.
  */
-import { LinkAround } from '../../src/link/around.ts'
+
 import { FrameQueue } from '../../src/link/frame-queue.ts'
+import { LinkAround } from '../../src/netif/around.ts'
 
 /** Bytes of an Ethernet header. */
 const ETHERNET = 14

@@ -1,9 +1,9 @@
 /**
- * A link around another one, which passes everything on as it is, in both directions: what captures, logs and clamps begin with. It is the link to the sink
+ * A link around another one, which passes everything on as it is, in both directions: what captures, logs, clamps and offload in software begin with. It is the link to the sink
  * above and the sink to the link below.
  */
 import type { Host } from '../base/clock.ts'
-import type { Medium, NetIf, NetIfSink } from '../netif/netif.ts'
+import type { Medium, NetIf, NetIfSink } from './netif.ts'
 
 export class LinkAround implements NetIf, NetIfSink {
   readonly name: string

@@ -206,7 +206,7 @@ describe('net, the same events as Node', () => {
         c.on('timeout', () => c.destroy())
       },
       {},
-      { timeout: 5 },
+      { timeout: 60 },
     ),
   )
 

@@ -108,15 +108,19 @@ export class MuxWire implements NetIf, NetIfSink {
     return true
   }
 
-  /** Sends a message that is no frame; as soon as there is room, if the stream is full. */
-  control(message: object): void {
+  /** Sends a message that is no frame; as soon as there is room, if the stream is full. False: too many wait already, and it is lost. */
+  control(message: object): boolean {
+    if (this.unsent.length >= muxConfig.maxControls) {
+      this.count.values[C.outDropControl]++
+      return false
+    }
     const text = Buffer.from(JSON.stringify(message))
     const buf = new Uint8Array(HEADROOM + WORD + text.length)
     put32(buf, HEADROOM, CONTROL << KIND_SHIFT)
     buf.set(text, HEADROOM + WORD)
-    if (this.unsent.length >= muxConfig.maxControls) this.count.values[C.outDropControl]++
-    else this.unsent.push(buf)
+    this.unsent.push(buf)
     this.sendControls()
+    return true
   }
 
   flush(): void {

@@ -97,7 +97,10 @@ class WorkerClient extends RingLink implements RemoteMuxClient {
     this.device = welcome.device
     this.channel = welcome.channel
     this.macRule = welcome.macRule
-    this.controls = new RemoteControls(welcome, (message) => bell.post(message))
+    this.controls = new RemoteControls(welcome, (message) => {
+      bell.post(message)
+      return true
+    })
     bell.listen(this, (message) => this.controls.heard(message))
   }
 

@@ -12,4 +12,6 @@ export const muxConfig = {
   maxControlBytes: 16 << 10,
   /** Control messages that wait for room on the socket; who asks for more meanwhile loses them. */
   maxControls: 64,
+  /** Questions of one client elsewhere that wait for their answer; fewer than `maxControls`, so that there is room for all answers. Ours. */
+  maxQuestions: 32,
 }

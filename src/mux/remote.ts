@@ -5,6 +5,7 @@
  * from the other side is looked at field by field: `unknown` is what it is.
  */
 import { invalidArgument, NetError } from '../base/errors.ts'
+import { muxConfig } from '../base/mux-config.ts'
 import { formatMac, parseMac } from '../ethernet/mac.ts'
 import type { NetIf } from '../netif/netif.ts'
 import type { MuxClient } from './client.ts'
@@ -44,20 +45,39 @@ export interface RemoteMuxClient extends NetIf {
   readonly macRule: string
   /** What it hears. A copy; `setFilter` changes it. */
   readonly filter: Required<MuxSwitches>
-  /** Changes the given parts of the filter. Frames that are on their way already still come. Throws ERR_INVALID_ARG_VALUE. */
+  /**
+   * Changes the given parts of the filter. Frames that are on their way already still come. Throws ERR_INVALID_ARG_VALUE, and ENOBUFS when
+   * too many changes wait for room on the way; nothing is changed then.
+   */
   setFilter(changes: MuxSwitches): void
-  /** The counters that the multiplexer keeps for it. The link must be attached. Rejects when it ends before the answer. */
+  /**
+   * The counters that the multiplexer keeps for it. The link must be attached. Rejects with ENETDOWN when the link has ended or ends before
+   * the answer, with ENOBUFS when too many questions wait for theirs.
+   */
   remoteCounters(): Promise<Record<string, number>>
 }
 
-/** The client's side of the talk. */
+/** A question that waits for its answer. */
+interface Question {
+  readonly number: number
+  resolve(counters: Record<string, number>): void
+  reject(error: Error): void
+}
+
+/**
+ * The client's side of the talk. Questions are numbered and answered in their order: an answer tells that those before it will have none.
+ * They are limited, so that a multiplexer whose client does not read never has more answers to keep than it does.
+ */
 export class RemoteControls {
   private readonly switches = new ReceiveFilter()
-  private readonly waiting: { resolve(counters: Record<string, number>): void; reject(error: Error): void }[] = []
+  private readonly waiting: Question[] = []
+  private lastNumber = 0
+  private hasEnded = false
 
+  /** @param post sends a message; false: there was no room for it */
   constructor(
     welcome: Welcome,
-    private readonly post: (message: object) => void,
+    private readonly post: (message: object) => boolean,
   ) {
     this.switches.set(welcome.filter)
   }
@@ -67,32 +87,53 @@ export class RemoteControls {
   }
 
   setFilter(changes: MuxSwitches): void {
+    const before = this.filter
     this.switches.set(changes)
-    this.post({ change: changes })
+    if (this.post({ change: changes })) return
+    this.switches.set(before)
+    throw new NetError('ENOBUFS', { message: 'too many changes of the filter wait for room on the way to the multiplexer' })
   }
 
   counters(): Promise<Record<string, number>> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ resolve, reject })
-      this.post({ ask: 'counters' })
+      const number = this.lastNumber + 1
+      if (this.hasEnded) reject(ended())
+      else if (this.waiting.length >= muxConfig.maxQuestions || !this.post({ ask: 'counters', number }))
+        reject(new NetError('ENOBUFS', { message: 'too many questions wait for the answer of the multiplexer' }))
+      else {
+        this.lastNumber = number
+        this.waiting.push({ number, resolve, reject })
+      }
     })
   }
 
   /** A message of the multiplexer's. */
   heard(message: unknown): void {
     const counters = field(message, 'counters')
-    if (typeof counters === 'object' && counters !== null) this.waiting.shift()?.resolve(counters as Record<string, number>)
+    const { waiting } = this
+    const at = waiting.findIndex(({ number }) => number === field(message, 'number'))
+    if (at < 0 || typeof counters !== 'object' || counters === null) return
+    const [answered, ...lost] = waiting.splice(0, at + 1).reverse()
+    for (const { reject } of lost) reject(new NetError('ENOBUFS', { message: 'the multiplexer had no room for the answer' }))
+    answered.resolve(counters as Record<string, number>)
   }
 
   ended(): void {
-    for (const { reject } of this.waiting.splice(0))
-      reject(new NetError('ENETDOWN', { message: 'the link to the multiplexer has ended' }))
+    this.hasEnded = true
+    for (const { reject } of this.waiting.splice(0)) reject(ended())
   }
+}
+
+function ended(): NetError {
+  return new NetError('ENETDOWN', { message: 'the link to the multiplexer has ended' })
 }
 
 /** The multiplexer's side: does what a client's message asks, and returns the answer, if there is one. What asks for nothing that we know is ignored. */
 export function obey(client: MuxClient, message: unknown): object | null {
-  if (field(message, 'ask') === 'counters') return { counters: client.counters() }
+  if (field(message, 'ask') === 'counters') {
+    const number = field(message, 'number')
+    return { counters: client.counters(), number: typeof number === 'number' ? number : 0 }
+  }
   try {
     client.setFilter(switchesOf(field(message, 'change')))
   } catch {

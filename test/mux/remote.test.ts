@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { muxConfig } from '../../src/base/mux-config.ts'
 import { formatMac } from '../../src/ethernet/mac.ts'
 import { MUX_PROTOCOL, obey, openFor, RemoteControls, readWelcome, welcomeOf } from '../../src/mux/remote.ts'
 import { DEVICE_MAC, EVERYBODY, MuxWorld } from '../support/mux-world.ts'
@@ -75,7 +76,10 @@ describe('what a client elsewhere and the multiplexer say', () => {
     const world = new MuxWorld()
     const ear = world.open()
     const answers: unknown[] = []
-    const controls = new RemoteControls(welcomeOf(world.mux, ear.link), (message) => answers.push(obey(ear.link, sent(message))))
+    const controls = new RemoteControls(
+      welcomeOf(world.mux, ear.link),
+      (message) => answers.push(obey(ear.link, sent(message))) > 0,
+    )
     controls.setFilter({ broadcast: false })
     expect([controls.filter.broadcast, ear.link.filter.broadcast, controls.filter.unicast]).toEqual([false, false, true])
     expect(() => controls.setFilter({ multicast: ['02:00:00:00:00:00'] })).toThrow(/no group/)
@@ -87,6 +91,29 @@ describe('what a client elsewhere and the multiplexer say', () => {
     const never = controls.counters()
     controls.ended()
     await expect(never).rejects.toMatchObject({ code: 'ENETDOWN' })
+    await expect(controls.counters()).rejects.toMatchObject({ code: 'ENETDOWN' }) // asked of nobody
+  })
+
+  it('an answer is that of its own question, whatever was lost before, and who asks too often is told', async () => {
+    const { mux } = new MuxWorld()
+    const asked: { number: number }[] = []
+    let room = true
+    const controls = new RemoteControls(welcomeOf(mux, mux.open()), (message) => room && asked.push(message as never) > 0)
+    const promises = Array.from({ length: muxConfig.maxQuestions + 1 }, () => controls.counters().catch(({ code }) => code))
+    expect([asked.length, await promises[muxConfig.maxQuestions]]).toEqual([muxConfig.maxQuestions, 'ENOBUFS'])
+    const answer = (index: number) => ({ counters: { inFrames: index }, number: asked[index].number })
+    controls.heard({ counters: { inFrames: 9 } })
+    controls.heard({ counters: { inFrames: 9 }, number: 99 })
+    controls.heard(answer(2)) // those of 0 and 1 were lost
+    controls.heard(answer(1)) // nobody waits for it any more
+    controls.heard(answer(3))
+    expect(await Promise.all(promises.slice(0, 4))).toEqual(['ENOBUFS', 'ENOBUFS', { inFrames: 2 }, { inFrames: 3 }])
+    // No room on the way: nothing is changed, and it is said.
+    room = false
+    await expect(controls.counters()).rejects.toMatchObject({ code: 'ENOBUFS' })
+    expect(() => controls.setFilter({ broadcast: false })).toThrow(expect.objectContaining({ code: 'ENOBUFS' }))
+    expect(controls.filter.broadcast).toBe(true)
+    controls.ended()
   })
 
   it('nonsense changes nothing', () => {

@@ -1,9 +1,9 @@
 /**
  * A virtual machine for tests: Debian's kernel and busybox in an initramfs made here, by QEMU without hardware's help. The kernel is that of the machine, or of
- * a package unpacked elsewhere: `apt-get download linux-image-6.1.0-50-cloud-amd64-unsigned; dpkg -x linux-image-*.deb DIR; TAPSTACK_GUEST_ROOT=DIR`.
+ * a package unpacked elsewhere, in the folder that TAPSTACK_GUEST_ROOT names: test/e2e/guest-root.sh makes one.
  */
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { sh } from './lab.ts'
 
 export interface Machine {
@@ -11,16 +11,14 @@ export interface Machine {
   initrd: string
 }
 
-/** In the order of what needs what. Those that are part of the kernel are no files. */
-const MODULES = [
-  'drivers/virtio/virtio',
-  'drivers/virtio/virtio_ring',
-  'drivers/virtio/virtio_pci_modern_dev',
-  'drivers/virtio/virtio_pci_legacy_dev',
-  'drivers/virtio/virtio_pci',
-  'net/core/failover',
-  'drivers/net/net_failover',
-  'drivers/net/virtio_net',
+/** What the machine is for; what these need is loaded before them. Those that are part of the kernel are no files. */
+const MODULES = ['virtio_pci', 'virtio_net', '8021q']
+
+/** Distributions compress modules, and busybox's insmod does not know all the ways. */
+const COMPRESSED: readonly (readonly [string, string])[] = [
+  ['.xz', 'busybox xzcat'],
+  ['.gz', 'gzip -dc'],
+  ['.zst', 'zstd -dcq'],
 ]
 
 const root = process.env.TAPSTACK_GUEST_ROOT ?? '/'
@@ -49,8 +47,8 @@ export function makeMachine(dir: string, release: string, script: string): Machi
   put('/usr/bin/busybox', 'bin/busybox')
   for (const library of sh('ldd /usr/bin/busybox').match(/\/lib\S+/g) ?? []) put(library, library.slice(1))
   for (const name of ['proc', 'dev']) mkdirSync(join(tree, name))
-  const modules = MODULES.map((name) => join(root, 'lib/modules', release, 'kernel', `${name}.ko`)).filter(existsSync)
-  for (const [i, path] of modules.entries()) put(path, `m${i}.ko`)
+  const modules = new Modules(join(root, 'lib/modules', release), tree)
+  for (const name of MODULES) modules.add(name)
   write('bin/lease', '#!/bin/busybox sh\n[ "$1" = bound ] && ip addr add $ip/24 dev eth0\n')
   write(
     'init',
@@ -59,7 +57,7 @@ export function makeMachine(dir: string, release: string, script: string): Machi
       '/bin/busybox --install -s /bin',
       'mount -t proc proc /proc',
       'mount -t devtmpfs dev /dev',
-      ...modules.map((_, i) => `insmod /m${i}.ko`),
+      ...modules.names.map((name) => `insmod /${name}.ko`),
       'ip link set eth0 up',
       'udhcpc -i eth0 -n -q -s /bin/lease',
       script,
@@ -70,4 +68,36 @@ export function makeMachine(dir: string, release: string, script: string): Machi
   const initrd = join(dir, 'initrd.gz')
   sh(`cd ${tree}; find . | busybox cpio -o -H newc 2>/dev/null | gzip -1 > ${initrd}`)
   return { kernel: join(root, 'boot', `vmlinuz-${release}`), initrd }
+}
+
+/** Modules unpacked into a tree, each behind those that it says it needs: distributions make the list of that when they install, not before. */
+class Modules {
+  readonly names: string[] = []
+  private readonly paths = new Map<string, string>()
+
+  constructor(
+    dir: string,
+    private readonly tree: string,
+  ) {
+    for (const path of sh(`find ${dir}/kernel -name '*.ko*'`).trim().split('\n')) {
+      this.paths.set(
+        basename(path)
+          .replace(/\.ko.*/, '')
+          .replaceAll('-', '_'),
+        path,
+      )
+    }
+  }
+
+  add(name: string): void {
+    const path = this.paths.get(name)
+    if (path === undefined || this.names.includes(name)) return
+    const [, unpack] = COMPRESSED.find(([ending]) => path.endsWith(ending)) ?? ['', 'cat']
+    const to = join(this.tree, `${name}.ko`)
+    sh(`${unpack} ${path} > ${to}`)
+    // The section .modinfo is strings with a zero behind each.
+    const needs = /\0depends=([^\0]*)\0/.exec(readFileSync(to, 'latin1'))?.[1] ?? ''
+    for (const other of needs.split(',')) this.add(other.replaceAll('-', '_'))
+    this.names.push(name)
+  }
 }

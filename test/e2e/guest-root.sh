@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# The kernel for the virtual machine of test/e2e/guests.test.ts: Debian's for clouds, which has virtio, VLANs and bridges and is small. Its package
+# is unpacked into a cache of ours, not installed: no initramfs is made and nothing of this machine changes. Prints the folder:
+#
+#   TAPSTACK_GUEST_ROOT=$(test/e2e/guest-root.sh) npx vitest run test/e2e/guests.test.ts
+#
+# The folder is used again as long as the distribution has no newer kernel; TAPSTACK_GUEST_CACHE says where it is. Needs apt and, where the lists of
+# packages are older than the packages, root or sudo for `apt-get update`.
+set -euo pipefail
+
+say() { printf 'guest-root.sh: %s\n' "$*" >&2; }
+
+architecture=$(dpkg --print-architecture)
+if [[ $architecture != amd64 ]]; then
+  say "the virtual machine of the tests is a PC, whose kernel is a package of amd64; this is $architecture."
+  say "Unpack one by hand (dpkg-deb -x linux-image-*-cloud-amd64*.deb DIR) beside a busybox of amd64, and set TAPSTACK_GUEST_ROOT=DIR"
+  exit 1
+fi
+meta=linux-image-cloud-amd64
+
+if [[ -n ${TAPSTACK_GUEST_CACHE:-} ]]; then cache=$TAPSTACK_GUEST_CACHE
+elif [[ -n ${XDG_CACHE_HOME:-} ]]; then cache=$XDG_CACHE_HOME/tapstack
+elif ((EUID == 0)); then cache=/var/cache/tapstack
+else cache=$HOME/.cache/tapstack
+fi
+mkdir -p "$cache"
+work=$(mktemp -d "$cache/work-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+# The package that the name without a version stands for, as its dependency says.
+resolve() { apt-cache depends "$meta" 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1; }
+whole() { compgen -G "$1/boot/vmlinuz-*" >/dev/null && compgen -G "$1/lib/modules/*/kernel" >/dev/null; }
+update() {
+  say 'apt-get update'
+  if ((EUID == 0)); then apt-get update -qq >&2; else sudo apt-get update -qq >&2; fi
+}
+# Downloads as root say in two lines that they are not done by _apt, which may not write here.
+fetch() { (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$1" >&2); }
+
+package=$(resolve)
+if [[ -z $package ]]; then
+  update || true
+  package=$(resolve)
+fi
+if [[ -z $package ]]; then
+  for known in "$cache"/linux-image-*; do
+    if whole "$known"; then
+      say "apt knows no $meta at the moment; taking ${known##*/}, which is here"
+      printf '%s\n' "$known"
+      exit 0
+    fi
+  done
+  say "apt knows no package $meta: is this Debian?"
+  exit 1
+fi
+
+root=$cache/$package
+if ! whole "$root"; then
+  if ! fetch "$package"; then
+    update
+    package=$(resolve)
+    root=$cache/$package
+    fetch "$package"
+  fi
+  say "unpacking $package into $root"
+  mkdir "$work/root"
+  dpkg-deb -x "$work"/linux-image-*.deb "$work/root"
+  whole "$work/root" || { say "$package has no kernel with its modules in it"; exit 1; }
+  chmod 755 "$work/root"
+  # One at a time: those of before are of no more use.
+  rm -rf "$cache"/linux-image-*
+  mv -T "$work/root" "$root"
+fi
+printf '%s\n' "$root"

@@ -1,4 +1,5 @@
 /** What a command is, and what it runs in. Everything that touches the process comes by `Context`, so that tests run commands in memory. */
+import type { Readable, Writable } from 'node:stream'
 import type { NetIf } from '../netif/netif.ts'
 import type { StackPlatform } from '../stack/stack.ts'
 
@@ -11,6 +12,11 @@ export interface Context {
   readonly platform: StackPlatform
   /** Aborted by SIGINT or SIGTERM: end cleanly. */
   readonly stop: AbortSignal
+  /** Standard input and output as bytes, for commands that carry them. */
+  readonly input?: Readable
+  readonly output?: Writable
+  /** On a terminal: shows this text on standard error in place of the one before; '' takes it away. */
+  progress?(text: string): void
   /** Calls `run` whenever somebody asks for a report by SIGUSR2, until what is returned is called. */
   onReport?(run: () => void): () => void
   /** Serves a VDE control socket in a directory, options in brackets behind it: each connection becomes a port. */

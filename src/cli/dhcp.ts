@@ -65,7 +65,7 @@ async function ask(context: Context, values: Values): Promise<number> {
     inform: texts(values, 'address').length > 0,
     store: leases === undefined ? undefined : leaseFile(leases),
   }
-  const network = await openNetwork(context, { ...values, dhcp: true }, options)
+  const network = await openNetwork(context, { ...values, dhcp: true }, { dhcp: options })
   try {
     const { iface } = network
     if (iface.lease === null) return 1 // Ctrl-C came first

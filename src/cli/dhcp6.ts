@@ -19,7 +19,7 @@ export async function ask6(context: Context, values: Values): Promise<number> {
     timeoutMs: seconds(values, 'timeout', 0.1, 86_400, 60_000),
     store: leases === undefined ? undefined : lease6File(leases),
   }
-  const network = await openNetwork(context, { ...values, dhcp6: true }, {}, options)
+  const network = await openNetwork(context, { ...values, dhcp6: true }, { dhcp6: options })
   try {
     const { iface } = network
     if (iface.lease6 === null) return 1 // Ctrl-C came first

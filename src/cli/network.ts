@@ -4,6 +4,7 @@ import type { DhcpOptions } from '../dhcp/client-options.ts'
 import type { Dhcp6Options } from '../dhcp6/client-options.ts'
 import type { NetIf } from '../netif/netif.ts'
 import { capture } from '../node/capture-file.ts'
+import type { StackOptions } from '../node/stack.ts'
 import type { AttachedInterface } from '../stack/attached.ts'
 import { Stack } from '../stack/stack.ts'
 import { type Context, integer, type Option, text, texts, UsageError, type Values } from './command.ts'
@@ -73,13 +74,21 @@ function slaacLine(iface: AttachedInterface, addresses: readonly string[]): stri
   return `slaac: ${addresses.join(' ')}${routers === '' ? ', no default router' : ` by ${routers}`}${dns}${search}`
 }
 
+/** What a command wants besides what the options say. */
+export interface NetworkManner {
+  dhcp?: DhcpOptions
+  dhcp6?: Dhcp6Options
+  /** No address where none is given. */
+  bare?: boolean
+  /** Goes around the link, next to the stack: sees what the stack sees. */
+  around?: (link: NetIf) => NetIf
+  /** Makes the stack: one of Node, if sockets in Node's shape are wanted. */
+  make?: (options: StackOptions) => Stack
+}
+
 /** Opens the link and puts a stack on it that answers. Nothing is left open when it throws. */
-export async function openNetwork(
-  context: Context,
-  values: Values,
-  dhcp: DhcpOptions = {},
-  dhcp6: Dhcp6Options = {},
-): Promise<Network> {
+export async function openNetwork(context: Context, values: Values, manner: NetworkManner = {}): Promise<Network> {
+  const { dhcp = {}, dhcp6 = {}, bare = false, around, make } = manner
   const url = text(values, 'link') ?? DEFAULT_LINK
   const verbose = values.verbose === true
   if (verbose && values.quiet === true) throw new UsageError('--quiet and --verbose: one of them is expected')
@@ -87,7 +96,7 @@ export async function openNetwork(
   const slaac = values.slaac === true
   const byDhcp = values.dhcp === true
   const byDhcp6 = values.dhcp6 === true
-  const addresses = given.length > 0 || slaac || byDhcp || byDhcp6 ? given : [DEFAULT_ADDRESS]
+  const addresses = given.length > 0 || slaac || byDhcp || byDhcp6 || bare ? given : [DEFAULT_ADDRESS]
   checkAddresses(addresses, url)
   const mtu = integer(values, 'mtu', 68, 65535, 0)
   const pcap = text(values, 'pcap')
@@ -95,10 +104,12 @@ export async function openNetwork(
   let link = await context.openLink(url)
   const { host } = context.platform
   host.hold() // whoever waits for Ctrl-C, or for what is to come, may have nothing else that keeps the process
-  const stack = new Stack(context.platform, { name: 'tapstack' })
+  const name = 'tapstack'
+  const stack = make === undefined ? new Stack(context.platform, { name }) : make({ ...context.platform, name })
   try {
     if (pcap !== undefined) link = capture(link, pcap)
     if (verbose) link = frameLog(link, context.out)
+    if (around !== undefined) link = around(link)
     const broken = new Promise<never>((_, reject) => {
       stack.onLinkClosed = (iface, error) => reject(error ?? new Error(`${iface.name}: the link has ended`))
     })

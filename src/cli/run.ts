@@ -1,5 +1,6 @@
 /** From a command line to an exit code. Errors are one line that says what was tried, why it failed and what to do. */
 import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { arping } from './arping.ts'
 import { type Command, type Context, Interrupted, UsageError, type Values } from './command.ts'
 import { dhcp } from './dhcp.ts'
 import { dns } from './dns.ts'
@@ -20,6 +21,7 @@ export const COMMANDS: readonly Command[] = [
   echo,
   inetd,
   ping,
+  arping,
   traceroute,
   tracepath,
   resolve,
@@ -35,7 +37,7 @@ export const COMMANDS: readonly Command[] = [
 ]
 
 /** Commands that are to come: to be told apart from what is only mistyped. */
-const PLANNED: readonly string[] = ['arping', 'get', 'serve', 'nc', 'gateway', 'dump', 'bench']
+const PLANNED: readonly string[] = ['get', 'serve', 'nc', 'gateway', 'dump', 'bench']
 
 const USAGE = 2
 /** As a shell has it of a program that SIGINT ended. */

@@ -67,6 +67,7 @@ describe('help', () => {
       'echo',
       'inetd',
       'ping',
+      'arping',
       'traceroute',
       'tracepath',
       'resolve',

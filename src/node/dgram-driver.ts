@@ -2,13 +2,15 @@
  * The engine of a datagram socket: what stands between the emitter and the raw socket, as driver.ts does for TCP.
  */
 import { AsyncResource } from 'node:async_hooks'
+import { EventEmitter } from 'node:events'
+import { isIP } from 'node:net'
 import type { Address } from '../base/address.ts'
 import { NetError } from '../base/errors.ts'
 import { Datagram } from '../udp/receive-queue.ts'
 import type { UdpHandler, UdpSocket } from '../udp/socket.ts'
-import type { NodeDeps, Owned } from './deps.ts'
+import { type Found, lookupOf, type NodeDeps, type Owned } from './deps.ts'
 import type { DgramOptions, DgramSocket } from './dgram.ts'
-import { codeOf, hostPortError } from './errors.ts'
+import { badAddress, codeOf, hostPortError } from './errors.ts'
 import { place } from './place.ts'
 
 export type SendCallback = (error: Error | null, bytes?: number) => void
@@ -95,6 +97,106 @@ export class DgramDriver extends AsyncResource implements UdpHandler, Owned {
     this.runInAsyncScope(this.socket.emit, this.socket, 'error', error)
   }
 
+  /** Now, or when the socket is bound. */
+  whenBound(what: Queued): void {
+    if (this.bindState === Bind.BOUND) {
+      what()
+      return
+    }
+    if (this.queue === null) {
+      const { socket } = this
+      this.queue = []
+      const failed = (): void => {
+        socket.removeListener('listening', bound)
+        this.queue = null
+      }
+      const bound = (): void => {
+        socket.removeListener(EventEmitter.errorMonitor, failed)
+        const queue = this.queue!
+        this.queue = null
+        for (const one of queue) one()
+      }
+      socket.once(EventEmitter.errorMonitor, failed)
+      socket.once('listening', bound)
+    }
+    this.queue.push(what)
+  }
+
+  private localhost(): string {
+    return this.options.type === 'udp4' ? '127.0.0.1' : '::1'
+  }
+
+  /** Never calls back before it has returned, except where the application's own lookup does. */
+  lookup(name: string, done: (error: Error | null, found: Address | null, name: string) => void): void {
+    const family = this.options.type === 'udp4' ? 4 : 6
+    const lookup = this.options.lookup ?? lookupOf(this.deps)
+    lookup(name, family, (failure, given?: string | Found[]) => {
+      let error = failure
+      let found: Address | null = null
+      const text = error ? name : (given as string)
+      if (!error) {
+        try {
+          found = this.usable(text)
+        } catch (thrown) {
+          error = thrown as Error
+        }
+      }
+      done(error, found, text)
+    })
+  }
+
+  /** libuv reads addresses of the socket's own family only. Throws EINVAL. */
+  private usable(text: string): Address {
+    const family = isIP(text)
+    if (family === 0) throw badAddress(text)
+    if (family !== (this.options.type === 'udp4' ? 4 : 6)) throw new NetError('EINVAL')
+    return this.deps.literal(text)
+  }
+
+  /** Binding is done: asks for the address and connects. */
+  connect(port: number, name: string, callback: ((error?: Error) => void) | undefined): void {
+    const { socket } = this
+    if (callback) socket.once('connect', callback)
+    this.lookup(name || this.localhost(), (error, to) => {
+      if (this.raw === null) return
+      let failure = error === null ? null : worded(error, 'connect', name, port)
+      if (failure === null) {
+        try {
+          this.raw.connect(to!, port)
+        } catch (thrown) {
+          failure = hostPortError(codeOf(thrown), 'connect', name, port)
+        }
+      }
+      if (failure === null) {
+        this.linkState = Link.CONNECTED
+        process.nextTick(() => socket.emit('connect'))
+        return
+      }
+      this.linkState = Link.DISCONNECTED
+      const told = failure
+      process.nextTick(() => {
+        if (callback) {
+          socket.removeListener('connect', callback)
+          callback(told)
+        } else socket.emit('error', told)
+      })
+    })
+  }
+
+  /** Binding is done: to the peer, or to where the name leads. */
+  sendTo(message: Uint8Array, port: number, name: string | undefined, callback: SendCallback | undefined): void {
+    if (this.linkState === Link.CONNECTED) {
+      this.send({ message, to: null, port, name, callback })
+      return
+    }
+    this.lookup(name || this.localhost(), (error, to) => {
+      if (this.raw === null) return
+      if (error === null) this.send({ message, to, port, name, callback })
+      else if (callback !== undefined) process.nextTick(callback, worded(error, 'send', name ?? '', port))
+      else if (codeOf(error) !== 'EINVAL') process.nextTick(() => this.socket.emit('error', error))
+    })
+  }
+
   /** Sends now, or when the link has room. */
   send(send: WaitingSend): void {
     if (this.sends.length === 0 && this.transmit(send)) return
@@ -148,4 +250,9 @@ function readAgain(driver: DgramDriver): void {
 function sendError(code: string, send: WaitingSend): NetError {
   if (send.name !== undefined) return hostPortError(code, 'send', send.name, send.port)
   return new NetError(code, { syscall: 'send', port: send.port > 0 ? send.port : undefined })
+}
+
+/** An address that could not be read, as the call that wanted it words it. */
+export function worded(error: Error, syscall: string, name: string, port: number): Error {
+  return codeOf(error) === 'EINVAL' ? hostPortError('EINVAL', syscall, name, port) : error
 }

@@ -6,20 +6,18 @@
  * buffer's size, for `onWritable`. What arrived is emitted in the socket's own async context. A bound socket keeps the process alive
  * unless `unref` was said.
  */
+import nodeDgram from 'node:dgram'
 import { addAbortListener, EventEmitter } from 'node:events'
-import { isIP } from 'node:net'
 import { promisify } from 'node:util'
-import type { Address } from '../base/address.ts'
 import { NetError } from '../base/errors.ts'
 import type { UdpSocket } from '../udp/socket.ts'
 import { type Callable, callable } from './callable.ts'
 import { udpSocket } from './channels.ts'
-import { type Found, type LookupFunction, lookupOf, type NodeDeps } from './deps.ts'
+import type { LookupFunction, NodeDeps } from './deps.ts'
 import { bindArgs, sendArgs } from './dgram-args.ts'
-import { Bind, DgramDriver, Link, type Queued, type SendCallback } from './dgram-driver.ts'
+import { Bind, DgramDriver, Link, worded } from './dgram-driver.ts'
 import { changeMembership, setInterface } from './dgram-groups.ts'
 import {
-  badAddress,
   badBufferSize,
   badSocketType,
   badState,
@@ -34,6 +32,7 @@ import {
   hostPortError,
   missingArgs,
 } from './errors.ts'
+import { showAs } from './face.ts'
 import { type Place, place } from './place.ts'
 
 export type SocketType = 'udp4' | 'udp6'
@@ -101,7 +100,7 @@ export class DgramSocket extends EventEmitter {
       this.on('error', forget)
       this.on('listening', listening)
     }
-    this.lookup(address || (this.type === 'udp4' ? '0.0.0.0' : '::'), (error, local, name) => {
+    state.lookup(address || (this.type === 'udp4' ? '0.0.0.0' : '::'), (error, local, name) => {
       if (state.raw === null) return
       if (error === null) {
         try {
@@ -133,36 +132,7 @@ export class DgramSocket extends EventEmitter {
     if (state.linkState !== Link.DISCONNECTED) throw badState('ERR_SOCKET_DGRAM_IS_CONNECTED')
     state.linkState = Link.CONNECTING
     if (state.bindState === Bind.UNBOUND) this.bind({ port: 0 })
-    this.whenBound(() => this.connectNow(to, name, done as ((error?: Error) => void) | undefined))
-  }
-
-  private connectNow(port: number, name: string, callback: ((error?: Error) => void) | undefined): void {
-    const state = this[inside]
-    if (callback) this.once('connect', callback)
-    this.lookup(name || this.localhost(), (error, to) => {
-      if (state.raw === null) return
-      let failure = error === null ? null : worded(error, 'connect', name, port)
-      if (failure === null) {
-        try {
-          state.raw.connect(to!, port)
-        } catch (thrown) {
-          failure = hostPortError(codeOf(thrown), 'connect', name, port)
-        }
-      }
-      if (failure === null) {
-        state.linkState = Link.CONNECTED
-        process.nextTick(() => this.emit('connect'))
-        return
-      }
-      state.linkState = Link.DISCONNECTED
-      const told = failure
-      process.nextTick(() => {
-        if (callback) {
-          this.removeListener('connect', callback)
-          callback(told)
-        } else this.emit('error', told)
-      })
-    })
+    state.whenBound(() => state.connect(to, name, done as ((error?: Error) => void) | undefined))
   }
 
   disconnect(): void {
@@ -178,7 +148,7 @@ export class DgramSocket extends EventEmitter {
     const { message, port, address, callback } = sendArgs(args, connected)
     const state = running(this)
     if (state.bindState === Bind.UNBOUND) this.bind({ port: 0 })
-    this.whenBound(() => this.sendNow(message, port, address, callback))
+    state.whenBound(() => state.sendTo(message, port, address, callback))
   }
 
   /** An old name of `send`: all of its arguments are needed. */
@@ -188,77 +158,6 @@ export class DgramSocket extends EventEmitter {
     checkNumber(port, 'port')
     checkString(address, 'address')
     this.send(buffer, offset, length, port, address, callback)
-  }
-
-  private sendNow(message: Uint8Array, port: number, name: string | undefined, callback: SendCallback | undefined): void {
-    const state = this[inside]
-    if (state.linkState === Link.CONNECTED) {
-      state.send({ message, to: null, port, name, callback })
-      return
-    }
-    this.lookup(name || this.localhost(), (error, to) => {
-      if (state.raw === null) return
-      if (error === null) state.send({ message, to, port, name, callback })
-      else if (callback !== undefined) process.nextTick(callback, worded(error, 'send', name ?? '', port))
-      else if (codeOf(error) !== 'EINVAL') process.nextTick(() => this.emit('error', error))
-    })
-  }
-
-  /** Now, or when the socket is bound. */
-  private whenBound(what: Queued): void {
-    const state = this[inside]
-    if (state.bindState === Bind.BOUND) {
-      what()
-      return
-    }
-    if (state.queue === null) {
-      state.queue = []
-      const failed = (): void => {
-        this.removeListener('listening', bound)
-        state.queue = null
-      }
-      const bound = (): void => {
-        this.removeListener(EventEmitter.errorMonitor, failed)
-        const queue = state.queue!
-        state.queue = null
-        for (const one of queue) one()
-      }
-      this.once(EventEmitter.errorMonitor, failed)
-      this.once('listening', bound)
-    }
-    state.queue.push(what)
-  }
-
-  private localhost(): string {
-    return this.type === 'udp4' ? '127.0.0.1' : '::1'
-  }
-
-  /** Never calls back before it has returned, except where the application's own lookup does. */
-  private lookup(name: string, done: (error: Error | null, found: Address | null, name: string) => void): void {
-    const state = this[inside]
-    const family = this.type === 'udp4' ? 4 : 6
-    const lookup = state.options.lookup ?? lookupOf(state.deps)
-    lookup(name, family, (failure, given?: string | Found[]) => {
-      let error = failure
-      let found: Address | null = null
-      const text = error ? name : (given as string)
-      if (!error) {
-        try {
-          found = this.usable(text)
-        } catch (thrown) {
-          error = thrown as Error
-        }
-      }
-      done(error, found, text)
-    })
-  }
-
-  /** libuv reads addresses of the socket's own family only. Throws EINVAL. */
-  private usable(text: string): Address {
-    const family = isIP(text)
-    if (family === 0) throw badAddress(text)
-    if (family !== (this.type === 'udp4' ? 4 : 6)) throw new NetError('EINVAL')
-    return this[inside].deps.literal(text)
   }
 
   close(callback?: () => void): this {
@@ -325,33 +224,20 @@ export class DgramSocket extends EventEmitter {
 
   /** Joins a group, on the interface with that address (`::%eth0` for IPv6). A socket that is not bound is bound to some port. */
   addMembership(multicastAddress: string, multicastInterface?: string): void {
-    this.membership('addMembership', multicastAddress, multicastInterface, true)
+    changeGroup(this, 'addMembership', multicastAddress, multicastInterface, true)
   }
 
   dropMembership(multicastAddress: string, multicastInterface?: string): void {
-    this.membership('dropMembership', multicastAddress, multicastInterface, false)
+    changeGroup(this, 'dropMembership', multicastAddress, multicastInterface, false)
   }
 
   /** Joins a group for one source; again for another. */
   addSourceSpecificMembership(sourceAddress: string, groupAddress: string, multicastInterface?: string): void {
-    this.sourceMembership('addSourceSpecificMembership', sourceAddress, groupAddress, multicastInterface, true)
+    changeSource(this, 'addSourceSpecificMembership', sourceAddress, groupAddress, multicastInterface, true)
   }
 
   dropSourceSpecificMembership(sourceAddress: string, groupAddress: string, multicastInterface?: string): void {
-    this.sourceMembership('dropSourceSpecificMembership', sourceAddress, groupAddress, multicastInterface, false)
-  }
-
-  private membership(syscall: string, group: string, iface: string | undefined, join: boolean): void {
-    const { raw } = running(this)
-    if (!group) throw missingArgs('The "multicastAddress" argument must be specified')
-    changeMembership(raw!, syscall, group, null, iface, join)
-  }
-
-  private sourceMembership(syscall: string, source: string, group: string, iface: string | undefined, join: boolean): void {
-    const { raw } = running(this)
-    checkString(source, 'sourceAddress')
-    checkString(group, 'groupAddress')
-    changeMembership(raw!, syscall, group, source, iface, join)
+    changeSource(this, 'dropSourceSpecificMembership', sourceAddress, groupAddress, multicastInterface, false)
   }
 
   setRecvBufferSize(bytes: number): void {
@@ -397,9 +283,24 @@ export class DgramSocket extends EventEmitter {
   }
 }
 
-/** An address that could not be read, as the call that wanted it words it. */
-function worded(error: Error, syscall: string, name: string, port: number): Error {
-  return codeOf(error) === 'EINVAL' ? hostPortError('EINVAL', syscall, name, port) : error
+function changeGroup(socket: DgramSocket, syscall: string, group: string, iface: string | undefined, join: boolean): void {
+  const { raw } = running(socket)
+  if (!group) throw missingArgs('The "multicastAddress" argument must be specified')
+  changeMembership(raw!, syscall, group, null, iface, join)
+}
+
+function changeSource(
+  socket: DgramSocket,
+  syscall: string,
+  source: string,
+  group: string,
+  iface: string | undefined,
+  join: boolean,
+): void {
+  const { raw } = running(socket)
+  checkString(source, 'sourceAddress')
+  checkString(group, 'groupAddress')
+  changeMembership(raw!, syscall, group, source, iface, join)
 }
 
 function running(socket: DgramSocket): DgramDriver {
@@ -435,5 +336,6 @@ export function createDgram(deps: NodeDeps): DgramModule {
     }
   }
   const Socket: DgramConstructor = callable('Socket', StackDgramSocket)
+  showAs(Socket, nodeDgram.Socket)
   return { Socket, createSocket: (type, listener) => new Socket(type, listener) }
 }

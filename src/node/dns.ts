@@ -5,6 +5,7 @@
  * are told, as c-ares does under Node. Functions of the module use the stack's resolver, with its cache; a `Resolver` of one's own has servers, times and
  * questions of its own, and remembers nothing. Callbacks are called from `process.nextTick`, never before the call has returned.
  */
+import nodeDns from 'node:dns'
 import { isIP } from 'node:net'
 import { promisify } from 'node:util'
 import type { Address } from '../base/address.ts'
@@ -39,6 +40,7 @@ import {
   outOfRange,
   serversFixed,
 } from './errors.ts'
+import { lengthsAs, showAs } from './face.ts'
 
 /** What a stack has for its `dns`. */
 export interface DnsDeps extends Pick<NodeDeps, 'literal' | 'addressText' | 'owned'> {
@@ -247,12 +249,16 @@ function resolverClass(deps: DnsDeps, promises: boolean): new (options?: Resolve
       inside.set(this, calls)
     }
   }
+  const like = promises ? nodeDns.promises.Resolver : nodeDns.Resolver
   for (const name of [...Object.keys(QUERIES), 'resolve', 'reverse', 'getServers', 'setServers', 'cancel', 'setLocalAddress']) {
     const value = function call(this: object, ...args: unknown[]): unknown {
       return inside.get(this)![name](...args)
     }
+    const theirs: { length: number } | undefined = (like.prototype as unknown as Record<string, () => void>)[name]
+    Object.defineProperties(value, { name: { value: name }, length: { value: theirs?.length ?? 2 } })
     Object.defineProperty(Resolver.prototype, name, { value, writable: true, configurable: true })
   }
+  showAs(Resolver, like)
   return Resolver
 }
 
@@ -352,7 +358,7 @@ export function createDns(deps: DnsDeps): DnsModule {
     lookupService: servicePromise,
     Resolver: resolverClass(deps, true),
   }
-  return {
+  const dns = {
     ...callsOf(questions, false),
     ...CODES,
     ...orders,
@@ -363,5 +369,8 @@ export function createDns(deps: DnsDeps): DnsModule {
     lookupService,
     Resolver: resolverClass(deps, false),
     promises,
-  } as unknown as DnsModule
+  }
+  lengthsAs(dns, nodeDns)
+  lengthsAs(promises, nodeDns.promises)
+  return dns as unknown as DnsModule
 }

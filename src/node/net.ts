@@ -2,7 +2,7 @@
  * `node:net` on a stack of one's own. Everything that opens a connection or listens does it through the stack; what only computes
  * (`isIP`, `BlockList`, `SocketAddress`) is Node's.
  */
-import {
+import nodeNet, {
   BlockList,
   getDefaultAutoSelectFamily,
   getDefaultAutoSelectFamilyAttemptTimeout,
@@ -18,6 +18,7 @@ import { clientSocket } from './channels.ts'
 import { checkAttemptMs } from './connect.ts'
 import type { NetContext, NodeDeps } from './deps.ts'
 import { checkBoolean } from './errors.ts'
+import { lengthsAs, showAs } from './face.ts'
 import { type Normalized, normalizeArgs } from './normalize-args.ts'
 import { Server, type ServerOptions } from './server.ts'
 import { type Accepted, Socket } from './socket.ts'
@@ -75,6 +76,8 @@ export function createNet(deps: NodeDeps): NetModule {
   }
   const ServerFace = callable<[(ServerOptions | ConnectionListener | null)?, ConnectionListener?], Server>('Server', StackServer)
 
+  showAs(SocketFace, NodeSocket)
+  showAs(ServerFace, NodeServer)
   // As in Node: TLS sockets are sockets, servers of http are servers.
   countAs(SocketFace, NodeSocket)
   countAs(ServerFace, NodeServer)
@@ -88,7 +91,7 @@ export function createNet(deps: NodeDeps): NetModule {
     return socket.connect(normalized)
   }
 
-  return {
+  const net: NetModule = {
     Socket: SocketFace as SocketConstructor,
     Server: ServerFace,
     Stream: SocketFace as SocketConstructor,
@@ -116,4 +119,6 @@ export function createNet(deps: NodeDeps): NetModule {
       process.emitWarning('net._setSimultaneousAccepts() is deprecated and will be removed.', 'DeprecationWarning', 'DEP0121')
     },
   }
+  lengthsAs(net, nodeNet)
+  return net
 }

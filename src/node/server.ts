@@ -7,6 +7,7 @@
  */
 import { AsyncResource } from 'node:async_hooks'
 import { addAbortListener, EventEmitter } from 'node:events'
+import { getDefaultHighWaterMark } from 'node:stream'
 import { inspect, promisify } from 'node:util'
 import { type Address, ANY, ANY_V4 } from '../base/address.ts'
 import type { ListenerHandler, ListenerOptions, RawConnection, RawListener } from '../tcp/api.ts'
@@ -105,7 +106,7 @@ export class Server extends EventEmitter {
   keepAlive: boolean
   /** ms, as given; node:net shows seconds here. */
   keepAliveInitialDelay: number
-  highWaterMark: number | undefined
+  highWaterMark: number
   maxConnections?: number
   /** Connections now open. */
   _connections = 0
@@ -139,7 +140,7 @@ export class Server extends EventEmitter {
     this.noDelay = Boolean(given.noDelay)
     this.keepAlive = Boolean(given.keepAlive)
     this.keepAliveInitialDelay = Math.max(given.keepAliveInitialDelay ?? 0, 0)
-    this.highWaterMark = given.highWaterMark !== undefined && given.highWaterMark >= 0 ? given.highWaterMark : undefined
+    this.highWaterMark = (given.highWaterMark ?? -1) < 0 ? getDefaultHighWaterMark(false) : given.highWaterMark!
   }
 
   /** `(port, host, backlog, cb)`, any of them left out, or `(options, cb)`. */

@@ -61,7 +61,11 @@ export class Socket extends Duplex {
   /** `address:port` of each attempt when a name had several addresses. */
   declare autoSelectFamilyAttemptedAddresses?: string[]
   /** The name that was looked up. */
-  declare _host?: string
+  declare _host: string | null
+  /** Set by Node's http: an error was told to the request. */
+  declare _hadError: boolean
+  /** Of Node's, for TLS over another stream; null here. */
+  declare _parent: unknown
   declare private [inside]: Inside
 
   constructor(context: NetContext, options: SocketOptions | number | null = null, accepted: Accepted | null = null) {
@@ -77,6 +81,9 @@ export class Socket extends Duplex {
       decodeStrings: true,
     })
     this.connecting = false
+    this._hadError = false
+    this._parent = null
+    this._host = null
     this.server = accepted === null ? null : accepted.server
     const driver = new Driver(context, this, usableOnRead(given.onread))
     driver.noDelay = Boolean(given.noDelay)
@@ -145,22 +152,13 @@ export class Socket extends Duplex {
   }
 
   override _write(chunk: Uint8Array, _encoding: BufferEncoding, done: Done): void {
-    if (this.connecting) this.writeLater(() => this._write(chunk, _encoding, done), done)
+    if (this.connecting) writeLater(this, () => this._write(chunk, _encoding, done), done)
     else this[inside].driver.write(chunk, null, done)
   }
 
   override _writev(chunks: QueuedChunk[], done: Done): void {
-    if (this.connecting) this.writeLater(() => this._writev(chunks, done), done)
+    if (this.connecting) writeLater(this, () => this._writev(chunks, done), done)
     else this[inside].driver.write(chunks[0].chunk, chunks, done)
-  }
-
-  private writeLater(write: () => void, done: Done): void {
-    const closed = (): void => done(badState('ERR_SOCKET_CLOSED_BEFORE_CONNECTION'))
-    this.once('connect', () => {
-      this.off('close', closed)
-      write()
-    })
-    this.once('close', closed)
   }
 
   override _final(done: Done): void {
@@ -319,6 +317,10 @@ export class Socket extends Duplex {
     return peername(this)
   }
 
+  _onTimeout(): void {
+    this.emit('timeout')
+  }
+
   /** 'timeout' is that far away again. */
   _unrefTimer(): void {
     this[inside].driver.active()
@@ -348,7 +350,7 @@ export class Socket extends Duplex {
     this.timeout = ms
     const duration = checkDuration(ms, 'msecs')
     if (driver.timer !== null) clearTimeout(driver.timer)
-    driver.timer = duration === 0 ? null : setTimeout(emitTimeout, duration, this).unref()
+    driver.timer = duration === 0 ? null : setTimeout(onTimeout, duration, this).unref()
     if (callback !== undefined) {
       checkFunction(callback, 'callback')
       if (duration === 0) this.removeListener('timeout', callback)
@@ -368,6 +370,16 @@ export class Socket extends Duplex {
     this[inside].driver.update()
     return this
   }
+}
+
+/** Writes once there is a connection. */
+function writeLater(socket: Socket, write: () => void, done: Done): void {
+  const closed = (): void => done(badState('ERR_SOCKET_CLOSED_BEFORE_CONNECTION'))
+  socket.once('connect', () => {
+    socket.off('close', closed)
+    write()
+  })
+  socket.once('close', closed)
 }
 
 /** What TCP took, and what is queued; `writableLength` has the write in progress whole. */
@@ -410,8 +422,8 @@ function reset(this: Socket): void {
   this._reset()
 }
 
-function emitTimeout(socket: Socket): void {
-  socket.emit('timeout')
+function onTimeout(socket: Socket): void {
+  socket._onTimeout()
 }
 
 function emitClose(socket: Socket, hadError: boolean | undefined, write: Done | null): void {

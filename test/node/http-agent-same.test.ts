@@ -257,11 +257,11 @@ describe('agents of http, the same as Node', () => {
     const { server, port } = await counting(env)
     class Picky extends env.http.Agent {
       kept = 0
-      keepSocketAlive(socket: Socket): boolean {
+      override keepSocketAlive(socket: Socket): boolean {
         env.log('agent', 'keep?', ++this.kept, socket instanceof env.net.Socket)
         return this.kept < 2
       }
-      reuseSocket(socket: Socket, request: ClientRequest): void {
+      override reuseSocket(socket: Socket, request: ClientRequest): void {
         env.log('agent', 'reuse', request.path, socket.destroyed)
         socket.ref()
       }
@@ -285,7 +285,7 @@ describe('agents of http, the same as Node', () => {
       return env.net.connect(options as never)
     }
     env.log('request', (await get(env, { port, path: '/now', createConnection: make as never }))[0])
-    env.log('request', typeof asked[0].port, asked[0].path, asked[0].servername)
+    env.log('request', typeof asked[0].port, asked[0].path, asked[0].host)
     const later = ((options: RequestOptions, done: (error: Error | null, socket: Socket) => void) => {
       const socket = make(options)
       socket.once('connect', () => done(null, socket))

@@ -16,7 +16,9 @@ if [[ $architecture != amd64 ]]; then
   say "Unpack one by hand (dpkg-deb -x linux-image-*-cloud-amd64*.deb DIR) beside a busybox of amd64, and set TAPSTACK_GUEST_ROOT=DIR"
   exit 1
 fi
+# Ubuntu has no package of that name; its own has the modules in another.
 meta=linux-image-cloud-amd64
+if ! apt-cache show "$meta" >/dev/null 2>&1 && apt-cache show linux-image-virtual >/dev/null 2>&1; then meta=linux-image-virtual; fi
 
 if [[ -n ${TAPSTACK_GUEST_CACHE:-} ]]; then cache=$TAPSTACK_GUEST_CACHE
 elif [[ -n ${XDG_CACHE_HOME:-} ]]; then cache=$XDG_CACHE_HOME/tapstack
@@ -27,15 +29,21 @@ mkdir -p "$cache"
 work=$(mktemp -d "$cache/work-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# The package that the name without a version stands for, as its dependency says.
-resolve() { apt-cache depends "$meta" 2>/dev/null | sed -n 's/^ *Depends: \(linux-image-[0-9][^ ]*\)$/\1/p' | head -n 1; }
+# What a package needs of this kind.
+needs() { apt-cache depends "$1" 2>/dev/null | sed -n "s/^ *Depends: \\($2-[0-9][^ ]*\\)\$/\\1/p" | head -n 1; }
+# The package that the name without a version stands for.
+resolve() { needs "$meta" linux-image; }
 whole() { compgen -G "$1/boot/vmlinuz-*" >/dev/null && compgen -G "$1/lib/modules/*/kernel" >/dev/null; }
 update() {
   say 'apt-get update'
   if ((EUID == 0)); then apt-get update -qq >&2; else sudo apt-get update -qq >&2; fi
 }
 # Downloads as root say in two lines that they are not done by _apt, which may not write here.
-fetch() { (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$1" >&2); }
+fetch() {
+  local modules
+  modules=$(needs "$1" linux-modules)
+  (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$1" ${modules:+"$modules"} >&2)
+}
 
 package=$(resolve)
 if [[ -z $package ]]; then
@@ -50,7 +58,7 @@ if [[ -z $package ]]; then
       exit 0
     fi
   done
-  say "apt knows no package $meta: is this Debian?"
+  say "apt knows no package $meta: is this Debian or Ubuntu?"
   exit 1
 fi
 
@@ -64,7 +72,7 @@ if ! whole "$root"; then
   fi
   say "unpacking $package into $root"
   mkdir "$work/root"
-  dpkg-deb -x "$work"/linux-image-*.deb "$work/root"
+  for deb in "$work"/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
   whole "$work/root" || { say "$package has no kernel with its modules in it"; exit 1; }
   chmod 755 "$work/root"
   # One at a time: those of before are of no more use.

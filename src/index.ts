@@ -21,6 +21,7 @@ export { openTap, openTun, type TapNetIf, type TapOptions } from './backend/tap.
 export { openTunnel, type TunnelOptions } from './backend/tunnel.ts'
 export { openTuntap2, type Tuntap2 } from './backend/tuntap2.ts'
 export { openUdpLink, type UdpLinkOptions } from './backend/udp-link.ts'
+export { openUnixgramLink, type UnixgramLinkOptions } from './backend/unixgram.ts'
 export { openVde, type VdeOptions } from './backend/vde.ts'
 export { serveVde, type VdeServer, type VdeServerOptions, type VdeTarget, type VdeVisitor } from './backend/vde-server.ts'
 export { openVxlan, type VxlanOptions } from './backend/vxlan.ts'

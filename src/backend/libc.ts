@@ -47,6 +47,7 @@ export const SOCK_DGRAM = 2
 export const SOCK_RAW = 3
 export const SOCK_CLOEXEC = O_CLOEXEC
 export const SOCK_NONBLOCK = O_NONBLOCK
+export const AF_UNSPEC = 0
 export const AF_UNIX = 1
 export const EFD_CLOEXEC = O_CLOEXEC
 export const EFD_NONBLOCK = O_NONBLOCK

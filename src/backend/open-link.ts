@@ -14,6 +14,7 @@ import { openTap, openTun } from './tap.ts'
 import { openTunnel, tunnelOptions } from './tunnel.ts'
 import { openTuntap2Url } from './tuntap2.ts'
 import { openUdpLink, udpOptions } from './udp-link.ts'
+import { openUnixgramLink, unixgramOptions } from './unixgram.ts'
 import { openVde, vdeOptions } from './vde.ts'
 import { openVxlan, vxlanOptions } from './vxlan.ts'
 import { openVxvde, vxvdeOptions } from './vxvde.ts'
@@ -32,6 +33,7 @@ const SCHEMES: { readonly [scheme: string]: (url: LinkUrl) => Promise<NetIf> } =
   'tunnel+tls': (url) => openTunnel(tunnelOptions(url)),
   qemu: (url) => openSocketLink(guestSocketOptions(url)),
   unix: (url) => openSocketLink(guestSocketOptions(url)),
+  unixgram: (url) => openUnixgramLink(unixgramOptions(url)),
   ws: (url) => openWebSocketLink(webSocketOptions(url)),
   wss: (url) => openWebSocketLink(webSocketOptions(url)),
   packet: (url) => openPacket(packetOptions(url)),

@@ -4,7 +4,7 @@
  */
 import { NetError } from '../base/errors.ts'
 import type { Libc } from './libc.ts'
-import { AF_UNIX, errnoName, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } from './libc.ts'
+import { AF_UNIX, AF_UNSPEC, errnoName, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK } from './libc.ts'
 import { encodeUnixAddress } from './vde-control.ts'
 
 const NAME_TOO_LONG = 'ENAMETOOLONG'
@@ -24,6 +24,12 @@ export function bindUnix(libc: Libc, fd: number, path: string): string | null {
 /** Connects it to the socket of that path. Null, or why not. */
 export function connectUnix(libc: Libc, fd: number, path: string): string | null {
   return withAddress(libc, path, (address) => libc.connect(fd, address, address.length))
+}
+
+/** Connects it to nobody: everybody's datagrams are taken again. */
+export function disconnectUnix(libc: Libc, fd: number): void {
+  const unspecified = new Uint8Array(2).fill(AF_UNSPEC)
+  libc.connect(fd, unspecified, unspecified.length)
 }
 
 function withAddress(libc: Libc, path: string, call: (address: Uint8Array) => number): string | null {

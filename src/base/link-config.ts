@@ -23,6 +23,8 @@ export const LINK_DEFAULTS = {
   /** Datagrams given to a socket and not yet sent, and the bytes they may take, before `send` refuses. */
   datagramPending: 256,
   datagramPendingBytes: 512 << 10,
+  /** So often it is looked whether another socket is at the path of a peer by UNIX datagrams, whose end nobody tells. */
+  unixPeerCheckMs: 1000,
   /** What a datagram may be without being cut on its way, where nobody says otherwise: Ethernet's MTU. */
   carrierMtuBytes: 1500,
   /** What may wait in the kernel at a packet socket: super-frames of some milliseconds at 10 Gbit/s. */

@@ -185,7 +185,7 @@ if (release === null && process.env.CI !== 'true')
   )
 
 describeIf(release !== null || process.env.CI === 'true', 'a virtual machine of QEMU', () => {
-  it('gets its address from our DHCP server, fetches a page from our HTTP server, and has VLANs with us', {
+  it('gets its address from our DHCP server, fetches a page from our HTTP server, has VLANs with us and a second card by UNIX datagrams', {
     timeout: 90_000,
   }, async () => {
     if (release === null) throw new Error('no kernel for the virtual machine: TAPSTACK_GUEST_ROOT=$(test/e2e/guest-root.sh)')
@@ -200,7 +200,8 @@ describeIf(release !== null || process.env.CI === 'true', 'a virtual machine of 
         'ip link add link eth0 name eth0.7 type vlan protocol 802.1ad id 7; ip link set eth0.7 up',
         'ip link add link eth0.7 name eth0.7.30 type vlan id 30',
         'ip addr add 10.7.0.2/24 dev eth0.7.30; ip link set eth0.7.30 up',
-        'for to in 10.5.0.1 10.7.0.1; do ping -c 3 -i 0.1 -s 1472 $to; wget -q -O - http://$to/large | md5sum; done',
+        'ip addr add 10.9.0.2/24 dev eth1; ip link set eth1 up',
+        'for to in 10.5.0.1 10.7.0.1 10.9.0.1; do ping -c 3 -i 0.1 -s 1472 $to; wget -q -O - http://$to/large | md5sum; done',
       ].join('\n'),
     )
     const socket = join(dir, 'machine.sock')
@@ -208,6 +209,8 @@ describeIf(release !== null || process.env.CI === 'true', 'a virtual machine of 
     const eth0 = stack.attach(await openLink(`unix://${socket}?listen`), { addresses: ['10.0.0.1/24'] })
     stack.addVlan(eth0, 5, { addresses: ['10.5.0.1/24'] })
     stack.addVlan(stack.addVlan(eth0, 7, { protocol: '802.1ad' }), 30, { addresses: ['10.7.0.1/24'] })
+    const [ours, theirs] = [join(dir, 'ours.sock'), join(dir, 'theirs.sock')]
+    stack.attach(await openLink(`unixgram://${ours}->${theirs}`), { name: 'eth1', addresses: ['10.9.0.1/24'] })
     const server = stack.dhcpServer(eth0, { ranges: ['10.0.0.50-10.0.0.60'] })
     const asked: string[] = []
     const large = noise(300_000, 3)
@@ -218,16 +221,22 @@ describeIf(release !== null || process.env.CI === 'true', 'a virtual machine of 
     http.listen(80)
     const machine = await run(
       `exec qemu-system-x86_64 -accel tcg -m 256 -nographic -no-reboot -kernel ${kernel} -initrd ${initrd} -append 'console=ttyS0 quiet panic=-1' ` +
-        `-netdev stream,id=n,server=off,addr.type=unix,addr.path=${socket} -device virtio-net-pci,netdev=n,romfile=`,
+        `-netdev stream,id=n,server=off,addr.type=unix,addr.path=${socket} -device virtio-net-pci,netdev=n,romfile= ` +
+        `-netdev dgram,id=d,local.type=unix,local.path=${theirs},remote.type=unix,remote.path=${ours} -device virtio-net-pci,netdev=d,romfile=`,
       { timeoutMs: 80_000 },
     )
     expect(machine.out, machine.err).toContain('a page from a stack')
     expect(machine.out).toContain('lease of 10.0.0.50 obtained from 10.0.0.1')
-    expect(asked.map((line) => line.replace('::ffff:', ''))).toEqual(['10.0.0.50 /', '10.5.0.2 /large', '10.7.0.2 /large'])
-    expect(machine.out.match(/3 packets transmitted, 3 packets received/g)?.length, machine.out).toBe(2)
+    expect(asked.map((line) => line.replace('::ffff:', ''))).toEqual([
+      '10.0.0.50 /',
+      '10.5.0.2 /large',
+      '10.7.0.2 /large',
+      '10.9.0.2 /large',
+    ])
+    expect(machine.out.match(/3 packets transmitted, 3 packets received/g)?.length, machine.out).toBe(3)
     const sums = [...machine.out.matchAll(/^([0-9a-f]{32}) /gm)].map(([, sum]) => sum)
     const sum = createHash('md5').update(large).digest('hex')
-    expect(sums, machine.out).toEqual([sum, sum])
+    expect(sums, machine.out).toEqual([sum, sum, sum])
     expect(stack.counters()['eth0.ethernet'].dropUnknownVlan).toBe(0)
     await server.close()
   })

@@ -1,9 +1,7 @@
 /** Guests on sockets of this machine: QEMU's framing over TCP and UNIX, WebSockets, and several of them at a switch. */
-import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { WebSocket } from 'ws'
 import { type GuestServer, guestServer } from '../../src/backend/guest-server.ts'
 import { guestSocketOptions, openSocketLink } from '../../src/backend/guest-socket.ts'
@@ -18,13 +16,12 @@ import { VirtualHost } from '../../src/sim/virtual-host.ts'
 import { plainFrame, tcpFrame } from '../support/frames.ts'
 import { netifConformance } from '../support/netif-conformance.ts'
 import { expectFrames, RecordingSink } from '../support/recording-sink.ts'
+import { scratchFolder } from '../support/scratch.ts'
 import { turns } from '../support/stream-pair.ts'
 
-const root = mkdtempSync(join(tmpdir(), 'tapstack-guests-'))
+const root = scratchFolder('guests')
 let made = 0
 const path = (): string => join(root, `s${made++}`)
-
-afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 async function until(what: () => boolean): Promise<void> {
   for (let i = 0; i < 3000 && !what(); i++) await new Promise((resolve) => setImmediate(resolve))

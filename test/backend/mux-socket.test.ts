@@ -1,8 +1,7 @@
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { renameSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { splitLinkUrl } from '../../src/backend/link-url.ts'
 import { muxOptions, openMux } from '../../src/backend/mux-client.ts'
 import { muxPath, serveMux } from '../../src/backend/mux-server.ts'
@@ -16,9 +15,9 @@ import { createMux } from '../../src/node/mux.ts'
 import { tcpFrame } from '../support/frames.ts'
 import { netifConformance } from '../support/netif-conformance.ts'
 import { RecordingSink } from '../support/recording-sink.ts'
+import { scratchFolder } from '../support/scratch.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'tapstack-mux-'))
-afterAll(() => rmSync(dir, { recursive: true }))
+const dir = scratchFolder('mux')
 let paths = 0
 const newPath = (): string => join(dir, `${paths++}.sock`)
 

@@ -1,7 +1,6 @@
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { LinkChange } from '../../src/backend/dialer.ts'
@@ -14,6 +13,7 @@ import { VirtualHost } from '../../src/sim/virtual-host.ts'
 import { plainFrame } from '../support/frames.ts'
 import { netifConformance } from '../support/netif-conformance.ts'
 import { expectFrames, RecordingSink } from '../support/recording-sink.ts'
+import { scratchFolder } from '../support/scratch.ts'
 import { turns } from '../support/stream-pair.ts'
 import { TEST_CERT, TEST_KEY } from '../support/test-certificate.ts'
 
@@ -325,21 +325,17 @@ describe('the URL of a tunnel', () => {
   })
 
   it('names the files of TLS', () => {
-    const dir = mkdtempSync(join(tmpdir(), 'tapstack-tunnel-'))
-    try {
-      for (const [name, text] of [
-        ['c', TEST_CERT],
-        ['k', TEST_KEY],
-      ])
-        writeFileSync(join(dir, name), text)
-      const url = `://h:1?ca=${dir}/c&cert=${dir}/c&key=${dir}/k&servername=x`
-      const tls = { ca: TEST_CERT, cert: TEST_CERT, key: TEST_KEY, servername: 'x' }
-      expect(given(`tunnel+tls${url}`).tls).toEqual(tls)
-      expect(given(`tunnel+tcp${url}&tls`).tls).toEqual(tls)
-      expect(() => given('tunnel+tls://h:1?ca=/no/such/file')).toThrow(/ENOENT.*no\/such\/file/)
-    } finally {
-      rmSync(dir, { recursive: true })
-    }
+    const dir = scratchFolder('tunnel')
+    for (const [name, text] of [
+      ['c', TEST_CERT],
+      ['k', TEST_KEY],
+    ])
+      writeFileSync(join(dir, name), text)
+    const url = `://h:1?ca=${dir}/c&cert=${dir}/c&key=${dir}/k&servername=x`
+    const tls = { ca: TEST_CERT, cert: TEST_CERT, key: TEST_KEY, servername: 'x' }
+    expect(given(`tunnel+tls${url}`).tls).toEqual(tls)
+    expect(given(`tunnel+tcp${url}&tls`).tls).toEqual(tls)
+    expect(() => given('tunnel+tls://h:1?ca=/no/such/file')).toThrow(/ENOENT.*no\/such\/file/)
   })
 
   it.each([

@@ -1,9 +1,8 @@
 /** Ports of a VDE switch over the sockets of this machine, in a directory of the test's own: our client against our server, and against liars. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { splitLinkUrl } from '../../src/backend/link-url.ts'
 import { loadSystem } from '../../src/backend/system.ts'
 import { bindUnix, connectUnix, unixDatagram } from '../../src/backend/unix-datagram.ts'
@@ -15,13 +14,12 @@ import { NodeHost } from '../../src/node/host.ts'
 import { plainFrame } from '../support/frames.ts'
 import { netifConformance } from '../support/netif-conformance.ts'
 import { expectFrames, RecordingSink } from '../support/recording-sink.ts'
+import { scratchFolder } from '../support/scratch.ts'
 
 const linux = process.platform === 'linux'
-const root = mkdtempSync(join(tmpdir(), 'tapstack-vde-'))
+const root = scratchFolder('vde')
 const host = new NodeHost()
 let made = 0
-
-afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 const directory = (): string => join(root, `sw${made++}`)
 

@@ -1,13 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { run } from '../../src/cli/run.ts'
 import { createPipe } from '../../src/link/pipe.ts'
 import { createWorld } from '../../src/sim/world.ts'
+import { scratchFolder } from '../support/scratch.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'tapstack-dhcp-'))
-afterAll(() => rmSync(dir, { recursive: true, force: true }))
+const dir = scratchFolder('dhcp')
 
 /** The command on one end of a link, a stack on the other. */
 function lab() {

@@ -1,14 +1,13 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { run } from '../../src/cli/run.ts'
 import type { Dhcp6ServerOptions } from '../../src/dhcp6/server-options.ts'
 import { createPipe } from '../../src/link/pipe.ts'
 import { createWorld } from '../../src/sim/world.ts'
+import { scratchFolder } from '../support/scratch.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'tapstack-dhcp6-'))
-afterAll(() => rmSync(dir, { recursive: true, force: true }))
+const dir = scratchFolder('dhcp6')
 
 /** The command on one end of a link, a stack with a DHCPv6 server on the other. */
 function lab(options: Dhcp6ServerOptions = {}) {

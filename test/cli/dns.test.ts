@@ -1,19 +1,18 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { run } from '../../src/cli/run.ts'
 import { createPipe } from '../../src/link/pipe.ts'
 import { createWorld } from '../../src/sim/world.ts'
 import { DnsAsker } from '../support/dns-asker.ts'
 import { a, TestServer, zone } from '../support/dns-server.ts'
+import { scratchFolder } from '../support/scratch.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'tapstack-dns-'))
+const dir = scratchFolder('dns')
 const file = (name: string, text: string): string => {
   writeFileSync(join(dir, name), text)
   return join(dir, name)
 }
-afterAll(() => rmSync(dir, { recursive: true, force: true }))
 
 /** Begins the command; what it says, and who asks it. */
 async function begin(line: string) {

@@ -1,15 +1,13 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { openMux } from '../../src/backend/mux-client.ts'
 import { run } from '../../src/cli/run.ts'
 import { createPipe } from '../../src/link/pipe.ts'
 import type { NetIf } from '../../src/netif/netif.ts'
 import { nodeHost, nodeRandom } from '../../src/node/host.ts'
+import { scratchFolder } from '../support/scratch.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'tapstack-mux-cli-'))
-afterAll(() => rmSync(dir, { recursive: true }))
+const dir = scratchFolder('mux-cli')
 
 function command() {
   const out: string[] = []

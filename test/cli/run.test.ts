@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { NetError } from '../../src/base/errors.ts'
@@ -9,6 +8,7 @@ import type { NetIf } from '../../src/netif/netif.ts'
 import { createWorld } from '../../src/sim/world.ts'
 import { Datagram } from '../../src/udp/receive-queue.ts'
 import { readPcapng } from '../support/pcapng-reader.ts'
+import { scratchFolder } from '../support/scratch.ts'
 
 /** The command in a world of its own: its link leads to a stack with 10.0.0.1. */
 function lab(openLink?: () => Promise<NetIf>) {
@@ -267,21 +267,17 @@ describe('tapstack echo and inetd', () => {
   })
 
   it('show frames and counters when asked, and capture', async () => {
-    const dir = mkdtempSync(join(tmpdir(), 'tapstack-cli-'))
-    try {
-      const file = join(dir, 'x.pcapng')
-      const { exec, out } = lab()
-      expect(await exec(`ping -c 1 -v --pcap ${file} 10.0.0.1`)).toBe(0)
-      const text = out.join('\n')
-      expect(text).toMatch(/^link: tap0: in memory.*captured$/m)
-      expect(text).toMatch(/ > ARP who-has 10\.0\.0\.1 tell 10\.0\.0\.2$/m)
-      expect(text).toMatch(/ < IP 10\.0\.0\.1 > 10\.0\.0\.2: ICMP echo reply/m)
-      expect(text).toMatch(/^icmp: .*icmpOutEchos 1\b/m)
-      const frames = out.filter((l) => /^ *\d+\.\d{6} [<>]/.test(l)).length
-      expect(readPcapng(readFileSync(file)).packets.length).toBe(frames)
-    } finally {
-      rmSync(dir, { recursive: true })
-    }
+    const dir = scratchFolder('cli')
+    const file = join(dir, 'x.pcapng')
+    const { exec, out } = lab()
+    expect(await exec(`ping -c 1 -v --pcap ${file} 10.0.0.1`)).toBe(0)
+    const text = out.join('\n')
+    expect(text).toMatch(/^link: tap0: in memory.*captured$/m)
+    expect(text).toMatch(/ > ARP who-has 10\.0\.0\.1 tell 10\.0\.0\.2$/m)
+    expect(text).toMatch(/ < IP 10\.0\.0\.1 > 10\.0\.0\.2: ICMP echo reply/m)
+    expect(text).toMatch(/^icmp: .*icmpOutEchos 1\b/m)
+    const frames = out.filter((l) => /^ *\d+\.\d{6} [<>]/.test(l)).length
+    expect(readPcapng(readFileSync(file)).packets.length).toBe(frames)
   })
 })
 

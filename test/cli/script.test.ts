@@ -1,10 +1,10 @@
 /** `tapstack script`: lines, closing line, exit code, files and directories. */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { run } from '../../src/cli/run.ts'
 import { createWorld } from '../../src/sim/world.ts'
+import { scratchFolder } from '../support/scratch.ts'
 
 const CONNECT = `
  0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3
@@ -12,10 +12,9 @@ const CONNECT = `
 +0 connect(3, ..., ...) = -1 EINPROGRESS (Operation now in progress)
 +0 > S 0:0(0) <...>
 `
-let dir = ''
+const dir = scratchFolder('script')
 
 beforeAll(() => {
-  dir = mkdtempSync(join(tmpdir(), 'tapstack-script-'))
   mkdirSync(join(dir, 'more/deep'), { recursive: true })
   mkdirSync(join(dir, 'common'))
   const write = (name: string, text: string): void => writeFileSync(join(dir, name), text)
@@ -37,8 +36,6 @@ beforeAll(() => {
   write('defined.pkt', CONNECT.replace('F_SETFL', 'CALL'))
   write('common/set.sh', 'sysctl -q net.ipv4.tcp_timestamps=0 net.ipv4.tcp_rmem="4096 131072 15728640"\n')
 })
-
-afterAll(() => rmSync(dir, { recursive: true, force: true }))
 
 async function script(...args: string[]): Promise<{ code: number; out: string[]; err: string[] }> {
   const out: string[] = []

@@ -1,5 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { run } from '../../src/cli/run.ts'
@@ -7,6 +6,7 @@ import { createPipe } from '../../src/link/pipe.ts'
 import type { NetIf } from '../../src/netif/netif.ts'
 import { createWorld } from '../../src/sim/world.ts'
 import { readPcapng } from '../support/pcapng-reader.ts'
+import { scratchFolder } from '../support/scratch.ts'
 import { BROADCAST, frame, Station, station } from '../support/switch-lab.ts'
 
 /** Stations at the far ends of the links, and the command between them; with `loop` both ends of one link are its. */
@@ -137,7 +137,7 @@ describe('tapstack switch', () => {
 
   it('captures each port', async () => {
     const { stations, stop, start, heard } = lab(2)
-    const dir = mkdtempSync(join(tmpdir(), 'tapstack-switch-'))
+    const dir = scratchFolder('switch')
     const [done] = await start(`--pcap ${join(dir, 'deep')}`)
     stations[0].send(frame(BROADCAST, station(1)))
     heard()
@@ -147,7 +147,6 @@ describe('tapstack switch', () => {
     for (const file of ['tap0', 'tap1']) {
       expect(readPcapng(readFileSync(join(dir, 'deep', `${file}.pcapng`))).packets.length).toBe(1)
     }
-    rmSync(dir, { recursive: true, force: true })
   })
 
   it('serves guests, goes on without any, and serves no more when it ends', async () => {

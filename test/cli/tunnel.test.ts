@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { run } from '../../src/cli/run.ts'
@@ -9,6 +8,7 @@ import type { NetIf } from '../../src/netif/netif.ts'
 import { createWorld } from '../../src/sim/world.ts'
 import type { ListenerHandler, RawConnection } from '../../src/tcp/api.ts'
 import { Sink } from '../support/bulk.ts'
+import { scratchFolder } from '../support/scratch.ts'
 
 /** Two hosts on Ethernets of 1500 bytes; between them the command, and behind its second link another wire, with a carrier of its own. */
 function lab(carrier: PipeOptions = {}) {
@@ -113,19 +113,15 @@ describe('tapstack tunnel', () => {
   })
 
   it('captures the first link', async () => {
-    const dir = mkdtempSync(join(tmpdir(), 'tapstack-tunnel-'))
-    try {
-      const bench = lab()
-      const { end } = await bench.start(`tunnel tap://tap0 tap://tap1 -q --pcap ${dir}/x.pcapng`)
-      transfer(bench, '10.0.0.2', 1000)
-      bench.stop.abort()
-      await bench.world.settle(end)
-      const file = readFileSync(join(dir, 'x.pcapng'))
-      expect(file.readUInt32LE(0)).toBe(0x0a0d0d0a)
-      expect(file.length).toBeGreaterThan(1500)
-    } finally {
-      rmSync(dir, { recursive: true })
-    }
+    const dir = scratchFolder('tunnel')
+    const bench = lab()
+    const { end } = await bench.start(`tunnel tap://tap0 tap://tap1 -q --pcap ${dir}/x.pcapng`)
+    transfer(bench, '10.0.0.2', 1000)
+    bench.stop.abort()
+    await bench.world.settle(end)
+    const file = readFileSync(join(dir, 'x.pcapng'))
+    expect(file.readUInt32LE(0)).toBe(0x0a0d0d0a)
+    expect(file.length).toBeGreaterThan(1500)
   })
 
   it('ends, with one line, when a link does', async () => {

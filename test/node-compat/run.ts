@@ -7,7 +7,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildPreload } from './build.ts'
@@ -31,6 +31,9 @@ interface Result extends Outcome {
 
 /** What a process says, as far as anybody reads it. */
 const SAID_MAX = 65_536
+
+/** The test files that are running. */
+const running = new Set<ChildProcess>()
 
 function collect(child: ChildProcess, name: 'stdout' | 'stderr'): () => string {
   let text = ''
@@ -57,6 +60,7 @@ function runProcess(file: string, text: string, settings: Settings): Promise<End
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  running.add(child)
   const stdout = collect(child, 'stdout')
   const stderr = collect(child, 'stderr')
   let timedOut = false
@@ -67,6 +71,7 @@ function runProcess(file: string, text: string, settings: Settings): Promise<End
   return new Promise((done, failed) => {
     child.on('error', failed)
     child.on('close', (status, signal) => {
+      running.delete(child)
       clearTimeout(timer)
       const used = existsSync(usedFile) ? readFileSync(usedFile, 'utf8').trim().split('\n') : []
       done({ status, signal, timedOut, stdout: stdout(), stderr: stderr(), used })
@@ -149,6 +154,14 @@ async function main(): Promise<number> {
     return 0
   }
   const scratch = mkdtempSync(join(tmpdir(), 'tapstack-node-compat-'))
+  const remove = (): void => rmSync(scratch, { recursive: true, force: true, maxRetries: 3 })
+  // Whoever stops this leaves nothing, either.
+  const stop = (signal: NodeJS.Signals): void => {
+    for (const child of running) child.kill('SIGKILL')
+    remove()
+    process.exit(128 + constants.signals[signal])
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stop)
   try {
     const preload = values.plain ? '' : await buildPreload(scratch)
     const settings = { dir, preload, scratch, timeoutMs: seconds * 1000 }
@@ -157,7 +170,7 @@ async function main(): Promise<number> {
     console.log(`\n${summary(results)}`)
     return results.some((r) => r.verdict === 'fail') ? 1 : 0
   } finally {
-    rmSync(scratch, { recursive: true, force: true })
+    remove()
   }
 }
 

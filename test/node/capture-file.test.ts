@@ -1,17 +1,16 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createPipe } from '../../src/link/pipe.ts'
 import { capture, openCapture } from '../../src/node/capture-file.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
 import { noise, tcpFrame, udpFrame } from '../support/frames.ts'
 import { readPcapng } from '../support/pcapng-reader.ts'
 import { RecordingSink } from '../support/recording-sink.ts'
+import { scratchFolder } from '../support/scratch.ts'
 
-const folder = mkdtempSync(join(tmpdir(), 'tapstack-capture-'))
-afterAll(() => rmSync(folder, { recursive: true }))
+const folder = scratchFolder('capture')
 
 const hasTshark = spawnSync('tshark', ['--version']).status === 0
 

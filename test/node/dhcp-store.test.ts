@@ -1,6 +1,5 @@
-import fs, { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import fs, { appendFileSync, existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -8,6 +7,7 @@ import type { Lease } from '../../src/dhcp/lease.ts'
 import type { LeaseRecord } from '../../src/dhcp/server-options.ts'
 import { lease6File, lease6Journal, leaseFile, leaseJournal } from '../../src/node/dhcp-store.ts'
 import { runs } from '../support/runs.ts'
+import { scratchFolder } from '../support/scratch.ts'
 
 /** The disk: how many bytes it takes, and how often it was waited for. */
 const disk = { room: Number.POSITIVE_INFINITY, syncs: 0 }
@@ -32,8 +32,7 @@ afterAll(() => {
   syncBuiltinESMExports()
 })
 
-const dir = mkdtempSync(join(tmpdir(), 'tapstack-leases-'))
-afterAll(() => rmSync(dir, { recursive: true, force: true }))
+const dir = scratchFolder('leases')
 
 const record = (n: number, state: LeaseRecord['state'] = 'bound'): LeaseRecord => ({
   address: `10.0.0.${n}`,

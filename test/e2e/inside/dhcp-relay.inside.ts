@@ -1,15 +1,15 @@
 /** Our DHCP server on a tap, behind real relays: clients in a network of their own, which only the relay is on. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { openTap } from '../../../src/backend/tap.ts'
 import type { DhcpServer } from '../../../src/dhcp/server.ts'
 import { createStack, type NodeStack } from '../../../src/node/stack.ts'
+import { scratchFolder } from '../../support/scratch.ts'
 import { FarNamespace } from './far.ts'
 import { endTcpdump, judged, MAC, type Served, serve, sh, tcpdump, until } from './lab.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'tapstack-relay-'))
+const dir = scratchFolder('relay')
 let far: FarNamespace
 let stack: NodeStack
 let server: DhcpServer
@@ -35,7 +35,6 @@ afterEach(async () => {
 afterAll(async () => {
   await stack.close()
   await far.end()
-  rmSync(dir, { recursive: true, force: true })
 })
 
 describe('our server behind a relay', () => {

@@ -1,8 +1,7 @@
 /** DHCPv6 on a tap: our client at dnsmasq, Kea and ISC dhcpd; tshark is the judge of what we say. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { openTap } from '../../../src/backend/tap.ts'
 import type { Dhcp6Options } from '../../../src/dhcp6/client-options.ts'
 import { createPipe } from '../../../src/link/pipe.ts'
@@ -11,9 +10,10 @@ import { lease6File } from '../../../src/node/dhcp-store.ts'
 import { createStack, type NodeStack } from '../../../src/node/stack.ts'
 import type { AttachOptions } from '../../../src/stack/attach-options.ts'
 import type { AttachedInterface } from '../../../src/stack/attached.ts'
+import { scratchFolder } from '../../support/scratch.ts'
 import { judged, MAC, type Served, serve, sh, until } from './lab.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'tapstack-dhcp6-'))
+const dir = scratchFolder('dhcp6')
 const file = (name: string, text: string): string => {
   const path = join(dir, name)
   writeFileSync(path, text)
@@ -34,7 +34,6 @@ afterEach(async () => {
   const wrong = `eth.src == ${MAC} && (_ws.malformed || _ws.expert.severity == error)`
   expect((await judged(pcap, wrong)).join('\n')).toBe('')
 })
-afterAll(() => rmSync(dir, { recursive: true, force: true }))
 
 let link: ReturnType<typeof capture>
 const begin = async (): Promise<void> => {
@@ -54,14 +53,16 @@ const attach = async (dhcp6: Dhcp6Options | undefined, more: AttachOptions = {})
   await eth0.ready
   return eth0
 }
-const happened = async (event: string, count = 1): Promise<void> => {
-  const end = performance.now() + 15_000
-  while (events.filter((e) => e === event).length < count) {
-    if (performance.now() > end) throw new Error(`no ${event}: ${events}; ${daemon?.said}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
-const said = (pattern: RegExp): Promise<void> => until(() => pattern.test(daemon!.said))
+const happened = (event: string, count = 1): Promise<void> =>
+  until(
+    () => events.filter((e) => e === event).length >= count,
+    () => `${event}: ${events}; ${daemon?.said}`,
+  )
+const said = (pattern: RegExp): Promise<void> =>
+  until(
+    () => pattern.test(daemon!.said),
+    () => `${pattern}: ${daemon!.said}`,
+  )
 const pinged = async (address: string, source: string): Promise<number> => {
   let answers = 0
   for await (const reply of stack.ping(address, { count: 2, intervalMs: 10, source })) if (reply.error === undefined) answers++

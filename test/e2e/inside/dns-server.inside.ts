@@ -1,12 +1,12 @@
 /** The DNS server and the host's tools over a tap: dig, kdig, host, nslookup, getent, dnsperf; dnsmasq as who else knows; tshark as the judge of the messages. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { DnsServer } from '../../../src/dns/server/server.ts'
+import { scratchFolder } from '../../support/scratch.ts'
 import { endTcpdump, HOST, judged, Lab, OURS, quietKernel, run, type Served, serve, tcpdump } from './lab.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'tapstack-dns-server-'))
+const dir = scratchFolder('dns-server')
 const wire = join(dir, 'dns.pcap')
 
 /** Every type, as dig shows its data. */
@@ -82,7 +82,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await dnsmasq.stop()
   await lab.close()
-  rmSync(dir, { recursive: true, force: true })
 })
 
 describe('dig', () => {

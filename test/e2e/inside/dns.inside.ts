@@ -1,11 +1,11 @@
 /** The resolver against dnsmasq on the host, over a tap; tshark is the judge of the messages. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { scratchFolder } from '../../support/scratch.ts'
 import { endTcpdump, HOST, judged, Lab, quietKernel, type Served, serve, tcpdump } from './lab.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'tapstack-dns-'))
+const dir = scratchFolder('dns')
 const wire = join(dir, 'dns.pcap')
 const BIG = Array.from({ length: 12 }, (_, i) => String.fromCharCode(97 + i).repeat(200))
 
@@ -43,7 +43,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await lab.close()
-  rmSync(dir, { recursive: true, force: true })
 })
 
 describe('dnsmasq answers', () => {

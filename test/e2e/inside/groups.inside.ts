@@ -4,13 +4,12 @@
  */
 import nodeDgram from 'node:dgram'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { openTap } from '../../../src/backend/tap.ts'
 import { createStack, type NodeStack } from '../../../src/node/stack.ts'
 import type { AttachedInterface } from '../../../src/stack/attached.ts'
+import { scratchFolder } from '../../support/scratch.ts'
 import { endTcpdump, judged, type Served, sh, tcpdump } from './lab.ts'
 
 let stack: NodeStack
@@ -18,7 +17,7 @@ let eth0: AttachedInterface
 let dump: Served
 let sender: nodeDgram.Socket
 let sender6: nodeDgram.Socket
-const dir = mkdtempSync(join(tmpdir(), 'tapstack-groups-'))
+const dir = scratchFolder('groups')
 const pcap = join(dir, 'groups.pcap')
 
 interface Entry {
@@ -62,7 +61,6 @@ afterAll(async () => {
   sender.close()
   sender6.close()
   await stack.close()
-  rmSync(dir, { recursive: true, force: true })
 })
 
 describe.each([

@@ -1,21 +1,19 @@
 /** Guests and gateways of other makes, and a card that is shared with the kernel. See test/support/inside.ts. */
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openLink } from '../../../src/backend/open-link.ts'
 import { nodeHost } from '../../../src/node/host.ts'
 import { createStack } from '../../../src/node/stack.ts'
 import { startServices } from '../../../src/services/inetd.ts'
+import { scratchFolder } from '../../support/scratch.ts'
 import { FarNamespace } from './far.ts'
 import { noise, run, serve, sh } from './lab.ts'
 import { machineKernel, makeMachine } from './machine.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'tapstack-guests-'))
-
-afterAll(() => rmSync(dir, { recursive: true, force: true }))
+const dir = scratchFolder('guests')
 
 describe('a card by its packet socket', () => {
   let far: FarNamespace

@@ -4,13 +4,13 @@
  * The stack runs in the test's process, so tools are always waited for asynchronously. Nothing is synchronised by sleeping: a tool that
  * serves is waited for by the line that says it listens, everything else by its exit.
  */
-import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect } from 'vitest'
+import { afterAll, afterEach, beforeEach, expect } from 'vitest'
 import { openTap } from '../../../src/backend/tap.ts'
 import type { NetIf } from '../../../src/netif/netif.ts'
 import { createStack, type NodeStack, type StackOptions } from '../../../src/node/stack.ts'
@@ -22,6 +22,9 @@ import { openConnections } from '../../support/two-stacks.ts'
 export const HOST = '10.0.0.1'
 export const OURS = '10.0.0.2'
 export const MAC = '02:00:00:00:00:02'
+
+/** How long anything is waited for that ends by itself. */
+const PATIENCE_MS = 20_000
 
 /** A shell command now, without looking at any network: set-up only. */
 export function sh(command: string): string {
@@ -64,12 +67,46 @@ export interface RunOptions {
   timeoutMs?: number
 }
 
+/** Programs that run, by who started them: the test that is running, or hooks around all tests. What is left of them ends with it. */
+const running = { test: new Set<ChildProcess>(), all: new Set<ChildProcess>() }
+let withinTest = false
+
+/** `child` ends with the test that starts it, at the latest. */
+function endsWithTest(child: ChildProcess): void {
+  const children = withinTest ? running.test : running.all
+  children.add(child)
+  child.once('close', () => children.delete(child))
+}
+
+async function endAll(children: Set<ChildProcess>): Promise<void> {
+  const left = [...children].filter((child) => child.exitCode === null && child.signalCode === null)
+  children.clear()
+  await Promise.all(
+    left.map(async (child) => {
+      const ended = once(child, 'exit')
+      child.kill('SIGKILL')
+      await ended
+    }),
+  )
+}
+
+beforeEach(() => {
+  withinTest = true
+})
+// Hooks that clean up run from the last to the first, so a file's own come before these.
+afterEach(() => {
+  withinTest = false
+  return endAll(running.test)
+})
+afterAll(() => endAll(running.all))
+
 /** Runs a shell command to its end. */
 export async function run(command: string, options: RunOptions = {}): Promise<Ran> {
   const { input, timeoutMs = 20_000 } = options
   const start = performance.now()
   // `exec`: the shell becomes the tool, so that a kill reaches it.
   const child = spawn('sh', ['-c', command], { stdio: 'pipe', timeout: timeoutMs, killSignal: 'SIGKILL' })
+  endsWithTest(child)
   const out: Buffer[] = []
   const err: Buffer[] = []
   child.stdout.on('data', (data: Buffer) => out.push(data))
@@ -111,9 +148,10 @@ export class Served {
   }
 }
 
-/** Starts a program and waits until its standard error matches `ready`. */
+/** Starts a program and waits until its standard error matches `ready`. It ends with the test, if it was not ended before. */
 export async function serve(command: string, args: readonly string[], ready: RegExp): Promise<Served> {
   const child = spawn(command, args, { stdio: 'pipe' })
+  endsWithTest(child)
   const served = new Served(child)
   await new Promise<void>((resolve, reject) => {
     child.stderr.on('data', (data: Buffer) => {
@@ -126,11 +164,22 @@ export async function serve(command: string, args: readonly string[], ready: Reg
   return served
 }
 
-/** Waits for what the other side of a link does in its own time. Throws after five seconds. */
-export async function until(done: () => boolean): Promise<void> {
-  const end = performance.now() + 5000
+/** Waits for what the other side of a link does in its own time. Throws when that takes longer than a busy machine needs. */
+export async function until(done: () => boolean, what: () => string = () => `${done}`): Promise<void> {
+  const end = performance.now() + PATIENCE_MS
   while (!done()) {
-    if (performance.now() > end) throw new Error(`not in time: ${done}`)
+    if (performance.now() > end) throw new Error(`waited in vain for ${what()}`)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
+
+/** Waits until a shell command succeeds, as `until` does. */
+export async function untilSucceeds(command: string): Promise<void> {
+  const end = performance.now() + PATIENCE_MS
+  for (;;) {
+    const ran = await run(command)
+    if (ran.code === 0) return
+    if (performance.now() > end) throw new Error(`waited in vain for ${command}: ${ran.out}${ran.err}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
@@ -167,6 +216,15 @@ export class Lab {
     readonly dir: string,
   ) {}
 
+  /** The labs' folders; a lab that a test could not close leaves its own to the end of the file. */
+  private static readonly folders = new Set<string>()
+
+  static {
+    afterAll(() => {
+      for (const dir of Lab.folders) rmSync(dir, { recursive: true, force: true })
+    })
+  }
+
   /** tap0 with the host as 10.0.0.1 and a stack as 10.0.0.2, with echo, discard, daytime and chargen. */
   static async open(options: LabOptions = {}): Promise<Lab> {
     const tap = await openTap({ name: 'tap0', host: `${HOST}/24`, offload: options.offload ?? true, mtu: options.mtu })
@@ -181,7 +239,9 @@ export class Lab {
     const eth0 = stack.attach(link, { name: 'eth0', mac: MAC, addresses: [`${OURS}/24`] })
     await eth0.ready
     stack.host.hold()
-    return new Lab(stack, eth0, startServices(stack), mkdtempSync(join(tmpdir(), 'tapstack-lab-')))
+    const dir = mkdtempSync(join(tmpdir(), 'tapstack-lab-'))
+    Lab.folders.add(dir)
+    return new Lab(stack, eth0, startServices(stack), dir)
   }
 
   /** Non-zero counters that tell of trouble, as `tcp.dropBadChecksum`, those in `expected` left out. */
@@ -213,6 +273,7 @@ export class Lab {
     this.services.close()
     await this.stack.close()
     rmSync(this.dir, { recursive: true, force: true })
+    Lab.folders.delete(this.dir)
   }
 }
 

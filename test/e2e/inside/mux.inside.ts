@@ -1,21 +1,19 @@
 /** A multiplexer on a tap: MAC pings, stacks beside each other, clients that are processes and may be killed. */
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { openTap } from '../../../src/backend/tap.ts'
 import { nodeHost } from '../../../src/node/host.ts'
 import { createMux } from '../../../src/node/mux.ts'
 import { createStack } from '../../../src/node/stack.ts'
+import { scratchFolder } from '../../support/scratch.ts'
 import { end, hasTap, node, run, tool } from './program.ts'
 
 const MAIN = 'src/cli/main.ts'
 const ORE_MAC = '04:EA:43:01:96:09'
 /** Where a server's name is looked for. */
-const dir = mkdtempSync(join(tmpdir(), 'tapstack-mux-e2e-'))
+const dir = scratchFolder('mux-e2e')
 const env = { XDG_RUNTIME_DIR: dir }
-afterAll(() => rmSync(dir, { recursive: true }))
 
 /** Habets' arping of a MAC address, until so many answers are there: after the last of `-c` requests it would wait for 50 ms. */
 const arping = (count: number, mac: string) => tool('arping', ['-i', 'tap0', '-C', `${count}`, '-W', '0.05', '-w', '20', mac])

@@ -7,7 +7,7 @@ import { openTap } from '../../../src/backend/tap.ts'
 import { parseMac } from '../../../src/ethernet/mac.ts'
 import { createStack, type NodeStack } from '../../../src/node/stack.ts'
 import type { AttachedInterface } from '../../../src/stack/attached.ts'
-import { endTcpdump, HOST, judged, MAC, received, run, type Served, sh, tcpdump } from './lab.ts'
+import { endTcpdump, HOST, judged, MAC, received, run, type Served, sh, tcpdump, untilSucceeds } from './lab.ts'
 
 const HOST6 = 'fd00::1'
 const OURS6 = 'fd00::2'
@@ -16,12 +16,6 @@ const LINK_LOCAL = 'fe80::ff:fe00:2'
 /** Sets `net.ipv6.conf.<device>.<name>` of the namespace. */
 function sysctl6(device: string, name: string, value: number): void {
   sh(`echo ${value} > /proc/sys/net/ipv6/conf/${device}/${name}`)
-}
-
-/** Waits until a shell command succeeds, 5 s at most. */
-async function until(command: string): Promise<boolean> {
-  const ran = await run(`for i in $(seq 100); do ${command} && exit 0; sleep 0.05; done; exit 1`)
-  return ran.code === 0
 }
 
 describe('with a kernel on the link', () => {
@@ -95,14 +89,14 @@ describe('with a kernel on the link', () => {
   it('makes the kernel find out that we have one', async () => {
     sysctl6('tap0', 'accept_dad', 1)
     sh(`ip -6 addr add ${OURS6}/64 dev tap0`)
-    expect(await until(`ip -6 addr show dev tap0 dadfailed | grep -q ${OURS6}/64`)).toBe(true)
+    await untilSucceeds(`ip -6 addr show dev tap0 dadfailed | grep -q ${OURS6}/64`)
     sh(`ip -6 addr del ${OURS6}/64 dev tap0`)
   })
 
   it('tells the kernel of another link address', async () => {
     await run(`exec ping -6 -n -c 1 -w 5 ${OURS6}`)
     eth0.setMac(parseMac('02:00:00:00:00:55'))
-    expect(await until(`ip -6 neigh show ${OURS6} dev tap0 | grep -q 02:00:00:00:00:55`)).toBe(true)
+    await untilSucceeds(`ip -6 neigh show ${OURS6} dev tap0 | grep -q 02:00:00:00:00:55`)
     const ran = await run(`exec ping -6 -n -c 1 -w 5 ${OURS6}`)
     expect(ran.out, ran.err).toContain('1 received')
   })

@@ -1,14 +1,14 @@
 /** Router advertisements between a stack on a tap and the host: radvd's to us, ours to the kernel and rdisc6; tshark is the judge. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openTap } from '../../../src/backend/tap.ts'
 import { createStack, type NodeStack } from '../../../src/node/stack.ts'
 import type { AttachedInterface } from '../../../src/stack/attached.ts'
-import { endTcpdump, judged, MAC, received, run, type Served, serve, sh, tcpdump } from './lab.ts'
+import { scratchFolder } from '../../support/scratch.ts'
+import { endTcpdump, judged, MAC, received, run, type Served, serve, sh, tcpdump, until, untilSucceeds } from './lab.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'tapstack-slaac-'))
+const dir = scratchFolder('slaac')
 /** As fast as may be: the waits are the RFCs', their lengths are not what is tested here. */
 const FAST = { dadDelayMs: 50, retransTimerMs: 300, routerSolicitDelayMs: 50 }
 
@@ -16,16 +16,8 @@ beforeAll(() => {
   sh('ip link set lo up; echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad')
 })
 
-afterAll(() => rmSync(dir, { recursive: true, force: true }))
-
 function sysctl6(device: string, name: string, value: number): void {
   sh(`echo ${value} > /proc/sys/net/ipv6/conf/${device}/${name}`)
-}
-
-/** Waits until a shell command succeeds, 10 s at most. */
-async function until(command: string): Promise<boolean> {
-  const ran = await run(`for i in $(seq 200); do ${command} && exit 0; sleep 0.05; done; exit 1`)
-  return ran.code === 0
 }
 
 async function pings(stack: NodeStack, address: string): Promise<(string | undefined)[]> {
@@ -66,7 +58,7 @@ describe('radvd on the host', () => {
     stack.host.hold()
     eth0 = stack.attach(tap, { name: 'eth0', mac: MAC, slaac: true })
     // Asked for before there is one.
-    while (stack.counters().routers.outRouterSolicits === 0) await run('sleep 0.02')
+    await until(() => stack.counters().routers.outRouterSolicits > 0)
     radvd = await serve('radvd', ['-n', '-m', 'stderr', '-d', '1', '-C', config, '-p', join(dir, 'radvd.pid')], /syntax ok/)
     await eth0.ready
   })
@@ -107,9 +99,7 @@ describe('radvd on the host', () => {
 
   it('is gone when it says so', async () => {
     await radvd.stop('SIGTERM')
-    const ends = Date.now() + 5_000
-    while (eth0.ra!.routers.length > 0 && Date.now() < ends) await run('sleep 0.05')
-    expect(eth0.ra!.routers).toEqual([])
+    await until(() => eth0.ra!.routers.length === 0)
     expect(stack.routes.some((r) => r.destination === '::/0')).toBe(false)
   })
 
@@ -157,7 +147,7 @@ describe('a router of ours', () => {
   })
 
   it('is what the kernel configures itself by', async () => {
-    expect(await until('ip -6 addr show dev tap0 scope global | grep -q "inet6 fd00:8:.*dynamic"'), sh('ip -6 addr')).toBe(true)
+    await untilSucceeds('ip -6 addr show dev tap0 scope global | grep -q "inet6 fd00:8:.*dynamic"')
     const routes = sh('ip -6 route show dev tap0')
     expect(routes).toMatch(/default via fe80::ff:fe00:2 .*proto ra .*mtu 1400.* pref high/)
     expect(routes).toMatch(/fd00:99::\/48 via fe80::ff:fe00:2 .*pref low/)
@@ -186,7 +176,7 @@ describe('a router of ours', () => {
 
   it('takes itself back', async () => {
     expect(eth0.stopAdvertising()).toBe(true)
-    expect(await until('! ip -6 route show default | grep -q fe80::ff:fe00:2')).toBe(true)
+    await untilSucceeds('! ip -6 route show default | grep -q fe80::ff:fe00:2')
   })
 
   it('says nothing that tshark or the kernel finds wrong', async () => {

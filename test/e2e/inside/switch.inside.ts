@@ -5,7 +5,7 @@ import { createStack, type NodeStack } from '../../../src/node/stack.ts'
 import { createSwitch } from '../../../src/node/switch.ts'
 import type { Switch } from '../../../src/switch/switch.ts'
 import { FarNamespace } from './far.ts'
-import { received, run, type Served, serve, sh } from './lab.ts'
+import { received, run, type Served, serve, sh, until } from './lab.ts'
 
 const TAPSTACK = `'${process.execPath}' --import tsx src/cli/main.ts`
 
@@ -14,12 +14,6 @@ const heard = (sw: Switch): number =>
   Object.values(sw.counters()).reduce((sum, n) => sum + (n.ifInBroadcastPkts ?? 0) + (n.ifInMulticastPkts ?? 0), 0)
 
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-
-/** Looks every 100 ms until it is so; at most `ms`. */
-async function until(isSo: () => boolean, ms: number): Promise<boolean> {
-  for (let left = ms; left > 0 && !isSo(); left -= 100) await wait(100)
-  return isSo()
-}
 
 describe('tapstack switch between two kernels', () => {
   let far: FarNamespace
@@ -62,7 +56,7 @@ describe('tapstack switch between two kernels', () => {
 
   it('shows its tables on SIGUSR2 and ends cleanly on SIGINT', async () => {
     command.child.kill('SIGUSR2')
-    expect(await until(() => /ADDRESS/.test(command.said), 5000)).toBe(true)
+    await until(() => /ADDRESS/.test(command.said))
     expect(command.said).toMatch(/tap0 +up/)
     expect(command.said).toMatch(/[0-9a-f:]{17} +1 +tap1/)
     expect(await command.stop('SIGINT')).toBe(0)
@@ -108,20 +102,20 @@ describe('our switch and a bridge of the kernel', () => {
           .map((n) => summary(n).state)
           .sort()
           .join() === 'discarding,forwarding'
-      expect(await until(() => settled() && summary('tap0').role === 'root', 15_000)).toBe(true)
+      await until(() => settled() && summary('tap0').role === 'root')
       expect(sw.spanningTree!.root).toMatchObject({ port: 'tap0', cost: 20_000 })
       expect(sw.spanningTree!.root.id.slice(0, 4)).toBe('1000')
       expect(summary('tap1').role).toBe('alternate')
-      expect(await until(() => !summary('tap0').rapid, 10_000)).toBe(true) // it has heard that the kernel speaks the old protocol
+      await until(() => !summary('tap0').rapid) // it has heard that the kernel speaks the old protocol
       expect(kernel('br0').info_data.root_port).toBe(0) // the kernel is the root and knows it
       // The kernel listens and learns, two seconds each.
-      expect(await until(() => kernel('tap0').info_slave_data.state === 'forwarding', 10_000)).toBe(true)
+      await until(() => kernel('tap0').info_slave_data.state === 'forwarding')
       expect(received(await ping())).toBeGreaterThanOrEqual(3)
       const before = heard(sw)
       await wait(1000)
       expect(heard(sw) - before).toBeLessThan(200)
       sh('ip link set tap0 nomaster')
-      expect(await until(() => summary('tap1').state === 'forwarding', 15_000)).toBe(true)
+      await until(() => summary('tap1').state === 'forwarding')
       expect(received(await ping())).toBeGreaterThanOrEqual(3)
     } finally {
       await close()

@@ -3,26 +3,25 @@
  * tshark judge. See test/support/inside.ts.
  */
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openLink } from '../../../src/backend/open-link.ts'
 import type { NetIf } from '../../../src/netif/netif.ts'
 import { createStack } from '../../../src/node/stack.ts'
 import { startServices } from '../../../src/services/inetd.ts'
+import { scratchFolder } from '../../support/scratch.ts'
 import { FarNamespace } from './far.ts'
 import { endTcpdump, judged, noise, received, run, type Served, serve, sh, sha256, until } from './lab.ts'
 
 const NEAR = '192.0.2.1'
 const FAR = '192.0.2.2'
 
+const dir = scratchFolder('tunnel')
 let far: FarNamespace
-let dir: string
 
 beforeAll(async () => {
-  dir = mkdtempSync(join(tmpdir(), 'tapstack-tunnel-'))
   far = await FarNamespace.make()
   sh('ip link set lo up; ip link add veth0 type veth peer name veth1')
   far.take('veth1')
@@ -33,7 +32,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await far.end()
   sh('ip link del veth0 2>/dev/null || true')
-  rmSync(dir, { recursive: true, force: true })
 })
 
 /** A program of ours, here or in the far namespace, once it is ready. */

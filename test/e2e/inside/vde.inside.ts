@@ -4,10 +4,9 @@
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdtempSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { openVde, type VdeOptions } from '../../../src/backend/vde.ts'
 import { serveVde } from '../../../src/backend/vde-server.ts'
 import { openVxvde } from '../../../src/backend/vxvde.ts'
@@ -16,9 +15,10 @@ import { NodeHost, nodeHost, nodeRandom } from '../../../src/node/host.ts'
 import { createStack, type NodeStack } from '../../../src/node/stack.ts'
 import { Switch } from '../../../src/switch/switch.ts'
 import { netifConformance } from '../../support/netif-conformance.ts'
-import { judged, type Ran, run, sh, tcpdump } from './lab.ts'
+import { scratchFolder } from '../../support/scratch.ts'
+import { judged, type Ran, run, sh, tcpdump, until } from './lab.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'tapstack-vde-'))
+const dir = scratchFolder('vde')
 const children: ChildProcess[] = []
 /** CI tries every option; elsewhere the first of each kind stands for the others. */
 const some = <T>(cases: readonly T[]): readonly T[] => (process.env.CI === 'true' ? cases : cases.slice(0, 1))
@@ -42,16 +42,6 @@ afterEach(async () => {
     await ended
   }
 })
-afterAll(() => rmSync(dir, { recursive: true, force: true }))
-
-/** Resolves when `what` is true. */
-async function until(what: () => boolean, wanted: () => string): Promise<void> {
-  const end = performance.now() + 10_000
-  while (!what()) {
-    if (performance.now() > end) throw new Error(`waited for ${wanted()} in vain`)
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
-}
 
 interface Program {
   readonly child: ChildProcess

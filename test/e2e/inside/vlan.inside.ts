@@ -4,16 +4,15 @@
  * In a namespace of its own: see test/support/inside.ts.
  */
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { openTap } from '../../../src/backend/tap.ts'
 import { createStack, type NodeStack } from '../../../src/node/stack.ts'
 import type { AttachedInterface } from '../../../src/stack/attached.ts'
+import { scratchFolder } from '../../support/scratch.ts'
 import { endTcpdump, judged, noise, quietKernel, type Served, sh, sha256, tcpdump } from './lab.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'tapstack-vlan-'))
+const dir = scratchFolder('vlan')
 const pcap = join(dir, 'vlan.pcap')
 let near: NodeStack
 let far: NodeStack
@@ -44,7 +43,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await near.close()
   await far.close()
-  rmSync(dir, { recursive: true, force: true })
 })
 
 it.each([

@@ -22,6 +22,7 @@ import {
   hostPortError,
   outOfRange,
 } from './errors.ts'
+import { sends } from './loop.ts'
 import { anyOf, literal } from './place.ts'
 import type { Socket } from './socket.ts'
 import type { SocketOptions } from './socket-args.ts'
@@ -189,6 +190,7 @@ function attempt(found: Found, way: Way, failed: (error: NetError) => void): Net
   // libuv reads addresses of the socket's own family only.
   if (localAddress !== undefined && isIP(localAddress) !== family) return hostPortError('EINVAL', 'bind', localAddress, localPort)
   let code = ''
+  sends()
   try {
     const connection = driver.context.deps.tcp.open(
       {

@@ -19,46 +19,17 @@ import { AsyncResource } from 'node:async_hooks'
 import type { Task } from '../base/clock.ts'
 import { NetError } from '../base/errors.ts'
 import type { ConnectionHandler, RawConnection } from '../tcp/api.ts'
+import { CHUNK, chunkOf } from './chunk.ts'
 import type { NetContext } from './deps.ts'
 import { badState, codeOf } from './errors.ts'
+import { countTurns, loop, sends, whenTurned } from './loop.ts'
 import type { Socket } from './socket.ts'
 import type { OnReadOptions } from './socket-args.ts'
 
 const LINGER_MS = 20
-/** The most that one chunk holds; what libuv reads at once. */
-const CHUNK = 65_536
-/** Reads from this size on get a buffer of their own; smaller ones share one. */
-const OWN = 16_384
-
-const slab = { buf: Buffer.alloc(0), at: 0 }
-
-/** Turns of the event loop, counted while bytes come. */
-const loop = { count: 0, counting: false }
-
-function countLoop(): number {
-  if (!loop.counting) {
-    loop.counting = true
-    setImmediate(loopTurned)
-  }
-  return loop.count
-}
-
-function loopTurned(): void {
-  loop.counting = false
-  loop.count = (loop.count + 1) | 0
-}
-
-/** Memory for `len` bytes, not zeroed. */
-function chunkOf(len: number): Buffer {
-  if (len >= OWN) return Buffer.allocUnsafeSlow(len)
-  if (slab.at + len > slab.buf.length) {
-    slab.buf = Buffer.allocUnsafeSlow(CHUNK)
-    slab.at = 0
-  }
-  const at = slab.at
-  slab.at = (at + len + 7) & -8
-  return slab.buf.subarray(at, at + len)
-}
+const NO_BYTES = new Uint8Array(0)
+/** What a socket is told of its connection, in the order in which it is told. */
+const News = { CONNECT: 1, READ: 2, CLOSE: 4 } as const
 
 export interface QueuedChunk {
   chunk: Uint8Array
@@ -94,6 +65,9 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
   private pulling = false
   /** The connection told its end: it is kept for what it still has to read. */
   private over = false
+  /** What waits for the event loop to turn (loop.ts): bits of `News`. */
+  private news = 0
+  private readonly later: Task = { run: () => this.tellOne() }
   /** How the connection broke, until a read or write finds out. */
   private broken: NetError | null = null
   // The write in progress: a chunk, or a list of chunks and which of them; how far; how much of it all is in the ring.
@@ -101,7 +75,7 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
   private outAt = 0
   private queue: QueuedChunk[] | null = null
   private queueAt = 0
-  /** Bytes of the write in progress that the connection has taken. */
+  /** What of the write in progress the connection has taken. */
   taken = 0
   private done: Done | null = null
   /** The socket was destroyed. */
@@ -117,7 +91,7 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
     super('TAPSTACKTCP')
     this.userCallback = onread === null ? null : onread.callback
     this.userBufferOf = onread !== null && typeof onread.buffer === 'function' ? onread.buffer : null
-    this.userBuffer = onread === null ? slab.buf : typeof onread.buffer === 'function' ? onread.buffer() : onread.buffer
+    this.userBuffer = onread === null ? NO_BYTES : typeof onread.buffer === 'function' ? onread.buffer() : onread.buffer
   }
 
   /** From now on this connection's news is the socket's. */
@@ -125,6 +99,7 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
     this.connection = connection
     connection.handler = this
     this.over = false
+    this.news = 0
     this.broken = null
     this.ended = false
     this.update()
@@ -134,6 +109,7 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
   forget(): void {
     this.connection = null
     this.free = false
+    this.news = 0
   }
 
   /** Gives up the attempt in progress. */
@@ -156,13 +132,12 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
   }
 
   // The connection's news. The inner functions run in the socket's async context.
-
   onConnect(connection: RawConnection): void {
-    if (connection === this.connection && !this.free) this.runInAsyncScope(this.connected, this)
+    if (connection === this.connection && !this.free) this.hear(News.CONNECT)
   }
 
   onReadable(connection: RawConnection): void {
-    if (connection === this.connection && this.reading) this.pullInScope()
+    if (connection === this.connection && this.reading) this.hear(News.READ)
   }
 
   onWritable(connection: RawConnection): void {
@@ -172,8 +147,40 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
   onClose(connection: RawConnection, error: NetError | null): void {
     if (connection !== this.connection) return
     this.over = true
+    this.broken = error
     if (this.free) this.update()
-    else this.runInAsyncScope(this.finished, this, error)
+    else this.hear(News.CLOSE)
+  }
+
+  private hear(one: number): void {
+    if (this.news !== 0 || loop.answers) this.wait(one)
+    else this.tell(one)
+  }
+
+  private wait(one: number): void {
+    if (this.news === 0) whenTurned(this.later)
+    this.news |= one
+  }
+
+  /** The loop has turned: one thing is told, as libuv calls back for each. */
+  private tellOne(): void {
+    const one = this.news & -this.news
+    if (one === 0) return
+    this.news &= ~one
+    if (this.news !== 0) whenTurned(this.later)
+    try {
+      this.tell(one)
+    } catch (error) {
+      this.context.deps.host.uncaught(error)
+    }
+  }
+
+  private tell(one: number): void {
+    if (one === News.READ) {
+      if (this.reading && this.connection !== null) this.pullInScope()
+    } else if (this.free) this.update()
+    else if (one === News.CLOSE) this.runInAsyncScope(this.finished, this, this.broken)
+    else if (this.connection !== null) this.runInAsyncScope(this.connected, this)
   }
 
   applyOptions(): void {
@@ -199,7 +206,6 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
       this.attemptFailed?.(error ?? new NetError('ECONNABORTED'))
       return
     }
-    this.broken = error
     this.update()
     // Who reads is told first, as epoll reports; a socket that neither reads nor writes finds out when it does.
     if (this.reading) this.pullInScope()
@@ -219,7 +225,8 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
   startReading(): void {
     this.reading = true
     this.update()
-    this.pull()
+    if (!loop.sent) this.pull()
+    else if (this.over || this.connection!.readable > 0 || this.connection!.ended) this.wait(News.READ)
   }
 
   stopReading(): void {
@@ -269,7 +276,7 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
           return
         }
         pulled = true
-        this.pulledAt = countLoop()
+        this.pulledAt = countTurns()
         this.active()
         const more = this.userCallback === null ? this.pullChunk(this.connection, ready) : this.pullUser(this.connection, ready)
         if (!more) this.stopReading()
@@ -330,6 +337,7 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
       return
     }
     this.active()
+    sends()
     this.out = chunk
     this.outAt = 0
     this.queue = queue
@@ -377,6 +385,7 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
   }
 
   shutdown(): void {
+    sends()
     try {
       this.connection?.shutdown()
     } catch {
@@ -394,6 +403,7 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
     this.reading = false
     this.free = true
     const done = this.endWrite()
+    sends()
     if (reset) this.connection?.abort()
     else this.connection?.close()
     this.update()

@@ -12,6 +12,7 @@ import { randomFillSync } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import type { Host, Task, TimerHandle, WritableClock } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
+import { loop } from './loop.ts'
 
 /** Rounds of `soon` that may follow each other without a look at the event loop. */
 const ROW = 128
@@ -45,7 +46,10 @@ class NodeTimer {
   fire(): void {
     const rest = this.due - performance.now()
     if (rest > 0) this.timeout = this.start(rest)
-    else this.task.run()
+    else {
+      loop.answers = loop.sent
+      this.task.run()
+    }
   }
 }
 
@@ -163,6 +167,7 @@ export class NodeHost implements Host {
       for (let i = 0; i < n; i++) {
         const task = tasks[i]!
         tasks[i] = null
+        loop.answers = loop.sent
         try {
           task.run()
         } catch (error) {

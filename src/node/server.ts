@@ -10,12 +10,15 @@ import { addAbortListener, EventEmitter } from 'node:events'
 import { getDefaultHighWaterMark } from 'node:stream'
 import { inspect, promisify } from 'node:util'
 import { type Address, ANY, ANY_V4 } from '../base/address.ts'
-import type { ListenerHandler, ListenerOptions, RawConnection, RawListener } from '../tcp/api.ts'
+import type { Task } from '../base/clock.ts'
+import type { NetError } from '../base/errors.ts'
+import type { ConnectionHandler, ListenerHandler, ListenerOptions, RawConnection, RawListener } from '../tcp/api.ts'
 import { checkListenerOptions } from '../tcp/socket-options.ts'
 import * as channels from './channels.ts'
 import { lookupOf, type NodeDeps, type Owned } from './deps.ts'
 import { badState, badType, badValue, checkNumber, checkPort, checkSignal, codeOf, listenError, unsupported } from './errors.ts'
 import { Handle, type Held } from './handle.ts'
+import { loop, whenTurned } from './loop.ts'
 import { normalizeArgs } from './normalize-args.ts'
 import { literal, type Place, place } from './place.ts'
 import type { Accepted, Socket } from './socket.ts'
@@ -51,11 +54,13 @@ export type SocketMaker = (options: SocketOptions, accepted: Accepted) => Socket
 class Listening extends AsyncResource implements ListenerHandler, Owned, Held {
   listener: RawListener | null = null
   readonly handle: Handle
+  /** Accepted, but not yet told. */
+  readonly arrivals = new Set<Arrival>()
   private held = false
 
   constructor(
     private readonly server: Server,
-    private readonly deps: NodeDeps,
+    readonly deps: NodeDeps,
     /** One listener for both families. */
     readonly mapped: boolean,
   ) {
@@ -64,6 +69,11 @@ class Listening extends AsyncResource implements ListenerHandler, Owned, Held {
   }
 
   onConnection(connection: RawConnection): void {
+    if (loop.answers) this.arrivals.add(new Arrival(this, connection))
+    else this.tell(connection)
+  }
+
+  tell(connection: RawConnection): void {
     this.runInAsyncScope(this.server._onConnection, this.server, connection)
   }
 
@@ -92,10 +102,42 @@ class Listening extends AsyncResource implements ListenerHandler, Owned, Held {
     this.hold(false)
     this.deps.owned.delete(this)
     this.listener!.close()
+    for (const { connection } of this.arrivals) connection.abort()
+    this.arrivals.clear()
   }
 
   end(): void {
     this.server.close()
+  }
+}
+
+/** A connection that is told when the event loop has turned (loop.ts). */
+class Arrival implements ConnectionHandler, Task {
+  private over = false
+  private error: NetError | null = null
+
+  constructor(
+    private readonly listening: Listening,
+    readonly connection: RawConnection,
+  ) {
+    connection.handler = this
+    whenTurned(this)
+  }
+
+  onClose(_connection: RawConnection, error: NetError | null): void {
+    this.over = true
+    this.error = error
+  }
+
+  run(): void {
+    const { listening, connection } = this
+    if (!listening.arrivals.delete(this)) return // the server was closed meanwhile, and the connection with it
+    try {
+      listening.tell(connection)
+    } catch (error) {
+      listening.deps.host.uncaught(error)
+    }
+    if (this.over) connection.handler.onClose?.(connection, this.error)
   }
 }
 

@@ -129,11 +129,12 @@ function repeat(secure: tls.TLSSocket, raw: Socket): void {
 function readInto(secure: tls.TLSSocket, { buffer, callback }: OnReadOptions): void {
   const { push, resume, _read } = secure
   let into = typeof buffer === 'function' ? buffer() : buffer
-  /** What came after the callback had enough; null: it takes more. One record of TLS after the other may still come. */
-  let kept: Uint8Array[] | null = null
-  const deliver = (chunk: Uint8Array): boolean => {
+  /** What came after the callback had enough, perhaps the end too; null: it takes more. One record of TLS after the other may still come. */
+  let kept: (Uint8Array | null)[] | null = null
+  const deliver = (chunk: Uint8Array | null): boolean => {
     if (kept !== null) kept.push(chunk)
-    for (let at = 0; kept === null && at < chunk.length; ) {
+    else if (chunk === null) push.call(secure, null)
+    for (let at = 0; kept === null && chunk !== null && at < chunk.length; ) {
       const n = Math.min(into.length, chunk.length - at)
       into.set(chunk.subarray(at, at + n))
       at += n
@@ -143,7 +144,7 @@ function readInto(secure: tls.TLSSocket, { buffer, callback }: OnReadOptions): v
     }
     return kept === null
   }
-  secure.push = (chunk: Uint8Array | null) => (chunk === null ? push.call(secure, null) : deliver(chunk))
+  secure.push = deliver
   secure.resume = () => {
     const waiting = kept ?? []
     kept = null

@@ -1,0 +1,20 @@
+/** Memory for the chunks that sockets give to their streams. */
+
+/** The most that one chunk holds; what libuv reads at once. */
+export const CHUNK = 65_536
+/** Chunks from this size on get a buffer of their own; smaller ones share one. */
+const OWN = 16_384
+
+const slab = { buf: Buffer.alloc(0), at: 0 }
+
+/** Memory for `len` bytes, not zeroed. */
+export function chunkOf(len: number): Buffer {
+  if (len >= OWN) return Buffer.allocUnsafeSlow(len)
+  if (slab.at + len > slab.buf.length) {
+    slab.buf = Buffer.allocUnsafeSlow(CHUNK)
+    slab.at = 0
+  }
+  const at = slab.at
+  slab.at = (at + len + 7) & -8
+  return slab.buf.subarray(at, at + len)
+}

@@ -28,14 +28,14 @@ import { WEBSOCKET_SCHEMES, webSocketNet, webSocketOptions } from './websocket.t
 
 /** Who connected. */
 export interface Guest {
-  /** From 1, in the order of coming. */
+  /** From 1, in the order of coming; one is passed over whose name a port of the switch has. */
   readonly number: number
   /** `10.0.0.7:41234`, `a local process`. */
   readonly peer: string
 }
 
 /** Takes the link of each guest: a switch, or a function. One that throws refuses the guest. */
-export type GuestTarget = ((link: NetIf, guest: Guest) => void) | { join(link: NetIf): unknown }
+export type GuestTarget = ((link: NetIf, guest: Guest) => void) | { join(link: NetIf): unknown; find?(name: string): unknown }
 
 export interface GuestServerOptions {
   /** Where to listen. */
@@ -162,7 +162,9 @@ export class GuestServer {
   private take(socket: StreamSocket, peer: string): void {
     const { framing = U32BE, mtu, name = 'guest' } = this.options
     const { target } = this
-    const number = this.numbers + 1
+    let number = this.numbers + 1
+    // Another server's guests, and whatever else is joined, have names of the same switch.
+    if (typeof target !== 'function') while (target.find?.(`${name}${number}`) !== undefined) number++
     let link: StreamLink | null = null
     const gone = (): void => {
       if (link !== null) this.links.delete(link)

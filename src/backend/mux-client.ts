@@ -38,6 +38,7 @@ class SocketClient extends MuxWire implements RemoteMuxClient {
   readonly macRule: string
   private readonly controls: RemoteControls
   private forgetSignal: (() => void) | null = null
+  private isWanted = false
 
   constructor(welcome: Welcome, mac: Uint8Array, socket: Socket, rest: Uint8Array) {
     super({ name: welcome.name, mac, mtu: welcome.mtu, offload: welcome.offload }, socket, rest)
@@ -68,7 +69,19 @@ class SocketClient extends MuxWire implements RemoteMuxClient {
   }
 
   remoteCounters(): Promise<Record<string, number>> {
-    return this.controls.counters()
+    const answer = this.controls.counters().finally(() => this.hold())
+    this.hold()
+    return answer
+  }
+
+  override ref(on: boolean): void {
+    this.isWanted = on
+    this.hold()
+  }
+
+  /** A question keeps the process alive until its answer is there. */
+  private hold(): void {
+    super.ref(this.isWanted || this.controls.isWaiting)
   }
 }
 

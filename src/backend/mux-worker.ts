@@ -88,6 +88,7 @@ class WorkerClient extends RingLink implements RemoteMuxClient {
   readonly channel: number
   readonly macRule: string
   private readonly controls: RemoteControls
+  private isWanted = false
 
   constructor({ plan, welcome, port }: MuxTicket) {
     const bell = new PortBell(port)
@@ -113,7 +114,19 @@ class WorkerClient extends RingLink implements RemoteMuxClient {
   }
 
   remoteCounters(): Promise<Record<string, number>> {
-    return this.controls.counters()
+    const answer = this.controls.counters().finally(() => this.hold())
+    this.hold()
+    return answer
+  }
+
+  override ref(on: boolean): void {
+    this.isWanted = on
+    this.hold()
+  }
+
+  /** A question keeps the thread alive until its answer is there. */
+  private hold(): void {
+    super.ref(this.isWanted || this.controls.isWaiting)
   }
 
   override close(): void {

@@ -51,7 +51,7 @@ export interface RemoteMuxClient extends NetIf {
    */
   setFilter(changes: MuxSwitches): void
   /**
-   * The counters that the multiplexer keeps for it. The link must be attached. Rejects with ENETDOWN when the link has ended or ends before
+   * The counters that the multiplexer keeps for it. The link must be attached; the process is kept alive meanwhile. Rejects with ENETDOWN when the link has ended or ends before
    * the answer, with ENOBUFS when too many questions wait for theirs.
    */
   remoteCounters(): Promise<Record<string, number>>
@@ -84,6 +84,11 @@ export class RemoteControls {
 
   get filter(): Required<MuxSwitches> {
     return this.switches.switches
+  }
+
+  /** A question waits for its answer. */
+  get isWaiting(): boolean {
+    return this.waiting.length > 0
   }
 
   setFilter(changes: MuxSwitches): void {

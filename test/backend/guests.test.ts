@@ -285,6 +285,23 @@ describe('guests at a switch', () => {
     for (const server of servers) await server.close()
   })
 
+  it('of two servers at one switch have names of their own', async () => {
+    const sw = createSwitch()
+    sw.port('guest2')
+    const paths = [path(), path()]
+    const refused: string[] = []
+    const servers = await Promise.all(paths.map((at) => guestServer(sw, `unix://${at}`, (why) => refused.push(why))))
+    const links: NetIf[] = []
+    for (const [i, at] of [paths[0], paths[1], paths[1]].entries()) {
+      links.push(await openSocketLink(`unix://${at}`))
+      await until(() => sw.list.length === 2 + i || refused.length > 0)
+    }
+    expect([refused, sw.list.map((port) => port.name).sort()]).toEqual([[], ['guest1', 'guest2', 'guest3', 'guest4']])
+    for (const link of links) await link.close()
+    await sw.close()
+    for (const server of servers) await server.close()
+  })
+
   it('are refused by whoever does not want them', async () => {
     const refused: string[] = []
     const seen: string[] = []

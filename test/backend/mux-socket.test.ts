@@ -91,6 +91,27 @@ describe('a multiplexer on a socket', () => {
     await close()
   })
 
+  it('a question keeps the process alive until its answer is there', async () => {
+    const { path, close } = await served()
+    const alive = (): number => process.getActiveResourcesInfo().filter((what) => what === 'PipeWrap').length
+    const link = await openMux({ path })
+    link.attach(new RecordingSink(nodeHost))
+    const before = alive()
+    const asked = link.remoteCounters()
+    expect(alive()).toBe(before + 1)
+    await until(() => {
+      link.receive(64)
+      return link.counters!().inControls > 0
+    })
+    await asked
+    await until(() => alive() === before)
+    link.ref!(true)
+    const again = link.remoteCounters().catch((error: { code: string }) => error.code)
+    await link.close()
+    expect(await again).toBe('ENETDOWN')
+    await close()
+  })
+
   it('a change of the filter waits for room where frames fill the socket', async () => {
     const { mux, path, close } = await served()
     const link = await openMux({ path })

@@ -67,6 +67,11 @@ export async function guestServer(
 ): Promise<GuestServer> {
   const options = typeof where === 'string' ? await serverOptions(where) : where
   const allow = new AllowList(options.allow ?? [])
+  const { name = 'guest', framing = U32BE, mtu, maxGuests = LINK_DEFAULTS.maxGuests } = options
+  if (!(Number.isInteger(maxGuests) && maxGuests >= 1))
+    throw invalidArgument(`option maxGuests: a whole number of at least 1 is expected, not ${maxGuests}`)
+  // What no guest's link could be is said now.
+  void new StreamLink({ name, framing, ...(mtu === undefined ? {} : { mtu }) })
   const server = await listenStream(options.place, options.net)
   return new GuestServer(target, server, allow, { onRefused, ...options })
 }

@@ -123,7 +123,7 @@ export class StreamLink implements NetIf, FrameTaker, StreamOwner, KeepAliveOwne
   private closing: Promise<void> | null = null
   private wantsRef = false
 
-  /** @throws NetError ERR_INVALID_ARG_VALUE for an MTU that does not fit. */
+  /** @throws NetError ERR_INVALID_ARG_VALUE for an MTU that does not fit, and limits that are no numbers. */
   constructor(options: StreamLinkOptions) {
     const { framing = U16BE, medium = 'ethernet', mtu = LINK_DEFAULTS.mtuBytes } = options
     const most = Math.min(65535, largestFrame(framing) - (medium === 'ethernet' ? MOST_LINK_HEADER : 0))
@@ -137,7 +137,10 @@ export class StreamLink implements NetIf, FrameTaker, StreamOwner, KeepAliveOwne
     this.unpadded = options.unpadded === true && medium === 'ethernet'
     this.carrier = options.carrier ?? null
     this.pendingLimit = options.pendingBytes ?? LINK_DEFAULTS.streamPendingBytes
-    this.alive = new KeepAlive(options.keepAliveMs ?? 0, this)
+    const { keepAliveMs = 0 } = options
+    if (!(keepAliveMs >= 0 && keepAliveMs <= 0x7fff_ffff))
+      throw invalidArgument(`option keepAliveMs of ${options.name}: milliseconds are expected, not ${keepAliveMs}`)
+    this.alive = new KeepAlive(keepAliveMs, this)
     this.queue = new FrameQueue(options.queueFrames, options.queueBytes)
     this.decoder = new FrameDecoder(framing)
     this.batchBytes = Math.max(LINK_DEFAULTS.streamBatchBytes, mtu + MOST_LINK_HEADER + framing.lengthBytes + framing.pad)

@@ -7,7 +7,7 @@ export const BROADCAST_MAC = Uint8Array.of(255, 255, 255, 255, 255, 255)
 
 /** `02:00:00:00:00:02`; `-` as a separator and upper case are accepted. ERR_INVALID_MAC_ADDRESS otherwise. */
 export function parseMac(text: string): Uint8Array {
-  const parts = text.split(/[:-]/)
+  const parts = String(text).split(/[:-]/) // whoever writes JavaScript may have given anything
   if (parts.length !== 6 || !parts.every((p) => /^[0-9a-fA-F]{1,2}$/.test(p))) {
     throw invalidArgument(
       `Invalid MAC address: ${text} (six hexadecimal bytes expected, as 02:00:00:00:00:02)`,

@@ -13,6 +13,7 @@
  */
 import { arena } from '../base/arena.ts'
 import { copyBytes } from '../base/bytes.ts'
+import { invalidArgument } from '../base/errors.ts'
 import { HEADROOM } from '../netif/netif.ts'
 
 /** Whoever is lent a frame: every `NetIfSink` is one. */
@@ -69,10 +70,13 @@ export class FrameQueue {
   private readonly maxFrames: number
   private readonly maxBytes: number
 
-  /** @param maxFrames at most so many frames, @param maxBytes in so many bytes (never less than one frame of 64 KiB needs). */
+  /**
+   * @param maxFrames at most so many frames, @param maxBytes in so many bytes (never less than one frame of 64 KiB needs).
+   * @throws NetError ERR_INVALID_ARG_VALUE: a limit that is no number would be none.
+   */
   constructor(maxFrames = QUEUE_FRAMES, maxBytes = QUEUE_BYTES) {
-    this.maxFrames = Math.max(1, Math.min(maxFrames, 0x100_0000))
-    this.maxBytes = Math.max(LEAST_BYTES, Math.min(maxBytes, 0x4000_0000))
+    this.maxFrames = Math.max(1, Math.min(limit('queueFrames', maxFrames), 0x100_0000))
+    this.maxBytes = Math.max(LEAST_BYTES, Math.min(limit('queueBytes', maxBytes), 0x4000_0000))
   }
 
   /** Bytes of memory now held. */
@@ -284,4 +288,9 @@ export class FrameQueue {
 function aligned(tail: number, phase: number): number {
   const least = tail + HEADROOM
   return least + ((phase - least) & 3)
+}
+
+function limit(name: string, value: number): number {
+  if (Number.isInteger(value) && value >= 0) return value
+  throw invalidArgument(`option ${name}: a whole number of at least 0 is expected, not ${value}`)
 }

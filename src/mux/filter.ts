@@ -63,6 +63,14 @@ export class ReceiveFilter {
   /** Changes the given parts. Throws ERR_INVALID_ARG_VALUE, ERR_INVALID_MAC_ADDRESS; nothing is changed then. */
   set(changes: MuxFilter): void {
     const { active, unicast, broadcast, multicast, promiscuous, accept } = changes
+    for (const [name, value] of Object.entries({ active, unicast, broadcast, promiscuous })) {
+      if (value !== undefined && typeof value !== 'boolean')
+        throw invalidArgument(`${name}: true or false is expected, not ${value}`)
+    }
+    if (accept !== undefined && accept !== null && typeof accept !== 'function')
+      throw invalidArgument(`accept: a function or null is expected, not ${accept}`)
+    if (multicast !== undefined && typeof multicast !== 'boolean' && !Array.isArray(multicast))
+      throw invalidArgument(`multicast: true, false or a list of addresses is expected, not ${multicast}`)
     if (multicast !== undefined) this.setGroups(multicast)
     if (active !== undefined) this.active = active
     if (unicast !== undefined) this.unicast = unicast

@@ -28,8 +28,9 @@ const NAMED: readonly MacRuleName[] = ['ore', 'device', 'random']
 export function parseMacRule(text: string): MacRule {
   const named = NAMED.find((name) => name === text)
   if (named !== undefined) return { name: named, bytes: NONE }
-  const bytes = text.split(/[:-]/).length === 4 ? parseMac(`${text}:0:0`).subarray(0, 4) : parseMacOrRule(text)
+  const bytes = String(text).split(/[:-]/).length === 4 ? parseMac(`${text}:0:0`).subarray(0, 4) : parseMacOrRule(text)
   if ((bytes[0] & 1) !== 0) throw invalidArgument(`Invalid mac ${text}: it begins like a group's, and a client is one`)
+  if (bytes.every((byte) => byte === 0)) throw invalidArgument(`Invalid mac ${text}: it is nobody's`)
   return { name: bytes.length === 4 ? 'prefix' : 'fixed', bytes }
 }
 

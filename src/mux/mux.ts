@@ -114,6 +114,7 @@ export class Mux {
     const own = mac === undefined ? (link.mac?.slice() ?? randomMac(this.platform.random)) : parseMac(mac)
     if ((own[0] & 1) !== 0)
       throw invalidArgument(`Invalid mac ${formatMac(own)} of ${name}: it is a group's, and a device is one`)
+    if (own.every((byte) => byte === 0)) throw invalidArgument(`Invalid mac ${formatMac(own)} of ${name}: it is nobody's`)
     this.devices.set(name, new MuxDevice(name, link, own, this.host, this))
   }
 

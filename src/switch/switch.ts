@@ -86,7 +86,7 @@ export class Switch implements Task, PortOwner, RelaySite, TreeSite {
     this.name = name
     this.host = host
     this.config = configureSwitch(numbers)
-    this.mac = mac === undefined ? randomMac(random) : typeof mac === 'string' ? parseMac(mac) : mac.slice(0, 6)
+    this.mac = mac === undefined ? randomMac(random) : ownMac(mac)
     this.table = new AddressTable(this.config.maxAddresses, random.int32())
     this.snooping = snooping && !isHub ? new Snooping(this.config, random.int32()) : null
     const wantsTree = spanningTree !== false && !isHub
@@ -329,4 +329,11 @@ export class Switch implements Task, PortOwner, RelaySite, TreeSite {
     this.timerSet = true
     this.timer = this.host.after(this.config.sweepMs, this.sweeper)
   }
+}
+
+/** Six bytes of one station. Throws ERR_INVALID_ARG_VALUE, ERR_INVALID_MAC_ADDRESS. */
+function ownMac(mac: string | Uint8Array): Uint8Array {
+  const bytes = mac instanceof Uint8Array ? mac.slice() : parseMac(mac)
+  if (bytes.length === 6 && (bytes[0] & 1) === 0) return bytes
+  throw invalidArgument(`option mac of a switch: six bytes that are no group's are expected, not ${mac}`)
 }

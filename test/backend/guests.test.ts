@@ -318,5 +318,8 @@ describe('guests at a switch', () => {
     expect([seen, refused.length, server.count]).toEqual([['1 127.0.0.1:PORT'], 1, 0])
     await server.close()
     await expect(guestServer(() => undefined, 'unix:///tmp/x?keep')).rejects.toThrow(/Unknown option keep/)
+    for (const max of [0, -1, Number.NaN])
+      await expect(guestServer(() => undefined, { place: { port: 0 }, maxGuests: max })).rejects.toThrow(/maxGuests/)
+    await expect(guestServer(() => undefined, { place: { port: 0 }, mtu: 1 })).rejects.toThrow(/Invalid MTU/)
   })
 })

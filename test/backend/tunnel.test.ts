@@ -353,6 +353,8 @@ describe('the URL of a tunnel', () => {
     await expect(openTunnel('udp://1->h:2')).rejects.toThrow(/tunnel\+tcp:\/\/HOST:PORT is expected/)
     await expect(openTunnel({ place: { port: 1 }, listen: true, pad: 99 })).rejects.toThrow(/Invalid pad 99/)
     await expect(openTunnel({ place: { host: HERE, port: 0 }, listen: true, mtu: 99_999 })).rejects.toThrow(/Invalid MTU/)
+    for (const keepAliveMs of [-1, Number.NaN, Number.POSITIVE_INFINITY])
+      await expect(openTunnel({ place: { host: HERE, port: 0 }, listen: true, keepAliveMs })).rejects.toThrow(/keepAliveMs/)
     await expect(openTunnel({ place: { host: HERE, port: 0 }, listen: true, allow: ['x'] })).rejects.toThrow(/address/)
   })
 })

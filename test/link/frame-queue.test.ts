@@ -63,6 +63,13 @@ describe('FrameQueue', () => {
     )
   })
 
+  it('has limits that are numbers', () => {
+    for (const value of [Number.NaN, -1, 1.5, Number.POSITIVE_INFINITY]) {
+      expect(() => new FrameQueue(value)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_VALUE' }))
+      expect(() => new FrameQueue(1, value)).toThrow(/queueBytes/)
+    }
+  })
+
   it('holds nothing until the first frame and one frame of any size when the limit is tiny', () => {
     const queue = new FrameQueue(256, 1)
     expect(queue.capacity).toBe(0)

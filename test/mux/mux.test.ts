@@ -102,6 +102,18 @@ describe('devices and servers', () => {
     expect(code(() => mux.add('tun0', createPipe({ medium: 'ip' })[0]))).toBe('ERR_INVALID_ARG_VALUE')
     expect(code(() => mux.open({ filter: { multicast: ['02:00:00:00:00:01'] } }))).toBe('ERR_INVALID_ARG_VALUE')
     expect(code(() => mux.open({ mac: 'nobody' }))).toBe('ERR_INVALID_ARG_VALUE')
+    expect(code(() => mux.open({ mac: '00:00:00:00:00:00' }))).toBe('ERR_INVALID_ARG_VALUE')
+    expect(code(() => mux.add('eth1', createPipe()[0], '00:00:00:00:00:00'))).toBe('ERR_INVALID_ARG_VALUE')
+    expect(code(() => mux.open({ mac: 5 as never }))).toBe('ERR_INVALID_ARG_VALUE')
+    for (const bad of [{ active: 1 }, { promiscuous: null }, { accept: true }, { multicast: 5 }, { multicast: 'all' }])
+      expect(
+        code(() => mux.open({ filter: bad as never })),
+        JSON.stringify(bad),
+      ).toBe('ERR_INVALID_ARG_VALUE')
+    for (const limit of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, '5' as never]) {
+      expect(code(() => mux.open({ queueFrames: limit }))).toBe('ERR_INVALID_ARG_VALUE')
+      expect(code(() => mux.open({ queueBytes: limit }))).toBe('ERR_INVALID_ARG_VALUE')
+    }
     expect([mux.clients, world.told]).toEqual([[], []])
     for (let i = 0; i < 1024; i++) mux.open()
     expect(code(() => mux.open())).toBe('EMFILE')

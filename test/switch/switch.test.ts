@@ -309,6 +309,8 @@ describe('a switch', () => {
     expect(() => lab.station('c')).toThrow(/2 ports/)
     expect(() => createSwitch({ host: lab.host, random: lab.host.random, ageingMs: -1 })).toThrow(/ageingMs/)
     expect(() => createSwitch({ host: lab.host, random: lab.host.random, mac: 'x' })).toThrow(/MAC/)
+    for (const mac of ['01:00:5e:00:00:01', new Uint8Array(5), 7 as never])
+      expect(() => createSwitch({ host: lab.host, random: lab.host.random, mac })).toThrow(/mac|MAC/)
   })
 })
 

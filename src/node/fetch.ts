@@ -35,6 +35,7 @@ export interface ConnectSettings extends ConnectionOptions {
 
 /** A dispatcher of undici, as far as we are concerned. */
 interface Dispatcher {
+  readonly destroyed?: boolean
   destroy(): Promise<void>
 }
 
@@ -104,6 +105,7 @@ export class UndiciOnStack implements Owned {
     const { Agent } = await this.undici()
     const allowH2 = options.allowH2 === true
     const agent = new Agent({ ...options, connect: this.connector({ allowH2, ...options.connect }) })
+    this.agents = this.agents.filter((made) => made.destroyed !== true) // closed by who asked for it
     this.agents.push(agent)
     return agent as unknown as T
   }

@@ -13,8 +13,8 @@ export interface Context {
   /** Aborted by SIGINT or SIGTERM: end cleanly. */
   readonly stop: AbortSignal
   /** Standard input and output as bytes, for commands that carry them. */
-  readonly input?: Readable
-  readonly output?: Writable
+  input?(): Readable
+  output?(): Writable
   /** On a terminal: shows this text on standard error in place of the one before; '' takes it away. */
   progress?(text: string): void
   /** Calls `run` whenever somebody asks for a report by SIGUSR2, until what is returned is called. */

@@ -5,7 +5,7 @@ import { guestServer } from '../backend/guest-server.ts'
 import { openLink } from '../backend/open-link.ts'
 import { serveVdeAt } from '../backend/vde-server.ts'
 import { nodeHost, nodeRandom } from '../node/host.ts'
-import { print } from './print.ts'
+import { print, progressOn } from './print.ts'
 import { INTERRUPTED, run } from './run.ts'
 import { stopSignal, unlessStopped } from './stop.ts'
 
@@ -14,10 +14,13 @@ const code = await run(
   process.argv.slice(2),
   {
     out: print,
-    err: (line) => process.stderr.write(`${line}\n`),
+    err: (line) => void process.stderr.write(`${line}\n`),
     openLink: (url) => unlessStopped(openLink(url), stop),
     platform: { host: nodeHost, random: nodeRandom },
     stop,
+    input: () => process.stdin,
+    output: () => process.stdout,
+    ...(process.stderr.isTTY && { progress: progressOn(process.stderr) }),
     serveVde: serveVdeAt,
     serveGuests: guestServer,
     onReport: (report) => {

@@ -7,6 +7,7 @@ import { dns } from './dns.ts'
 import { commandHelp, overview } from './help.ts'
 import { browse, publish } from './mdns.ts'
 import { mux } from './mux.ts'
+import { nc } from './nc.ts'
 import { ping } from './ping.ts'
 import { resolve } from './resolve.ts'
 import { route } from './route.ts'
@@ -24,6 +25,7 @@ export const COMMANDS: readonly Command[] = [
   arping,
   traceroute,
   tracepath,
+  nc,
   resolve,
   browse,
   publish,
@@ -37,7 +39,7 @@ export const COMMANDS: readonly Command[] = [
 ]
 
 /** Commands that are to come: to be told apart from what is only mistyped. */
-const PLANNED: readonly string[] = ['get', 'serve', 'nc', 'gateway', 'dump', 'bench']
+const PLANNED: readonly string[] = ['get', 'serve', 'gateway', 'dump', 'bench']
 
 const USAGE = 2
 /** As a shell has it of a program that SIGINT ended. */

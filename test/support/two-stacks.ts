@@ -5,7 +5,7 @@ import { NodeHost } from '../../src/node/host.ts'
 import { createStack, type NodeStack } from '../../src/node/stack.ts'
 
 /** Node's host that tells whether anybody keeps the process alive. */
-class CountedHost extends NodeHost {
+export class CountedHost extends NodeHost {
   held = 0
 
   override hold(): void {
@@ -30,7 +30,7 @@ export const openConnections = (stack: NodeStack): string[] =>
 const TURNS = 10_000
 
 /** Nothing is open, and nothing keeps the process alive: neither a socket nor a server. */
-async function expectNothingOpen(host: CountedHost, stacks: NodeStack[]): Promise<void> {
+export async function expectNothingOpen(host: CountedHost, stacks: NodeStack[]): Promise<void> {
   const left = (): unknown => ({ held: host.held, open: stacks.flatMap(openConnections), owned: stacks.map((s) => s.owned.size) })
   const nothing = { held: 0, open: [], owned: stacks.map(() => 0) }
   for (let i = 0; i < TURNS && JSON.stringify(left()) !== JSON.stringify(nothing); i++) {

@@ -1,9 +1,10 @@
-/** Commands in this process: their lines, their bytes, their exit codes. */
+/** Commands in this process, on Node's own host: their lines, their bytes, their exit codes. What a test leaves running is stopped after it. */
 import { PassThrough } from 'node:stream'
 import { afterEach } from 'vitest'
-import { openLink } from '../../../src/backend/open-link.ts'
-import { run } from '../../../src/cli/run.ts'
-import { nodeHost, nodeRandom } from '../../../src/node/host.ts'
+import type { Host } from '../../src/base/clock.ts'
+import { run } from '../../src/cli/run.ts'
+import type { NetIf } from '../../src/netif/netif.ts'
+import { nodeRandom } from '../../src/node/host.ts'
 
 export interface Begun {
   /** All lines, of both outputs. */
@@ -11,6 +12,7 @@ export interface Begun {
   /** The lines of standard error. */
   readonly errors: string[]
   readonly input: PassThrough
+  readonly output: PassThrough
   /** What it wrote to standard output as bytes. */
   bytes(): Buffer
   /** Resolves when a line matches; rejects when it ends before. */
@@ -26,13 +28,20 @@ afterEach(async () => {
   for (const stop of running) await stop()
 })
 
-export function begin(line: string | readonly string[]): Begun {
+export interface Surroundings {
+  openLink(url: string): Promise<NetIf>
+  host: Host
+  /** Nobody reads standard output until the test does. */
+  stuck?: boolean
+}
+
+export function begin({ openLink, host, stuck = false }: Surroundings, line: string | readonly string[]): Begun {
   const lines: string[] = []
   const errors: string[] = []
   const written: Buffer[] = []
   const input = new PassThrough()
   const output = new PassThrough()
-  output.on('data', (chunk: Buffer) => written.push(chunk))
+  if (!stuck) output.on('data', (chunk: Buffer) => written.push(chunk))
   const signal = new AbortController()
   let look = (): void => undefined
   const say = (text: string): void => {
@@ -46,12 +55,15 @@ export function begin(line: string | readonly string[]): Begun {
       say(text)
     },
     openLink,
-    platform: { host: nodeHost, random: nodeRandom },
+    platform: { host, random: nodeRandom },
     stop: signal.signal,
-    input,
-    output,
+    input: () => input,
+    output: () => output,
   }
-  const ended = run(typeof line === 'string' ? line.split(' ') : line, context, '1')
+  const ended = run(typeof line === 'string' ? line.split(' ') : line, context, '1').then(async (code) => {
+    await new Promise((resolve) => setImmediate(resolve)) // what was written has come out of the stream
+    return code
+  })
   const stop = (): Promise<number> => {
     signal.abort()
     return ended
@@ -64,6 +76,7 @@ export function begin(line: string | readonly string[]): Begun {
     },
     errors,
     input,
+    output,
     bytes: () => Buffer.concat(written),
     until: (what) =>
       new Promise((resolve, reject) => {

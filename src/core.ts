@@ -94,13 +94,16 @@ export {
 export type { Interface, InterfaceAddress } from './ip/interface.ts'
 export type { RouteType } from './ip/route.ts'
 // Links in memory and around others
+export { type BroadcastChannelLike, broadcastChannelLink } from './link/broadcast-channel.ts'
 export { type CaptureOptions, capture } from './link/capture.ts'
 export { type FaultLink, fault } from './link/fault.ts'
 export { FrameQueue } from './link/frame-queue.ts'
 export type { Direction, FaultOptions, FrameFilter, Impairments } from './link/impairments.ts'
 export { createLoopback, type LoopbackOptions } from './link/loopback.ts'
+export type { MessageLinkOptions } from './link/message-link.ts'
 export { createPipe, type PipeOptions } from './link/pipe.ts'
 export { type Splice, type SpliceOptions, splice } from './link/splice.ts'
+export { type V86Like, type V86LinkOptions, v86Link } from './link/v86.ts'
 // Names and services of the link
 export type { BrowseEvent, Browser as MdnsBrowser } from './mdns/browser.ts'
 export type { ServiceInfo } from './mdns/instance.ts'

@@ -27,6 +27,12 @@ export const LINK_DEFAULTS = {
   unixPeerCheckMs: 1000,
   /** What a datagram may be without being cut on its way, where nobody says otherwise: Ethernet's MTU. */
   carrierMtuBytes: 1500,
+  /** Frames by messages that leave before others have had a turn: what a queue of frames holds. */
+  messageBurstFrames: 256,
+  /** The same of an emulator's card: 52 pages of an NE2000 are eight frames of 1514 bytes. */
+  emulatorBurstFrames: 8,
+  /** The turn of others: the shortest that timers of browsers and of Node know. */
+  messageTickMs: 1,
   /** What may wait in the kernel at a packet socket: super-frames of some milliseconds at 10 Gbit/s. */
   packetBufferBytes: 4 << 20,
   /** Guests of one listening socket at a time. */

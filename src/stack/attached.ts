@@ -5,13 +5,10 @@ import { invalidArgument, NetError } from '../base/errors.ts'
 import type { Lease } from '../dhcp/lease.ts'
 import type { Lease6 } from '../dhcp6/lease.ts'
 import { formatMac } from '../ethernet/mac.ts'
-import { type AddressClaims, addAddress, removeAddress } from '../ip/addresses.ts'
-import { type AddressNotes, AddressState, type Interface, type InterfaceAddress } from '../ip/interface.ts'
-import { AddressLifetime, type LifetimeListener } from '../ip/lifetime.ts'
+import type { AddressNotes, Interface, InterfaceAddress } from '../ip/interface.ts'
 import { addressOn, prefixOn, scopedText } from '../ip/zone.ts'
 import { IP6_MIN_MTU } from '../ipv6/wire.ts'
 import type { AdvertiseOptions } from '../nd/advertise-options.ts'
-import { hasLinkLocal } from '../nd/link-local.ts'
 import type { NdInterface } from '../nd/nd-interface.ts'
 import type { NetIf } from '../netif/netif.ts'
 import type { AddressOptions, AttachOptions, InterfaceSummary } from './attach-options.ts'
@@ -20,19 +17,19 @@ import { Configuring } from './configuring.ts'
 import type { DhcpInterface, LeaseListener } from './dhcp.ts'
 import type { Dhcp6Interface, Lease6Listener } from './dhcp6.ts'
 import type { ForwardingSwitch } from './forwarding.ts'
+import { OwnAddresses } from './own-addresses.ts'
 import type { Stack } from './stack.ts'
 import type { Port } from './turn.ts'
 
 export type { AddressOptions, AttachOptions, InterfaceSummary } from './attach-options.ts'
 
-const FOREVER = Number.POSITIVE_INFINITY
 /** RFC 791: what every link must carry. */
 const IPV4_MIN_MTU = 68
 
 /** Linux: dev_valid_name. */
 const NAME = /^(?!\.{1,2}$)[^\s/:]{1,15}$/
 
-export class AttachedInterface implements LifetimeListener {
+export class AttachedInterface {
   /**
    * Resolves when the addresses given to `attach` are usable, and the link-local one that comes with those of IPv6; rejects with EADDRINUSE when
    * another host has one of them (RFC 5227, RFC 4862).
@@ -41,14 +38,11 @@ export class AttachedInterface implements LifetimeListener {
   /** The interface that this one is a VLAN of, and the VLANs that this one has. */
   parent: AttachedInterface | null = null
   readonly vlans: AttachedInterface[] = []
-  /** The link-local address that was made, and how many before it were other hosts'. */
-  private linkLocal: InterfaceAddress | null = null
-  private attempts = 0
+  private readonly own: OwnAddresses
   private readonly configuring: Configuring
   /** Called when DHCP has an address, has renewed it, or has it no more; the same for DHCPv6. */
   onLease: LeaseListener | null = null
   onLease6: Lease6Listener | null = null
-  private readonly waiting = new Map<InterfaceAddress, { resolve: () => void; reject: (error: NetError) => void }>()
 
   constructor(
     private readonly stack: Stack,
@@ -58,9 +52,10 @@ export class AttachedInterface implements LifetimeListener {
     readonly arp: Arp | null,
     options: AttachOptions,
   ) {
+    this.own = new OwnAddresses(stack, iface, arp)
     this.configuring = new Configuring(stack, this, options)
     try {
-      const all = (options.addresses ?? []).map((text) => this.add(prefixOn(iface, text), options))
+      const all = (options.addresses ?? []).map((text) => this.own.add(prefixOn(iface, text), options))
       const isSix = options.ipv6 === true || this.configuring.wantsIpv6 || iface.addresses.some((a) => !a.address.isV4)
       if (isSix) all.push(this.startIpv6(options.probe))
       all.push(...this.configuring.start())
@@ -222,7 +217,7 @@ export class AttachedInterface implements LifetimeListener {
       })
     }
     this.stack.turn.readClock()
-    const done = this.add(prefix, options, notes)
+    const done = this.own.add(prefix, options, notes)
     if (!prefix.address.isV4) this.startIpv6(options.probe)
     this.stack.turn.rearm()
     return done
@@ -230,30 +225,14 @@ export class AttachedInterface implements LifetimeListener {
 
   /** Changes when an address ends; seconds, Infinity for ever. */
   setLifetime(own: InterfaceAddress, validSeconds: number, preferredSeconds: number): void {
-    const { timers, turn } = this.stack
-    turn.readClock()
-    own.lifetime ??= new AddressLifetime(own, timers, turn, this)
-    own.lifetime.set(validSeconds, preferredSeconds)
-    turn.rearm()
-  }
-
-  lifetimeChanged(): void {
-    this.stack.ipLayer.changed()
-  }
-
-  lifetimeOver(own: InterfaceAddress): void {
-    this.drop(own, 'its lifetime is over')
+    this.own.setLifetime(own, validSeconds, preferredSeconds)
   }
 
   /**
    * IPv6 on this interface begins: it gets its link-local address (RFC 4291 section 2.8), unless it has one. Resolves when that is usable.
    */
   startIpv6(probe?: boolean): Promise<void> {
-    if (hasLinkLocal(this.iface)) return Promise.resolve()
-    this.attempts = 0
-    const done = this.add(this.stack.nd.linkLocal(this.iface, 0), { probe })
-    this.linkLocal = this.iface.addresses[this.iface.addresses.length - 1]
-    return done
+    return this.own.startIpv6(probe)
   }
 
   /** Throws NetError EOPNOTSUPP without Ethernet. */
@@ -293,7 +272,7 @@ export class AttachedInterface implements LifetimeListener {
       void this.startIpv6()
       stack.routers.linkUp(iface)
     } else if (mtu < IP6_MIN_MTU) {
-      for (const own of iface.addresses.filter((a) => !a.address.isV4)) this.drop(own, `the MTU is below ${IP6_MIN_MTU}`)
+      for (const own of iface.addresses.filter((a) => !a.address.isV4)) this.own.drop(own, `the MTU is below ${IP6_MIN_MTU}`)
     }
     for (const vlan of this.vlans) if (vlan.mtu > mtu) vlan.setMtu(mtu)
     stack.ipLayer.changed()
@@ -333,40 +312,7 @@ export class AttachedInterface implements LifetimeListener {
     const a = prefixOn(this.iface, text).address
     if (a.isLinkLocal) a.zone = this.index
     const own = this.iface.addresses.find((o) => o.address.equals(a))
-    return own !== undefined && this.drop(own, 'it was removed')
-  }
-
-  private drop(own: InterfaceAddress, why: string): boolean {
-    const { address } = own
-    this.claimsOf(address)?.remove(own)
-    this.settle(own, new NetError('ECANCELED', { message: `${address} is no address of ${this.name} any more: ${why}` }))
-    return removeAddress(this.stack.ipLayer, this.iface, address)
-  }
-
-  private add(prefix: Prefix, options: AddressOptions, notes: AddressNotes | null = null): Promise<void> {
-    const claims = this.claimsOf(prefix.address)
-    const { arp, nd } = this.stack.config
-    const byDefault = prefix.address.isV4 ? arp.probe : nd.dadTransmits > 0
-    const probing = (options.probe ?? byDefault) && claims !== null
-    const own = addAddress(
-      this.stack.ipLayer,
-      this.iface,
-      prefix,
-      probing ? AddressState.TENTATIVE : AddressState.PREFERRED,
-      notes,
-    )
-    const { validSeconds = FOREVER, preferredSeconds = FOREVER } = options
-    if (validSeconds !== FOREVER || preferredSeconds !== FOREVER) this.setLifetime(own, validSeconds, preferredSeconds)
-    if (claims === null) return Promise.resolve()
-    const done = probing ? this.settled(own) : Promise.resolve()
-    done.catch(() => undefined)
-    claims.add(own, probing)
-    return done
-  }
-
-  /** Who looks after an address of this family here; null on links where nobody can object. */
-  private claimsOf(address: Address): AddressClaims | null {
-    return (address.isV4 ? this.arp?.acd : this.stack.nd.attach(this.iface)?.dad) ?? null
+    return own !== undefined && this.own.drop(own, 'it was removed')
   }
 
   /** An address passed its probes; its state is PREFERRED already. Called by conflict detection. */
@@ -374,7 +320,7 @@ export class AttachedInterface implements LifetimeListener {
     own.lifetime?.judge()
     this.stack.ipLayer.changed()
     if (this.stack.routers.addressReady(this.iface, own)) return
-    this.settle(own, null)
+    this.own.settle(own, null)
     this.configuring.addressReady(own)
   }
 
@@ -382,46 +328,15 @@ export class AttachedInterface implements LifetimeListener {
   addressConflict(own: InterfaceAddress, mac: Uint8Array): void {
     this.stack.ipLayer.changed()
     if (this.stack.routers.addressConflict(this.iface, own, mac)) return
-    if (own === this.linkLocal && this.retryLinkLocal(own)) return
+    if (this.own.retryLinkLocal(own)) return
     const address = scopedText(this.stack.ipLayer, own.address)
     const error = new NetError('EADDRINUSE', {
       address,
       message: `${address} on ${this.name} is in use by ${formatMac(mac)}: choose another address`,
     })
-    this.settle(own, error)
+    this.own.settle(own, error)
     if (this.configuring.addressConflict(own)) return // it finds another
     this.stack.onAddressConflict?.(this, address, formatMac(mac))
-  }
-
-  /** Makes another link-local address in place of one that is another host's; who waits, waits on. False: there is no other. */
-  private retryLinkLocal(own: InterfaceAddress): boolean {
-    const { stack, iface } = this
-    if (!stack.nd.mayRetry(iface, ++this.attempts)) return false
-    const claims = this.claimsOf(own.address)
-    claims?.remove(own)
-    removeAddress(stack.ipLayer, iface, own.address)
-    const next = addAddress(stack.ipLayer, iface, stack.nd.linkLocal(iface, this.attempts), AddressState.TENTATIVE)
-    this.linkLocal = next
-    const waiting = this.waiting.get(own)
-    this.waiting.delete(own)
-    if (waiting !== undefined) this.waiting.set(next, waiting)
-    claims?.add(next, true)
-    return true
-  }
-
-  /** Settled by `settle`. Until then the process is kept alive: who awaits an address that is probed holds nothing else yet. */
-  private settled(own: InterfaceAddress): Promise<void> {
-    this.stack.host.hold()
-    return new Promise((resolve, reject) => this.waiting.set(own, { resolve, reject }))
-  }
-
-  private settle(own: InterfaceAddress, error: NetError | null): void {
-    const w = this.waiting.get(own)
-    if (w === undefined) return
-    this.waiting.delete(own)
-    this.stack.host.release()
-    if (error === null) w.resolve()
-    else w.reject(error)
   }
 
   /** Adds a static neighbour (`ip neigh add ... lladdr ... nud permanent`). */
@@ -439,7 +354,7 @@ export class AttachedInterface implements LifetimeListener {
   /** Ends what still waits. Called when the interface goes. */
   released(): void {
     const error = new NetError('ECANCELED', { message: `${this.name} was closed` })
-    for (const own of [...this.waiting.keys()]) this.settle(own, error)
+    this.own.released(error)
     this.configuring.close(error)
   }
 

@@ -18,6 +18,9 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { namespacePrefix } from '../support/root.ts'
+import { TEST_CERT, TEST_KEY } from '../support/test-certificate.ts'
+import { DEPENDENT, FILES, THREAD, USE } from './programs.ts'
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..')
 const project = mkdtempSync(join(tmpdir(), 'tapstack-package-'))
@@ -46,7 +49,7 @@ function expect(truth: boolean, what: string): void {
 }
 
 function run(command: string, args: readonly string[], cwd: string): string {
-  const done = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: 120_000 })
+  const done = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: 600_000 })
   if (done.status !== 0)
     throw new Error(`${command} ${args.join(' ')}: ${done.error?.message ?? ''}\n${done.stdout}${done.stderr}`)
   return done.stdout
@@ -68,29 +71,6 @@ function reach(
   }
   return { files, packages }
 }
-
-/** Two stacks, a pipe and an echo, by whatever way the module came. Ends only if nothing keeps the process alive. */
-const USE = `
-const assert = (truth, what) => { if (!truth) throw new Error(what) }
-assert(tapstack.NetError === core.NetError && tapstack.Stack === core.Stack, 'the entries share their classes')
-assert(tapstack.createPipe === sim.createPipe, 'the entries share their functions')
-const world = sim.createWorld({ seed: 1 })
-world.link(world.stack(), world.stack(), { loss: 0.1 })
-core.startServices(world.stacks[1])
-let state = ''
-const c = world.stacks[0].tcp.open({ remoteAddress: '10.0.0.2', remotePort: 13 }, { onClose: () => { state = 'closed' }, onReadable: (c) => { c.skip(99); if (c.ended) c.shutdown() } })
-assert(world.runUntil(() => state === 'closed') && c.bytesRead > 30, 'daytime in a simulated world')
-const [a, b] = tapstack.createPipe()
-const client = tapstack.createStack(), server = core.createStack()
-client.attach(a, { addresses: ['10.0.0.1/24'] })
-server.attach(b, { addresses: ['10.0.0.2/24'] })
-core.startServices(server)
-const socket = client.net.connect(7, '10.0.0.2')
-socket.end('hello')
-socket.on('data', (data) => { console.log(String(data)) })
-socket.on('close', () => { client.close(); server.close() })
-tapstack.openLink('nonsense:').catch((error) => { console.log(error.code) })
-`
 
 const TYPES = `
 import { createStack, type NetIf, openLink, type Stack } from 'tapstack'
@@ -168,6 +148,39 @@ try {
     writeFileSync(join(project, 'use.cjs'), names + USE)
     expect(run(process.execPath, ['use.cjs'], project) === 'ERR_UNKNOWN_LINK\nhello\n', 'it says something else')
   })
+
+  // What the optional peers and a package that knows nothing of us would be; a worker's file, of the same kind as the program.
+  const peers = ['undici', 'ws']
+  for (const name of peers) symlinkSync(join(root, 'node_modules', name), join(project, 'node_modules', name))
+  const dependent = join(project, 'node_modules', 'dependent')
+  mkdirSync(dependent)
+  writeFileSync(join(dependent, 'package.json'), '{ "name": "dependent", "version": "1.0.0", "main": "index.js" }')
+  writeFileSync(join(dependent, 'index.js'), DEPENDENT)
+  for (const kind of ['import', 'require'] as const) {
+    step(`${kind}: what needs native code, other packages, workers, hooks and files`, () => {
+      const suffix = kind === 'import' ? 'mjs' : 'cjs'
+      const get = (names: string, from: string): string =>
+        kind === 'import' ? `import ${names} from '${from}'\n` : `const ${names.replace('* as ', '')} = require('${from}')\n`
+      const folder = join(project, kind)
+      mkdirSync(folder)
+      writeFileSync(
+        join(project, `thread.${suffix}`),
+        get('{ createStack, openSharedMux }', 'tapstack') + get('{ parentPort, workerData }', 'node:worker_threads') + THREAD,
+      )
+      const values = { FOLDER: folder, THREAD: join(project, `thread.${suffix}`), TAP: namespacePrefix !== null }
+      const constants = Object.entries(values).map(([name, value]) => `const ${name} = ${JSON.stringify(value)}\n`)
+      writeFileSync(
+        join(project, `files.${suffix}`),
+        get('* as tapstack', 'tapstack') + constants.join('') + FILES(kind, TEST_KEY, TEST_CERT),
+      )
+      // In a network of its own where there can be one: sockets of the host are opened, and a tap.
+      const up = ['sh', '-c', `ip link set lo up && exec ${process.execPath} files.${suffix}`]
+      const [command, ...args] = namespacePrefix === null ? [process.execPath, `files.${suffix}`] : [...namespacePrefix, ...up]
+      const said = run(command, args, project).trim().split('\n')
+      expect(said.length === 10 && said[9] === 'a tap', `it got as far as: ${said.join('; ')}`)
+    })
+  }
+  for (const name of [...peers, 'dependent']) rmSync(join(project, 'node_modules', name), { recursive: true })
 
   step('--import tapstack/register, and its query', () => {
     writeFileSync(join(project, 'app.cjs'), "console.log('tapstack' in new (require('net').Socket)())")

@@ -16,11 +16,12 @@ import {
   badType,
   checkBoolean,
   checkFunction,
+  checkInteger,
   checkNumber,
   checkPort,
   codeOf,
   hostPortError,
-  outOfRange,
+  INT32_MAX,
 } from './errors.ts'
 import { sends } from './loop.ts'
 import { anyOf, literal } from './place.ts'
@@ -63,10 +64,10 @@ export function startConnect(socket: Socket, driver: Driver, options: ConnectOpt
   const host = options.host || 'localhost'
   if (localAddress && isIP(localAddress) === 0) throw badAddress(localAddress)
   if (localPort) checkNumber(localPort, 'options.localPort')
-  if (typeof options.port !== 'number' && typeof options.port !== 'string') {
+  if (options.port !== undefined && typeof options.port !== 'number' && typeof options.port !== 'string') {
     throw badType('options.port', 'one of type number or string', options.port)
   }
-  const port = checkPort(options.port, 'Port')
+  const port = options.port === undefined ? 0 : checkPort(options.port, 'Port')
   if (options.tapstack !== undefined) checkOptions(options.tapstack)
   if (options.autoSelectFamily !== undefined && options.autoSelectFamily !== null) {
     checkBoolean(options.autoSelectFamily, 'options.autoSelectFamily')
@@ -98,8 +99,7 @@ export function startConnect(socket: Socket, driver: Driver, options: ConnectOpt
 
 /** At least 10 ms, as Node has it. */
 export function checkAttemptMs(value: unknown, name: string): number {
-  checkNumber(value, name)
-  if (value !== (value | 0) || value < 1) throw outOfRange(name, '>= 1 && <= 2147483647', value)
+  checkInteger(value, name, 1, INT32_MAX)
   return value < 10 ? 10 : value
 }
 

@@ -5,7 +5,8 @@ import { badState, badType, checkPort, checkString, outOfBounds, unsupported } f
 
 export interface BindCall {
   port: number
-  address: string
+  /** Whatever was given: the lookup says what it thinks of it. */
+  address: unknown
   callback: ((this: unknown) => void) | null
 }
 
@@ -14,11 +15,17 @@ export function bindArgs(args: unknown[]): BindCall {
   const callback = typeof last === 'function' ? (last as () => void) : null
   const first = args[0]
   if (typeof first === 'object' && first !== null) {
-    const options = first as { port?: number; address?: string; fd?: number }
-    if (typeof options.fd === 'number' && options.fd > 0) throw unsupported('binding a file descriptor', 'use node:dgram for it')
+    const options = first as { port?: number; address?: unknown; fd?: number; recvStart?: unknown }
+    if (typeof options.recvStart === 'function') throw unsupported('a handle of libuv', 'use node:dgram for it')
+    if (typeof options.fd === 'number' && (options.fd | 0) === options.fd && options.fd > 0)
+      throw unsupported('binding a file descriptor', 'use node:dgram for it')
     return { port: portOf(options.port), address: options.address || '', callback }
   }
-  return { port: portOf(typeof first === 'function' ? 0 : first), address: typeof args[1] === 'string' ? args[1] : '', callback }
+  return {
+    port: portOf(typeof first === 'function' ? 0 : first),
+    address: typeof args[1] === 'function' ? '' : args[1] || '',
+    callback,
+  }
 }
 
 /** Node leaves the port to the kernel, which takes its low 16 bits; a number out of range is a mistake, and said so here. */

@@ -23,14 +23,16 @@ import {
   badState,
   bufferSizeError,
   checkFunction,
+  checkInteger,
   checkNumber,
   checkPort,
   checkSignal,
   checkString,
-  checkUint32,
   codeOf,
   hostPortError,
+  INT32_MAX,
   missingArgs,
+  UINT32_MAX,
 } from './errors.ts'
 import { showAs } from './face.ts'
 import { type Place, place } from './place.ts'
@@ -63,8 +65,8 @@ export class DgramSocket extends EventEmitter {
   constructor(deps: NodeDeps, given: SocketType | DgramOptions, listener?: MessageListener) {
     super()
     const options: DgramOptions = typeof given === 'object' && given !== null ? { ...given } : { type: given }
-    if (options.recvBufferSize) checkUint32(options.recvBufferSize, 'options.recvBufferSize')
-    if (options.sendBufferSize) checkUint32(options.sendBufferSize, 'options.sendBufferSize')
+    if (options.recvBufferSize) checkInteger(options.recvBufferSize, 'options.recvBufferSize', 0, UINT32_MAX)
+    if (options.sendBufferSize) checkInteger(options.sendBufferSize, 'options.sendBufferSize', 0, UINT32_MAX)
     if (options.lookup !== undefined) checkFunction(options.lookup, 'lookup')
     if (options.type !== 'udp4' && options.type !== 'udp6') throw badSocketType()
     this.type = options.type
@@ -100,7 +102,7 @@ export class DgramSocket extends EventEmitter {
       this.on('error', forget)
       this.on('listening', listening)
     }
-    state.lookup(address || (this.type === 'udp4' ? '0.0.0.0' : '::'), (error, local, name) => {
+    state.lookup((address as string) || (this.type === 'udp4' ? '0.0.0.0' : '::'), (error, local, name) => {
       if (state.raw === null) return
       if (error === null) {
         try {
@@ -193,18 +195,14 @@ export class DgramSocket extends EventEmitter {
   }
 
   setTTL(ttl: number): number {
-    checkNumber(ttl, 'ttl')
-    const raw = bound(this, 'setTTL')
-    if (!(ttl >= 1 && ttl <= 255)) throw new NetError('EINVAL', { syscall: 'setTTL' })
-    raw.ttl = ttl
+    const n = hops(ttl, 'setTTL', 1)
+    bound(this, 'setTTL').ttl = n
     return ttl
   }
 
   setMulticastTTL(ttl: number): number {
-    checkNumber(ttl, 'ttl')
-    const raw = bound(this, 'setMulticastTTL')
-    if (!(ttl >= 0 && ttl <= 255)) throw new NetError('EINVAL', { syscall: 'setMulticastTTL' })
-    raw.multicastTtl = ttl
+    const n = hops(ttl, 'setMulticastTTL', 0)
+    bound(this, 'setMulticastTTL').multicastTtl = n
     return ttl
   }
 
@@ -218,7 +216,6 @@ export class DgramSocket extends EventEmitter {
   setMulticastInterface(interfaceAddress: string): void {
     const state = running(this)
     checkString(interfaceAddress, 'interfaceAddress')
-    if (state.raw!.localPort === 0) throw new NetError('EBADF', { syscall: 'setMulticastInterface' })
     setInterface(state.raw!, 'setMulticastInterface', interfaceAddress)
   }
 
@@ -241,22 +238,21 @@ export class DgramSocket extends EventEmitter {
   }
 
   setRecvBufferSize(bytes: number): void {
-    if (bytes >>> 0 !== bytes) throw badBufferSize()
-    boundForSize(this, 'uv_recv_buffer_size').receiveBufferBytes = bytes
+    const raw = boundForSize(this, 'uv_recv_buffer_size', bytes)
+    if (bytes > 0) raw.receiveBufferBytes = bytes
   }
 
   setSendBufferSize(bytes: number): void {
-    if (bytes >>> 0 !== bytes) throw badBufferSize()
-    boundForSize(this, 'uv_send_buffer_size')
-    this[inside].sendBufferBytes = bytes
+    boundForSize(this, 'uv_send_buffer_size', bytes)
+    if (bytes > 0) this[inside].sendBufferBytes = bytes
   }
 
   getRecvBufferSize(): number {
-    return boundForSize(this, 'uv_recv_buffer_size').receiveBufferBytes
+    return boundForSize(this, 'uv_recv_buffer_size', 0).receiveBufferBytes
   }
 
   getSendBufferSize(): number {
-    boundForSize(this, 'uv_send_buffer_size')
+    boundForSize(this, 'uv_send_buffer_size', 0)
     return this[inside].sendBufferBytes
   }
 
@@ -309,6 +305,14 @@ function running(socket: DgramSocket): DgramDriver {
   return state
 }
 
+/** Hops as libuv reads them, whose check comes before that of the descriptor. */
+function hops(ttl: number, syscall: string, least: 0 | 1): number {
+  checkNumber(ttl, 'ttl')
+  const n = ttl | 0
+  if (n < least || n > 255) throw new NetError('EINVAL', { syscall })
+  return n
+}
+
 /** The descriptor does not exist before the binding, which joining a group does as well. */
 function bound(socket: DgramSocket, syscall: string): UdpSocket {
   const state = running(socket)
@@ -316,9 +320,12 @@ function bound(socket: DgramSocket, syscall: string): UdpSocket {
   return state.raw!
 }
 
-function boundForSize(socket: DgramSocket, syscall: string): UdpSocket {
+/** `bytes` 0 asks for the size and changes nothing, as in libuv. */
+function boundForSize(socket: DgramSocket, syscall: string, bytes: number): UdpSocket {
+  if (bytes >>> 0 !== bytes) throw badBufferSize()
+  if (bytes > INT32_MAX) throw bufferSizeError(syscall, 'EINVAL')
   const state = socket[inside]
-  if (state.raw === null || state.bindState !== Bind.BOUND) throw bufferSizeError(syscall)
+  if (state.raw === null || state.bindState !== Bind.BOUND) throw bufferSizeError(syscall, 'EBADF')
   return state.raw
 }
 

@@ -53,12 +53,12 @@ export function lookupCall(hostname: unknown, options: unknown, order: ResultOrd
     return call
   }
   if (options === undefined || options === null) return call
-  if (typeof options !== 'object') throw badType('options', 'one of type integer or object', options)
+  if (typeof options !== 'object') throw badType('options', 'of type object or integer', options)
   const given = options as { family?: unknown; hints?: unknown; all?: unknown; verbatim?: unknown; order?: unknown }
   if (given.hints !== undefined && given.hints !== null) {
     checkNumber(given.hints, 'options.hints')
     call.hints = given.hints >>> 0
-    if ((call.hints & ~(ADDRCONFIG | ALL | V4MAPPED)) !== 0) throw badValue('hints', 'is invalid', String(given.hints))
+    if ((call.hints & ~(ADDRCONFIG | ALL | V4MAPPED)) !== 0) throw badValue('hints', 'is invalid', call.hints)
   }
   if (given.family !== undefined && given.family !== null) call.family = familyOf(given.family, 'options.family')
   if (given.all !== undefined && given.all !== null) {
@@ -77,15 +77,14 @@ function familyOf(value: unknown, name: string): 0 | 4 | 6 {
   if (value === 'IPv4') return 4
   if (value === 'IPv6') return 6
   if (value !== 0 && value !== 4 && value !== 6) {
-    throw badValue(name, 'must be one of: 0, 4, 6', typeof value === 'string' ? `'${value}'` : String(value))
+    throw badValue(name, 'must be one of: 0, 4, 6', value)
   }
   return value
 }
 
 export function checkOrder(value: unknown, name: string): ResultOrder {
   if (!ORDERS.includes(value as ResultOrder)) {
-    const shown = typeof value === 'string' ? `'${value}'` : String(value)
-    throw badValue(name, `must be one of: ${ORDERS.map((o) => `'${o}'`).join(', ')}`, shown)
+    throw badValue(name, `must be one of: ${ORDERS.map((o) => `'${o}'`).join(', ')}`, value)
   }
   return value as ResultOrder
 }
@@ -133,7 +132,7 @@ function lookupErrorOf(syscall: string, text: string): NameError {
 
 export function checkService(address: unknown, port: unknown): { address: string; port: number } {
   if (typeof address !== 'string' || isIP(address) === 0) {
-    throw badValue('address', 'is invalid', typeof address === 'string' ? `'${address}'` : String(address))
+    throw badValue('address', 'is invalid', address)
   }
   return { address, port: checkPort(port, 'Port') }
 }
@@ -150,8 +149,7 @@ async function namesOf(resolver: Resolver, address: Address): Promise<string[] |
 }
 
 /** Throws EINVAL, as Node does at once. */
-export function checkReverse(ip: unknown): string {
-  checkString(ip, 'name')
+export function checkReverse(ip: string): string {
   if (isIP(ip) === 0) throw Object.assign(queryError('getHostByAddr', ip, { code: 'EINVAL' as Outcome['code'] }), { errno: -22 })
   return ip
 }
@@ -174,9 +172,8 @@ const BY_TYPE = new Map<string, QueryName>(Object.entries(QUERIES).map(([name, {
 
 /** Which call `resolve` means. Throws as Node throws. */
 export function queryOf(rrtype: unknown): QueryName {
-  if (rrtype === undefined) return 'resolve4'
   if (typeof rrtype !== 'string') throw badType('rrtype', 'of type string', rrtype)
   const name = BY_TYPE.get(rrtype)
-  if (name === undefined) throw badValue('rrtype', 'is invalid', `'${rrtype}'`)
+  if (name === undefined) throw badValue('rrtype', 'is invalid', rrtype)
   return name
 }

@@ -31,14 +31,15 @@ import {
 import { QUERIES, type QueryName } from './dns-shapes.ts'
 import {
   badAddress,
+  badLocal,
   badType,
-  badValue,
   checkFunction,
-  checkNumber,
+  checkInteger,
   checkString,
+  INT32_MAX,
   missingArgs,
-  outOfRange,
   serversFixed,
+  UINT32_MAX,
 } from './errors.ts'
 import { lengthsAs, showAs } from './face.ts'
 
@@ -144,12 +145,12 @@ class Questions implements Owned {
     checkString(ipv4, 'ipv4')
     if (ipv6 !== undefined) checkString(ipv6, 'ipv6')
     const given = ipv6 === undefined ? [ipv4] : [ipv4, ipv6 as string]
-    const parsed = given.map((text, i) => {
-      if (isIP(text) === 0) throw badValue(i === 0 ? 'ipv4' : 'ipv6', 'is invalid', `'${text}'`)
+    const parsed = given.map((text) => {
+      if (isIP(text) === 0) throw badLocal('Invalid IP address.')
       return this.deps.literal(text)
     })
     if (parsed.length === 2 && parsed[0].family === parsed[1].family) {
-      throw badValue('ipv6', 'must be of the other family', `'${given[1]}'`)
+      throw badLocal(`Cannot specify two IPv${parsed[0].family} addresses.`)
     }
     for (const address of parsed) this.core.setLocal(address.family, address)
   }
@@ -166,9 +167,9 @@ class Questions implements Owned {
 
 function coreOf(deps: DnsDeps, options: unknown): CoreResolver {
   const { timeout = -1, tries = 4, maxTimeout } = (options ?? {}) as ResolverOptions
-  whole(timeout, 'options.timeout', -1)
-  whole(tries, 'options.tries', 1)
-  if (maxTimeout !== undefined) whole(maxTimeout, 'options.maxTimeout', 0)
+  checkInteger(timeout, 'options.timeout', -1, INT32_MAX)
+  checkInteger(tries, 'options.tries', 1, INT32_MAX)
+  if (maxTimeout !== undefined) checkInteger(maxTimeout, 'options.maxTimeout', 0, UINT32_MAX)
   const { config } = deps.resolverDeps
   const own: DnsConfig = {
     ...config,
@@ -180,19 +181,14 @@ function coreOf(deps: DnsDeps, options: unknown): CoreResolver {
   return new CoreResolver({ ...deps.resolverDeps, config: own })
 }
 
-function whole(value: unknown, name: string, min: number): void {
-  checkNumber(value, name)
-  if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value)
-  if (value < min || value > 0x7fffffff) throw outOfRange(name, `>= ${min} && <= 2147483647`, value)
-}
-
 /** `resolve4(name, [options], callback)` and its like. */
 function withCallback(ask: Ask): (...args: unknown[]) => object {
-  return (name, options, callback) => {
-    const done = typeof options === 'function' ? options : callback
+  return (...args) => {
+    const [name, options] = args
+    const done = args.length > 2 ? args[2] : options
     checkString(name, 'name')
     checkFunction(done, 'callback')
-    tell(ask(name, ttlOf(options)), done as Callback)
+    tell(ask(name, args.length > 2 && ttlOf(options)), done as Callback)
     return {}
   }
 }
@@ -219,17 +215,22 @@ function callsOf(questions: Questions, promises: boolean): Calls {
   calls.resolve = promises
     ? (name, rrtype) => {
         checkString(name, 'name')
-        return calls[queryOf(rrtype)](name)
+        return calls[rrtype === undefined ? 'resolve4' : queryOf(rrtype)](name)
       }
     : (name, rrtype, callback) => {
         const isLeftOut = typeof rrtype === 'function'
-        return calls[queryOf(isLeftOut ? undefined : rrtype)](name, isLeftOut ? rrtype : callback)
+        return calls[isLeftOut ? 'resolve4' : queryOf(rrtype)](name, isLeftOut ? rrtype : callback)
       }
   calls.reverse = promises
-    ? async (ip) => questions.reverse(checkReverse(ip))
-    : (ip, callback) => {
+    ? (ip) => {
+        checkString(ip, 'name')
+        return Promise.resolve(ip).then((text) => questions.reverse(checkReverse(text)))
+      }
+    : (...args) => {
+        const callback = args.length > 2 ? args[2] : args[1]
+        checkString(args[0], 'name')
         checkFunction(callback, 'callback')
-        tell(questions.reverse(checkReverse(ip)), callback as Callback)
+        tell(questions.reverse(checkReverse(args[0])), callback as Callback)
         return {}
       }
   calls.getServers = () => questions.getServers()
@@ -260,6 +261,15 @@ function resolverClass(deps: DnsDeps, promises: boolean): new (options?: Resolve
   }
   showAs(Resolver, like)
   return Resolver
+}
+
+let hasWarned = false
+
+function warnOfNoName(hostname: unknown): void {
+  if (hasWarned) return
+  hasWarned = true
+  const words = `The provided hostname "${hostname}" is not a valid hostname, and is supported in the dns module solely for compatibility.`
+  process.emitWarning(words, 'DeprecationWarning', 'DEP0118')
 }
 
 type NodeDns = typeof import('node:dns')
@@ -296,12 +306,14 @@ type SharedName =
 export function createDns(deps: DnsDeps): DnsModule {
   const questions = new Questions(deps, deps.resolver, false)
   const addressText = (a: Address): string => deps.addressText(a)
-  let order: ResultOrder = 'verbatim'
-  const nothing = (call: { all: boolean; family: number }): unknown => {
+  // From Node's: the command line may have set it.
+  let order = nodeDns.getDefaultResultOrder() as ResultOrder
+  const nothing = (hostname: unknown, call: { all: boolean; family: number }): unknown => {
+    warnOfNoName(hostname)
     return call.all ? [] : { address: null, family: call.family === 6 ? 6 : 4 }
   }
   const found = async (hostname: unknown, call: ReturnType<typeof lookupCall>): Promise<unknown> => {
-    if (!hostname) return nothing(call)
+    if (!hostname) return nothing(hostname, call)
     const list = await lookupCalled(deps.resolver, hostname as string, call, addressText)
     return call.all ? list : list[0]
   }

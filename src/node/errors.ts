@@ -1,7 +1,7 @@
 /**
  * Errors of Node's argument checks and of sockets in the wrong state, with Node's codes, classes and words.
  */
-import { type InspectOptions, inspect } from 'node:util'
+import { format, type InspectOptions, inspect } from 'node:util'
 import { NetError, wordsOf } from '../base/errors.ts'
 
 type Coded<E extends Error> = E & { code: string }
@@ -31,8 +31,13 @@ export function badType(name: string, expected: string, value: unknown): Coded<T
   return coded(new TypeError(`The "${name}" ${kind} must be ${expected}. Received ${received(value)}`), 'ERR_INVALID_ARG_TYPE')
 }
 
+/** The longest value that is shown whole. */
+const SHOWN_CHARS = 128
+
 /** ERR_INVALID_ARG_VALUE. */
-export function badValue(name: string, reason: string, shown: string): Coded<TypeError> {
+export function badValue(name: string, reason: string, value: unknown): Coded<TypeError> {
+  const whole = inspect(value)
+  const shown = whole.length > SHOWN_CHARS ? `${whole.slice(0, SHOWN_CHARS)}...` : whole
   const kind = name.includes('.') ? 'property' : 'argument'
   return coded(new TypeError(`The ${kind} '${name}' ${reason}. Received ${shown}`), 'ERR_INVALID_ARG_VALUE')
 }
@@ -71,7 +76,7 @@ export function missingArgs(message: string): Coded<TypeError> {
 }
 
 export function badAddress(text: unknown): Coded<TypeError> {
-  return coded(new TypeError(`Invalid IP address: ${text}`), 'ERR_INVALID_IP_ADDRESS')
+  return coded(new TypeError(format('Invalid IP address: %s', text)), 'ERR_INVALID_IP_ADDRESS')
 }
 
 export function badFamily(family: unknown, host: unknown, port: unknown): Coded<RangeError> {
@@ -111,19 +116,16 @@ export function checkPort(value: unknown, name: string, allowZero = true): numbe
   return port
 }
 
-/** The longest time that Node's timers know. */
-const LONGEST_MS = 0x7fffffff
-
 /** Milliseconds of a timeout; more than timers know is cut with a warning. */
 export function checkDuration(value: unknown, name: string): number {
   checkNumber(value, name)
   if (value < 0 || !Number.isFinite(value)) throw outOfRange(name, 'a non-negative finite number', value)
-  if (value <= LONGEST_MS) return value
+  if (value <= INT32_MAX) return value
   process.emitWarning(
-    `${value} does not fit into a 32-bit signed integer.\nTimer duration was truncated to ${LONGEST_MS}.`,
+    `${value} does not fit into a 32-bit signed integer.\nTimer duration was truncated to ${INT32_MAX}.`,
     'TimeoutOverflowWarning',
   )
-  return LONGEST_MS
+  return INT32_MAX
 }
 
 /** The code of whatever the raw shape threw or told. */
@@ -150,11 +152,16 @@ export function listenError(code: string, address: string, port: number): NetErr
   })
 }
 
-export function checkUint32(value: unknown, name: string): void {
+/** An integer from `min` to `max`. */
+export function checkInteger(value: unknown, name: string, min: number, max: number): asserts value is number {
   checkNumber(value, name)
   if (!Number.isInteger(value)) throw outOfRange(name, 'an integer', value)
-  if (value < 0 || value > 0xffffffff) throw outOfRange(name, '>= 0 && <= 4294967295', value)
+  if (value < min || value > max) throw outOfRange(name, `>= ${min} && <= ${max}`, value)
 }
+
+/** The largest signed and unsigned integers of 32 bits. */
+export const INT32_MAX = 0x7fffffff
+export const UINT32_MAX = 0xffffffff
 
 export function badSocketType(): Coded<TypeError> {
   return coded(new TypeError('Bad socket type specified. Valid types are: udp4, udp6'), 'ERR_SOCKET_BAD_TYPE')
@@ -164,10 +171,11 @@ export function badBufferSize(): Coded<TypeError> {
   return coded(new TypeError('Buffer size must be a positive integer'), 'ERR_SOCKET_BAD_BUFFER_SIZE')
 }
 
-/** Buffer sizes of a socket that is not bound, or closed: Node's SystemError, which shows and sets its `info`. */
-export function bufferSizeError(syscall: string): Coded<Error> {
-  const info: Record<string, unknown> = { errno: -9, code: 'EBADF', message: wordsOf('EBADF'), syscall }
-  const error = new Error(`Could not get or set buffer size: ${syscall} returned EBADF (${info.message})`)
+/** Buffer sizes of a socket that is not bound, or closed (EBADF), or too large (EINVAL): Node's SystemError, which shows and sets its `info`. */
+export function bufferSizeError(syscall: string, code: 'EBADF' | 'EINVAL'): Coded<Error> {
+  const { errno } = new NetError(code)
+  const info: Record<string, unknown> = { errno, code, message: wordsOf(code), syscall }
+  const error = new Error(`Could not get or set buffer size: ${syscall} returned ${code} (${info.message})`)
   const field = (key: string): PropertyDescriptor => ({
     get: () => info[key],
     set: (value) => {
@@ -195,6 +203,11 @@ export function bufferSizeError(syscall: string): Coded<Error> {
 export function serversFixed(servers: readonly string[]): Coded<Error> {
   const message = `c-ares failed to set servers: "There are pending queries." [${servers}]`
   return coded(new Error(message), 'ERR_DNS_SET_SERVERS_FAILED')
+}
+
+/** `setLocalAddress` of a resolver. */
+export function badLocal(message: string): Coded<TypeError> {
+  return coded(new TypeError(message), 'ERR_INVALID_ARG_VALUE')
 }
 
 export function outOfBounds(name: string): Coded<RangeError> {

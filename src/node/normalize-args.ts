@@ -18,10 +18,15 @@ function pairOf(args: unknown[]): Normalized {
   const last = args[args.length - 1]
   const callback = typeof last === 'function' ? (last as Callback) : null
   if (typeof first === 'object' && first !== null) return [first as ConnectOptions, callback]
-  if (typeof first === 'string' && !(Number(first) >= 0)) return [{ path: first }, callback]
+  if (isPathName(first)) return [{ path: first }, callback]
   const options: ConnectOptions = { port: first as number }
   if (typeof args[1] === 'string') options.host = args[1]
   return [options, callback]
+}
+
+/** A UNIX socket or pipe, and no port in digits. */
+export function isPathName(value: unknown): value is string {
+  return typeof value === 'string' && !(Number(value) >= 0)
 }
 
 export function isNormalized(value: unknown): value is Normalized {

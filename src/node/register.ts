@@ -65,7 +65,7 @@ export function register(stack: NodeStack, options: RegisterOptions | string | r
   if (typeof given !== 'object' || given === null) throw badType('options', 'of type object', options)
   const names = given.modules ?? REGISTERED
   for (const name of names) {
-    if (!REGISTERED.includes(name)) throw badValue('options.modules', `must be among ${REGISTERED.join(', ')}`, String(name))
+    if (!REGISTERED.includes(name)) throw badValue('options.modules', `must be among ${REGISTERED.join(', ')}`, name)
   }
   const registered: Registered = {
     modules: new Set(names),

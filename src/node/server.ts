@@ -8,7 +8,7 @@
 import { AsyncResource } from 'node:async_hooks'
 import { addAbortListener, EventEmitter } from 'node:events'
 import { getDefaultHighWaterMark } from 'node:stream'
-import { inspect, promisify } from 'node:util'
+import { promisify } from 'node:util'
 import { type Address, ANY, ANY_V4 } from '../base/address.ts'
 import type { Task } from '../base/clock.ts'
 import type { NetError } from '../base/errors.ts'
@@ -19,7 +19,7 @@ import { lookupOf, type NodeDeps, type Owned } from './deps.ts'
 import { badState, badType, badValue, checkNumber, checkPort, checkSignal, codeOf, listenError, unsupported } from './errors.ts'
 import { Handle, type Held } from './handle.ts'
 import { loop, whenTurned } from './loop.ts'
-import { normalizeArgs } from './normalize-args.ts'
+import { isPathName, normalizeArgs } from './normalize-args.ts'
 import { literal, type Place, place } from './place.ts'
 import type { Accepted, Socket } from './socket.ts'
 import type { SocketOptions } from './socket-args.ts'
@@ -181,30 +181,31 @@ export class Server extends EventEmitter {
     this.pauseOnConnect = Boolean(given.pauseOnConnect)
     this.noDelay = Boolean(given.noDelay)
     this.keepAlive = Boolean(given.keepAlive)
-    this.keepAliveInitialDelay = Math.max(given.keepAliveInitialDelay ?? 0, 0)
+    this.keepAliveInitialDelay = Math.max(given.keepAliveInitialDelay || 0, 0)
     this.highWaterMark = (given.highWaterMark ?? -1) < 0 ? getDefaultHighWaterMark(false) : given.highWaterMark!
   }
 
   /** `(port, host, backlog, cb)`, any of them left out, or `(options, cb)`. */
   listen(...args: unknown[]): this {
-    const [given, callback] = normalizeArgs(args)
+    const [first, callback] = normalizeArgs(args)
     if (this._listening !== null) throw badState('ERR_SERVER_ALREADY_LISTEN')
-    if (channels.listenStart.hasSubscribers) channels.listenStart.publish({ server: this, options: given })
+    if (channels.listenStart.hasSubscribers) channels.listenStart.publish({ server: this, options: first })
     if (callback !== null) this.once('listening', callback)
-    const options = given as ListenOptions
+    const given = first as ListenOptions & { _handle?: object; handle?: object }
+    const options = (given._handle || given.handle || given) as ListenOptions
     const backlogArg = positive(args[1]) ?? positive(args[2])
     const id = ++this._listenId
     this._closeOnAbort(options.signal)
-    if (isHandle(given)) throw unsupported('listening on a handle', 'use node:net for it')
+    if (isHandle(options)) throw unsupported('listening on a handle', 'use node:net for it')
     if (typeof options.fd === 'number' && options.fd >= 0)
       throw unsupported('listening on a file descriptor', 'use node:net for it')
     let port = options.port
     const none = args.length === 0 || typeof args[0] === 'function'
     if (none || (port === undefined && 'port' in options) || port === null) port = 0
     if (typeof port !== 'number' && typeof port !== 'string') {
-      if (options.path) throw unsupported(`listening on a path (${options.path})`, 'use node:net for it')
+      if (isPathName(options.path)) throw unsupported(`listening on a path (${options.path})`, 'use node:net for it')
       const why = 'port' in options || 'path' in options ? 'is invalid' : 'must have the property "port" or "path"'
-      throw badValue('options', why, inspect(options))
+      throw badValue('options', why, options)
     }
     const number = checkPort(port, 'options.port')
     const backlog = options.backlog || backlogArg
@@ -344,15 +345,12 @@ export class Server extends EventEmitter {
   }
 }
 
-/** As Node takes a handle: `(handle)` or `({ _handle })` or `({ handle })`. */
 function isHandle(given: object): boolean {
-  const { _handle, handle } = given as { _handle?: unknown; handle?: unknown }
-  const one = _handle ?? handle ?? given
-  return typeof one === 'object' && one !== null && typeof (one as { getAsyncId?: unknown }).getAsyncId === 'function'
+  return typeof (given as { getAsyncId?: unknown }).getAsyncId === 'function'
 }
 
 function positive(value: unknown): number | undefined {
-  const n = typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN
+  const n = Number(value)
   return n > 0 ? n : undefined
 }
 

@@ -29,9 +29,9 @@ export function usableOnRead(onread: OnReadOptions | null | undefined): OnReadOp
 }
 
 export function checkSocketOptions(options: SocketOptions): void {
-  if (options.objectMode) throw badValue('options.objectMode', 'is not supported', 'true')
-  if (options.readableObjectMode) throw badValue('options.readableObjectMode', 'is not supported', 'true')
-  if (options.writableObjectMode) throw badValue('options.writableObjectMode', 'is not supported', 'true')
+  if (options.objectMode) throw badValue('options.objectMode', 'is not supported', options.objectMode)
+  if (options.readableObjectMode) throw badValue('options.readableObjectMode', 'is not supported', options.readableObjectMode)
+  if (options.writableObjectMode) throw badValue('options.writableObjectMode', 'is not supported', options.writableObjectMode)
   if (options.keepAliveInitialDelay !== undefined) checkNumber(options.keepAliveInitialDelay, 'options.keepAliveInitialDelay')
   if (options.fd !== undefined) throw unsupported('a file descriptor', 'use node:net for it')
   if (options.handle) throw unsupported('a handle of libuv', 'use node:net for it')

@@ -10,7 +10,7 @@ import type { RawConnection } from '../tcp/api.ts'
 import { startConnect } from './connect.ts'
 import type { NetContext } from './deps.ts'
 import { type Done, Driver, type QueuedChunk } from './driver.ts'
-import { badState, checkDuration, checkFunction, missingArgs, unsupported } from './errors.ts'
+import { badState, checkDuration, checkFunction, checkString, missingArgs, unsupported } from './errors.ts'
 import { StreamHandle } from './handle.ts'
 import { isNormalized, normalizeArgs } from './normalize-args.ts'
 import { type Place, place } from './place.ts'
@@ -88,7 +88,7 @@ export class Socket extends Duplex {
     const driver = new Driver(context, this, usableOnRead(given.onread))
     driver.noDelay = Boolean(given.noDelay)
     driver.keepAlive = Boolean(given.keepAlive)
-    driver.keepAliveDelay = Math.max(given.keepAliveInitialDelay ?? 0, 0)
+    driver.keepAliveDelay = Math.max(given.keepAliveInitialDelay || 0, 0)
     this[inside] = new Inside(driver, accepted)
     this.on('end', markFinished)
     if (accepted !== null) {
@@ -97,7 +97,7 @@ export class Socket extends Duplex {
       if (accepted.pause) this.pause()
       else this.read(0)
     }
-    if (given.signal !== undefined && given.signal !== null) addAbortSignal(given.signal, this)
+    if (given.signal) addAbortSignal(given.signal, this)
   }
 
   /** `(options, cb)`, `(port, host, cb)`, or what `net._normalizeArgs` made of those. */
@@ -107,7 +107,10 @@ export class Socket extends Duplex {
     if (options.port === undefined && (options.path === undefined || options.path === null)) {
       throw missingArgs('The "options" or "port" or "path" argument must be specified')
     }
-    if (options.path) throw unsupported(`a socket path (${options.path})`, 'use node:net for it')
+    if (options.path) {
+      checkString(options.path, 'options.path')
+      throw unsupported(`a socket path (${options.path})`, 'use node:net for it')
+    }
     const state = this[inside]
     if (this.destroyed) {
       // A socket may be connected again after it was destroyed; the stream has only its own underscored way back.

@@ -87,7 +87,7 @@ const EXCEPT: Record<string, { at: string[]; why: string }> = {
     at: VALUES.map(([name]) => name).filter((n) => !['undefined', 'null', '0', '1', '"80"', '"1e3"'].includes(n)),
     why: 'the same',
   },
-  'udp.bind({ fd })': { at: ['1', '65536', 'a symbol', '5n'], why: 'descriptors' },
+  'udp.bind({ fd })': { at: ['1', '65536', ...UNREADABLE], why: 'descriptors' },
   'udp.bind(0, v)': { at: NAMES, why: 'names' },
   'udp.bind({ address })': { at: NAMES, why: 'names' },
   'udp.send("x", 1, v)': { at: NAMES, why: 'names' },

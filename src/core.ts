@@ -98,6 +98,7 @@ export { type BroadcastChannelLike, broadcastChannelLink } from './link/broadcas
 export { type CaptureOptions, capture } from './link/capture.ts'
 export { type FaultLink, fault } from './link/fault.ts'
 export { FrameQueue } from './link/frame-queue.ts'
+export { type Framing, U16BE, U16LE, U32BE } from './link/framing.ts'
 export type { Direction, FaultOptions, FrameFilter, Impairments } from './link/impairments.ts'
 export { createLoopback, type LoopbackOptions } from './link/loopback.ts'
 export type { MessageLinkOptions } from './link/message-link.ts'

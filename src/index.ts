@@ -7,6 +7,14 @@
 
 // Links
 export { openUtun, type UtunOptions } from './backend/bsd-device.ts'
+export {
+  DatagramLink,
+  type DatagramLinkOptions,
+  type DatagramOutlet,
+  type DatagramProtocol,
+  type DatagramSocket,
+  type DatagramSource,
+} from './backend/datagram-link.ts'
 export type { LinkChange } from './backend/dialer.ts'
 export { type Guest, GuestServer, type GuestServerOptions, type GuestTarget, guestServer } from './backend/guest-server.ts'
 export { type GuestSocketOptions, openSocketLink } from './backend/guest-socket.ts'
@@ -14,8 +22,10 @@ export { type MuxConnectOptions, openMux } from './backend/mux-client.ts'
 export { type MuxPlace, MuxServer, type MuxServerOptions, muxPath, serveMux } from './backend/mux-server.ts'
 export { type MuxTicket, openSharedMux, shareMux } from './backend/mux-worker.ts'
 export { openLink } from './backend/open-link.ts'
+export type { StreamHalves } from './backend/open-stream.ts'
 export { openPacket, type PacketOptions } from './backend/packet.ts'
 export { openStdio, type StdioOptions } from './backend/stdio.ts'
+export { type Carrier as StreamCarrier, openStreamLink, StreamLink, type StreamLinkOptions } from './backend/stream-link.ts'
 export type { StreamNet, StreamPlace, StreamTls } from './backend/stream-socket.ts'
 export { openTap, openTun, type TapNetIf, type TapOptions } from './backend/tap.ts'
 export { openTunnel, type TunnelOptions } from './backend/tunnel.ts'

@@ -89,10 +89,11 @@ const ARCHITECTURES = ['x64', 'arm64', 'arm', 'ia32', 'riscv64', 'loong64']
 /** ERR_UNSUPPORTED_PLATFORM unless this is Linux on a little-endian machine that numbers its ioctls as most do. */
 export function requireLinux(platform: string = process.platform, arch: string = process.arch): void {
   if (platform === 'linux' && ARCHITECTURES.includes(arch) && endianness() === 'LE') return
+  const other = platform === 'darwin' ? 'utun:// for IP packets, a link in memory (createPipe)' : 'a link in memory (createPipe)'
   throw new NetError('ERR_UNSUPPORTED_PLATFORM', {
     message:
-      `this kind of link (tap, tun, a VDE switch's port) needs Linux, this is ${platform}-${arch}: use a link in memory (createPipe), ` +
-      'or run inside a Linux virtual machine or container',
+      `this kind of link (tap, tun, packet socket, a VDE switch's port) needs Linux, this is ${platform}-${arch}: use ${other}, ` +
+      'a tunnel, or run inside a Linux virtual machine or container',
   })
 }
 

@@ -1,12 +1,13 @@
 /** macOS's utun and the BSDs' taps, over calls that a test answers: what crosses them, byte by byte, is what their headers say. */
 import { describe, expect, it } from 'vitest'
-import { type BsdCalls, hasBsdTap, openBsdTap, openUtun, utunOptions } from '../../src/backend/bsd-device.ts'
+import { type BsdCalls, type BsdSystem, hasBsdTap, openBsdTap, openUtun, utunOptions } from '../../src/backend/bsd-device.ts'
 import * as wire from '../../src/backend/bsd-wire.ts'
 import { EAGAIN, ENETDOWN } from '../../src/backend/libc.ts'
 import { splitLinkUrl } from '../../src/backend/link-url.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
 import { FakeWaker } from '../support/fake-libc.ts'
 import { plainFrame } from '../support/frames.ts'
+import { netifConformance } from '../support/netif-conformance.ts'
 import { expectFrames, RecordingSink } from '../support/recording-sink.ts'
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes).replace(/\0+$/, '')
@@ -264,3 +265,49 @@ describe('a tap of a BSD', () => {
     expect(libc.open_.size).toBe(0)
   })
 })
+
+/** One of two systems that a cable joins: what one device writes the other reads, and a full one blocks. */
+class CabledBsd extends FakeBsd {
+  peer: CabledBsd = this
+  readonly waker = new FakeWaker()
+
+  override write(fd: number, at: bigint | Uint8Array, length: number): number {
+    if (this.peer.incoming.length < 64) {
+      super.write(fd, at, length)
+      this.peer.incoming.push(...this.written.splice(0))
+      return length
+    }
+    this.fail = ['write', 35]
+    super.write(fd, at, length)
+    this.fail = null
+    return -1
+  }
+
+  /** Wakes whoever waits for what has come, or for room. */
+  wake(): void {
+    const { owner } = this.waker
+    if (this.incoming.length > 0 && this.open_.size > 0) owner?.readable()
+    if (this.waker.wants > 0 && this.peer.incoming.length < 32) {
+      this.waker.wants = 0
+      owner?.writable()
+    }
+  }
+}
+
+for (const [platform, name, open] of [
+  ['darwin', 'utun3', (system) => openUtun({ name: 'utun3' }, system)],
+  ['freebsd', 'tap3', (system) => openBsdTap({ name: 'tap3' }, system)],
+] as [string, string, (system: BsdSystem) => ReturnType<typeof openUtun>][]) {
+  netifConformance(`${name}, over calls that answer as ${platform} is said to`, async () => {
+    const [one, other] = [new CabledBsd(name), new CabledBsd(name)]
+    one.peer = other
+    other.peer = one
+    const host = new VirtualHost()
+    const [a, b] = await Promise.all([one, other].map((libc) => open({ platform, libc, waker: libc.waker })))
+    const settle = (): void => {
+      for (const libc of [one, other]) libc.wake()
+      host.run()
+    }
+    return { a, b, host, settle }
+  })
+}

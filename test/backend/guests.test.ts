@@ -1,4 +1,5 @@
 /** Guests on sockets of this machine: QEMU's framing over TCP and UNIX, WebSockets, and several of them at a switch. */
+import { writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -18,6 +19,7 @@ import { netifConformance } from '../support/netif-conformance.ts'
 import { expectFrames, RecordingSink } from '../support/recording-sink.ts'
 import { scratchFolder } from '../support/scratch.ts'
 import { turns } from '../support/stream-pair.ts'
+import { TEST_CERT, TEST_KEY } from '../support/test-certificate.ts'
 
 const root = scratchFolder('guests')
 let made = 0
@@ -70,6 +72,21 @@ netifConformance(
   async () => {
     const port = await freePort()
     return pair(`ws://127.0.0.1:${port}?listen&mtu=60000`, `ws://127.0.0.1:${port}/relay?token=1&mtu=60000`)
+  },
+  LARGE,
+)
+
+netifConformance(
+  'a guest on a WebSocket within TLS',
+  async () => {
+    const port = await freePort()
+    const [cert, key] = [join(root, 'cert.pem'), join(root, 'key.pem')]
+    writeFileSync(cert, TEST_CERT)
+    writeFileSync(key, TEST_KEY)
+    return pair(
+      `wss://127.0.0.1:${port}?listen&cert=${cert}&key=${key}&mtu=60000`,
+      `wss://127.0.0.1:${port}/?ca=${cert}&mtu=60000`,
+    )
   },
   LARGE,
 )

@@ -254,6 +254,8 @@ describe('errors: one line, a code, and what to do', () => {
   it('another platform', () => {
     const code = { code: 'ERR_UNSUPPORTED_PLATFORM' }
     expect(() => requireLinux('darwin', 'arm64')).toThrow(expect.objectContaining(code))
+    expect(() => requireLinux('darwin', 'arm64')).toThrow(/use utun:\/\/ for IP packets/)
+    expect(() => requireLinux('win32', 'x64')).not.toThrow(/utun/)
     expect(() => requireLinux('linux', 'mips')).toThrow(expect.objectContaining(code))
     expect(() => requireLinux('linux', 'x64')).not.toThrow()
   })

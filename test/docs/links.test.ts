@@ -38,6 +38,8 @@ const SUITES: { readonly [link: string]: string } = {
   openSharedMux: 'backend/mux-worker.test.ts',
   openStreamLink: 'backend/stream-link.test.ts',
   DatagramLink: 'backend/datagram-link.test.ts',
+  v86Link: 'link/message-link.test.ts',
+  broadcastChannelLink: 'link/message-link.test.ts',
   etherTunnel: 'tunnel/ether-tunnel.test.ts',
   clampMss: 'tunnel/mss-clamp.test.ts',
   capture: 'link/capture.test.ts',

@@ -4,6 +4,7 @@ import { arping } from './arping.ts'
 import { type Command, type Context, Interrupted, UsageError, type Values } from './command.ts'
 import { dhcp } from './dhcp.ts'
 import { dns } from './dns.ts'
+import { get } from './get.ts'
 import { commandHelp, overview } from './help.ts'
 import { browse, publish } from './mdns.ts'
 import { mux } from './mux.ts'
@@ -13,6 +14,7 @@ import { resolve } from './resolve.ts'
 import { route } from './route.ts'
 import { script } from './script.ts'
 import { echo, inetd } from './serve.ts'
+import { serveFiles } from './serve-files.ts'
 import { switchCommand } from './switch.ts'
 import { tracepath } from './tracepath.ts'
 import { traceroute } from './traceroute.ts'
@@ -26,6 +28,8 @@ export const COMMANDS: readonly Command[] = [
   traceroute,
   tracepath,
   nc,
+  get,
+  serveFiles,
   resolve,
   browse,
   publish,
@@ -39,7 +43,7 @@ export const COMMANDS: readonly Command[] = [
 ]
 
 /** Commands that are to come: to be told apart from what is only mistyped. */
-const PLANNED: readonly string[] = ['get', 'serve', 'gateway', 'dump', 'bench']
+const PLANNED: readonly string[] = ['gateway', 'dump', 'bench']
 
 const USAGE = 2
 /** As a shell has it of a program that SIGINT ended. */

@@ -71,6 +71,8 @@ describe('help', () => {
       'traceroute',
       'tracepath',
       'nc',
+      'get',
+      'serve',
       'resolve',
       'browse',
       'publish',

@@ -1,9 +1,16 @@
 /** Commands on a tap of this namespace, against the kernel and the tools that they are named after. They run in this process: starting one for each takes longer than they do. */
 import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openLink } from '../../../src/backend/open-link.ts'
 import { nodeHost } from '../../../src/node/host.ts'
 import { type Begun, begin as beginOn } from '../../support/begun-command.ts'
+import { TEST_CERT, TEST_KEY } from '../../support/test-certificate.ts'
 import { noise, run, serve, sh, sha256, until } from './lab.ts'
 
 /** The tap is kept, so that the kernel's side has the same MAC address for all. */
@@ -67,5 +74,76 @@ describe('tapstack nc', () => {
     await heard.until(/^Bound/)
     expect((await run('exec nc -n -u -w 1 10.0.0.2 5000', { input: Buffer.from('hello') })).out).toBe('welcome')
     expect(heard.bytes().toString()).toBe('hello')
+  })
+})
+
+describe('tapstack get', () => {
+  it('does what curl does, and ends as it does', async () => {
+    const body = noise(300_000, 7)
+    const server = createServer((request, response) => {
+      if (request.url === '/moved') response.writeHead(302, { location: '/body' }).end()
+      else if (request.url === '/body') response.end(body)
+      else if (request.url === '/half') {
+        response.writeHead(200, { 'content-length': 100 })
+        response.write('half', () => request.socket.destroy())
+      } else if (request.url === '/nothing') request.socket.destroy()
+      else response.writeHead(404).end(`no ${request.url}`)
+    }).listen(8000, '10.0.0.1')
+    const secure = createSecureServer({ cert: TEST_CERT, key: TEST_KEY }, (_request, response) => response.end('secret')).listen(
+      8443,
+      '10.0.0.1',
+    )
+    await Promise.all([once(server, 'listening'), once(secure, 'listening')])
+    try {
+      for (const line of [
+        'http://10.0.0.1:8000/body',
+        '-L http://10.0.0.1:8000/moved',
+        'http://10.0.0.1:8000/moved',
+        'http://10.0.0.1:8000/404',
+        '-f http://10.0.0.1:8000/404',
+        'http://10.0.0.1:8000/half',
+        'http://10.0.0.1:8000/nothing',
+        'http://10.0.0.1:8001/',
+        'https://10.0.0.1:8443/',
+        '-k https://10.0.0.1:8443/',
+        'https://10.0.0.1:8000/',
+      ]) {
+        const get = begin(`get ${line}`)
+        const [ours, theirs] = [await get.ended, await run(`exec curl -s ${line}`)]
+        expect([line, ours, sha256(get.bytes())]).toEqual([line, theirs.code, sha256(theirs.bytes)])
+      }
+    } finally {
+      server.close()
+      secure.close()
+      server.closeAllConnections()
+      secure.closeAllConnections()
+    }
+  })
+})
+
+describe('tapstack serve', () => {
+  it('is served to curl: whole, in part, if it is newer, resumed, and nothing from elsewhere', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'tapstack-serve-'))
+    try {
+      const bytes = noise(3_000_000, 9)
+      writeFileSync(join(dir, 'big file'), bytes)
+      const serving = begin(['serve', '--port', '8080', dir])
+      await serving.until(/^ready: http:\/\/10\.0\.0\.2:8080\/ on tap0/)
+      const url = 'http://10.0.0.2:8080'
+      const curl = (options: string) => run(`exec curl -s ${options}`)
+      expect(sha256((await curl(`${url}/big%20file`)).bytes)).toBe(sha256(bytes))
+      expect((await curl(`-r 100-199 ${url}/big%20file`)).bytes).toEqual(bytes.subarray(100, 200))
+      const part = join(dir, 'part')
+      writeFileSync(part, bytes.subarray(0, 1_000_000))
+      expect((await curl(`-C - -o ${part} ${url}/big%20file`)).code).toBe(0)
+      expect(sha256(readFileSync(part))).toBe(sha256(bytes))
+      expect((await curl(`-o /dev/null -w %{http_code} -z '${dir}/big file' ${url}/big%20file`)).out).toBe('304')
+      expect((await curl(`${url}/`)).out).toContain('<a href="./big%20file">')
+      expect((await curl(`-o /dev/null -w %{http_code} --path-as-is ${url}/../../etc/passwd`)).out).toBe('403')
+      expect((await curl(`-I ${url}/big%20file`)).out).toMatch(/^HTTP\/1\.1 200 OK\r\n(.*\r\n)*content-length: 3000000\r\n/i)
+      expect(await serving.stop()).toBe(0)
+    } finally {
+      rmSync(dir, { recursive: true })
+    }
   })
 })

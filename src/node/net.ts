@@ -67,7 +67,7 @@ export function createNet(deps: NodeDeps): NetModule {
     }
   }
   const SocketFace = callable<[SocketOptions?, Accepted?], Socket>('Socket', StackSocket)
-  const makeSocket = (options: SocketOptions, accepted: Accepted): Socket => new SocketFace(options, accepted)
+  const makeSocket = (options: SocketOptions, accepted: Accepted): Socket => new StackSocket(options, accepted)
 
   class StackServer extends Server {
     constructor(options?: ServerOptions | ConnectionListener | null, listener?: ConnectionListener) {
@@ -85,7 +85,7 @@ export function createNet(deps: NodeDeps): NetModule {
   function connect(...args: unknown[]): Socket {
     const normalized = normalizeArgs(args)
     const [options] = normalized
-    const socket = new SocketFace(options)
+    const socket = new StackSocket(options)
     if (clientSocket.hasSubscribers) clientSocket.publish({ socket })
     if (options.timeout) socket.setTimeout(options.timeout)
     return socket.connect(normalized)

@@ -11,6 +11,9 @@ export interface OnReadOptions {
 }
 
 export interface SocketOptions extends Omit<DuplexOptions, 'signal'> {
+  readable?: boolean
+  writable?: boolean
+  captureRejections?: boolean
   noDelay?: boolean
   keepAlive?: boolean
   /** ms before the first keep-alive probe. */
@@ -26,6 +29,34 @@ export interface SocketOptions extends Omit<DuplexOptions, 'signal'> {
 export function usableOnRead(onread: OnReadOptions | null | undefined): OnReadOptions | null {
   if (typeof onread !== 'object' || onread === null || typeof onread.callback !== 'function') return null
   return onread.buffer instanceof Uint8Array || typeof onread.buffer === 'function' ? onread : null
+}
+
+/**
+ * What the stream is told, an object of one shape: copies made by spreading are slow to make and slow to read, together half the cost of a socket.
+ * Everything that a Duplex looks at is here.
+ */
+export function streamOptions(given: SocketOptions): DuplexOptions {
+  return {
+    allowHalfOpen: Boolean(given.allowHalfOpen),
+    autoDestroy: true,
+    captureRejections: given.captureRejections,
+    construct: given.construct,
+    decodeStrings: true,
+    defaultEncoding: given.defaultEncoding,
+    destroy: given.destroy,
+    emitClose: false,
+    encoding: given.encoding,
+    final: given.final,
+    highWaterMark: given.highWaterMark,
+    read: given.read,
+    readable: given.readable,
+    readableHighWaterMark: given.readableHighWaterMark,
+    signal: undefined, // the socket's own affair: an aborted one destroys at once, and there is nothing to destroy yet
+    writable: given.writable,
+    writableHighWaterMark: given.writableHighWaterMark,
+    write: given.write,
+    writev: given.writev,
+  } as DuplexOptions
 }
 
 export function checkSocketOptions(options: SocketOptions): void {

@@ -14,7 +14,7 @@ import { badState, checkDuration, checkFunction, checkString, missingArgs, unsup
 import { StreamHandle } from './handle.ts'
 import { isNormalized, normalizeArgs } from './normalize-args.ts'
 import { type Place, place } from './place.ts'
-import { checkSocketOptions, type SocketOptions, usableOnRead } from './socket-args.ts'
+import { checkSocketOptions, type SocketOptions, streamOptions, usableOnRead } from './socket-args.ts'
 
 /** How a server makes a socket of a connection that it accepted. */
 export interface Accepted {
@@ -72,14 +72,7 @@ export class Socket extends Duplex {
     if (typeof options === 'number') throw unsupported('a file descriptor', 'use node:net for it')
     const given = options ?? NO_OPTIONS
     checkSocketOptions(given)
-    super({
-      ...given,
-      signal: undefined, // below: an aborted one destroys at once, and there is nothing to destroy yet
-      allowHalfOpen: Boolean(given.allowHalfOpen),
-      emitClose: false,
-      autoDestroy: true,
-      decodeStrings: true,
-    })
+    super(streamOptions(given))
     this.connecting = false
     this._hadError = false
     this._parent = null

@@ -2,6 +2,7 @@
  * The Web Streams of the platform, as far as sockets make them. The core knows no DOM types: what is used of the global classes is declared
  * here, and the streams that applications get are of the platform's own type wherever it declares one.
  */
+import type { AbortLike } from '../base/abort.ts'
 import { webDefaults } from '../base/web-config.ts'
 
 type Maybe<T> = T | undefined
@@ -23,6 +24,8 @@ export interface ChunkController<T> {
 
 /** `WritableStreamDefaultController`. */
 export interface SinkController {
+  /** Aborted by `abort` of the stream at once, where `Sink.abort` waits for the write that is in progress. Absent in old platforms. */
+  readonly signal?: AbortLike
   error(reason: unknown): void
 }
 

@@ -8,6 +8,9 @@
  * The peer's end is met by a read, not before: an application that still works on the last bytes may answer them. Without `allowHalfOpen` it ends
  * our direction too, after what is queued.
  *
+ * A default reader's chunk is made when the bytes are there and is as long as they are; with `autoAllocateChunkSize` every read that waits would hold
+ * a buffer of the largest size. A BYOB reader's buffer waits with its read.
+ *
  * `cancel` of the readable throws away what arrives from then on, `abort` of the writable resets the connection: TCP knows no other way to take
  * back what was promised.
  */
@@ -61,6 +64,7 @@ export class ByteStreams implements ConnectionHandler {
   /** The peer has ended, and our direction follows once nothing is queued. */
   private following = false
   private shut = false
+  private aborted = false
 
   constructor(private readonly allowHalfOpen: boolean) {
     this.readable = byteReadable({
@@ -74,6 +78,8 @@ export class ByteStreams implements ConnectionHandler {
       {
         start: (controller) => {
           this.output = controller
+          // A write that waits for room would keep `abort` waiting, for ever if the peer reads no more.
+          controller.signal?.addEventListener('abort', () => this.abort(controller.signal!.reason))
         },
         write: (chunk) => this.write(chunk),
         close: () => this.finish(),
@@ -218,8 +224,12 @@ export class ByteStreams implements ConnectionHandler {
     if (this.shut) this.connection?.close()
   }
 
+  /** Nobody will read the peer's end either: it counts as read. */
   private throwAway(): void {
-    this.connection?.skip(this.connection.readable)
+    const { connection } = this
+    if (connection === null) return
+    connection.skip(connection.readable)
+    if (connection.ended && !this.allowHalfOpen) this.follow()
   }
 
   // Writing
@@ -291,13 +301,15 @@ export class ByteStreams implements ConnectionHandler {
   }
 
   private abort(reason: unknown): void {
+    if (this.aborted) return
+    this.aborted = true
     this.outputDone = true
     this.writing?.reject(reason)
     this.writing = null
     this.out = null
     this.failInput(reason)
+    this.onEnd(reason)
     this.connection?.abort()
-    if (this.connection === null) this.onEnd(reason)
   }
 
   private failOutput(error: unknown): void {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { Address, address } from '../../src/base/address.ts'
 import type { Neighbor } from '../../src/ip/neighbor.ts'
 import { ArpWorld, OTHER_MAC, PEER_MAC } from '../support/arp-world.ts'
+import { runs } from '../support/runs.ts'
 
 const PEER = '10.0.0.1'
 const host = (i: number): string => `10.0.${(i >> 8) & 255}.${i & 255}`
@@ -298,7 +299,7 @@ test('any sequence of events leaves lists, table, timers and memory in agreement
       expect(w.cache.size).toBe(statics)
       expect(w.pool.inUse).toBe(0)
     }),
-    { numRuns: 200 },
+    { numRuns: runs(200) },
   )
 })
 

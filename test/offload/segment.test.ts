@@ -13,6 +13,7 @@ import {
 import { completeChecksum, type FrameTaker, Segmenter, segment } from '../../src/offload/segment.ts'
 import { type BuiltFrame, noise, parseTransport, tcpFrame, udpFrame } from '../support/frames.ts'
 import { expectFrames } from '../support/recording-sink.ts'
+import { runs } from '../support/runs.ts'
 
 /** Takes copies, scribbles over what it was lent, and refuses when told to. */
 class Taker implements FrameTaker {
@@ -130,7 +131,7 @@ describe('segment', () => {
         expect(new Set(taker.metas)).toEqual(new Set([0]))
         verify(s, bytes, taker.frames)
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     )
   })
 
@@ -154,7 +155,7 @@ describe('segment', () => {
         expect([segmenter.done, segmenter.taken]).toEqual([true, taker.frames.length])
         verify(s, bytes, taker.frames)
       }),
-      { numRuns: 150 },
+      { numRuns: runs(150) },
     )
   })
 
@@ -218,7 +219,7 @@ describe('segment', () => {
         expect(n).toBeGreaterThanOrEqual(-1)
         completeChecksum(bytes, 0, bytes.length, s.medium)
       }),
-      { numRuns: 300 },
+      { numRuns: runs(300) },
     )
   })
 })

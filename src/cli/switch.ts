@@ -7,6 +7,7 @@ import { createHub, createSwitch } from '../switch/create.ts'
 import type { SwitchPort, SwitchPortOptions } from '../switch/port.ts'
 import type { PortVlanOptions } from '../switch/port-vlan.ts'
 import type { Switch } from '../switch/switch.ts'
+import { clampMss, type MssLimit } from '../tunnel/mss-clamp.ts'
 import { type Command, type Context, integer, seconds, text, texts, UsageError, type Values } from './command.ts'
 import { counterLines } from './counter-lines.ts'
 import { NETWORK_OPTIONS, stopped } from './network.ts'
@@ -34,6 +35,11 @@ export const switchCommand: Command = {
     edge: { type: 'string', multiple: true, value: 'P,P', text: 'with --stp: ports of hosts, which forward at once' },
     rate: { type: 'string', multiple: true, value: 'PORT=R', text: 'bits a second at PORT, each way: 64k, 10M, 1G (no limit)' },
     ageing: { type: 'string', value: 'S', text: 'seconds after which a silent address is forgotten (300)' },
+    clamp: {
+      type: 'string',
+      value: 'MSS|off',
+      text: 'segments that TCP may ask for, in bytes (what fits, at links whose MTU is less than that of others)',
+    },
     hub: { type: 'boolean', text: 'a hub: everything goes everywhere' },
     vde: {
       type: 'string',
@@ -160,9 +166,12 @@ async function joinLinks(context: Context, sw: Switch, values: Values, urls: rea
     for (const url of urls) links.push(await context.openLink(url))
     const names = distinct(links.map((link) => link.name))
     const options = portOptions(values, names)
+    const limits = clampLimits(values, links)
     for (const [i, name] of names.entries()) {
       const file = directory === undefined ? undefined : joinPath(directory, `${name.replace(/[^\w.-]/g, '_')}.pcapng`)
-      const link = file === undefined ? links[i] : capture(links[i], file)
+      const whole = file === undefined ? links[i] : capture(links[i], file)
+      const limit = limits[i]
+      const link = limit === null ? whole : clampMss(whole, limit)
       sw.join(link, { ...options[i], name })
     }
     setMirror(sw, values, names)
@@ -170,6 +179,15 @@ async function joinLinks(context: Context, sw: Switch, values: Values, urls: rea
     for (const link of links) await link.close()
     throw error
   }
+}
+
+/** What SYNs are told at each link: nobody says PACKET TOO BIG behind a switch. Throws UsageError. */
+function clampLimits(values: Values, links: readonly NetIf[]): (MssLimit | null)[] {
+  const clamp = text(values, 'clamp')
+  if (clamp === 'off') return links.map(() => null)
+  if (clamp !== undefined) return links.map(() => integer(values, 'clamp', 8, 65_535, 0))
+  const most = Math.max(...links.map((link) => link.mtu))
+  return links.map((link) => (link.mtu < most ? 'mtu' : null))
 }
 
 /** Makes it if it is not there; the one above must be (`recursive` goes on for ever in /proc, where nothing can be made). */

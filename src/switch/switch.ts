@@ -148,6 +148,8 @@ export class Switch implements Task, PortOwner, RelaySite, TreeSite {
    */
   mirror(from: SwitchPort | readonly SwitchPort[] | null, to: SwitchPort, direction: 'in' | 'out' | 'both' = 'both'): void {
     const sources = from === null ? [] : from instanceof SwitchPort ? [from] : from
+    if (direction !== 'in' && direction !== 'out' && direction !== 'both')
+      throw invalidArgument(`direction of a mirror: in, out or both is expected, not ${direction}`)
     if (sources.includes(to)) throw invalidArgument(`port ${to.name} cannot mirror itself`)
     for (const port of this.list) {
       if (port.mirrorIn === to) port.mirrorIn = null

@@ -5,14 +5,17 @@ import { run } from '../../src/cli/run.ts'
 import { createPipe } from '../../src/link/pipe.ts'
 import type { NetIf } from '../../src/netif/netif.ts'
 import { createWorld } from '../../src/sim/world.ts'
+import { tcpFrame } from '../support/frames.ts'
 import { readPcapng } from '../support/pcapng-reader.ts'
 import { scratchFolder } from '../support/scratch.ts'
 import { BROADCAST, frame, Station, station } from '../support/switch-lab.ts'
 
 /** Stations at the far ends of the links, and the command between them; with `loop` both ends of one link are its. */
-function lab(count = 3, loop = false) {
+function lab(count = 3, loop = false, mtus: readonly number[] = []) {
   const world = createWorld({ seed: 21 })
-  const pipes = Array.from({ length: count }, (_, i) => createPipe({ names: [`tap${i}`, `far${i}`], hangUp: true }))
+  const pipes = Array.from({ length: count }, (_, i) =>
+    createPipe({ names: [`tap${i}`, `far${i}`], hangUp: true, mtu: mtus[i] ?? 1500 }),
+  )
   const stations = loop ? [] : pipes.map(([, far]) => new Station(far, world.host))
   const out: string[] = []
   const err: string[] = []
@@ -133,6 +136,23 @@ describe('tapstack switch', () => {
     stop.abort()
     expect(await done).toBe(0)
     expect(out.some((l) => l.startsWith('tap0: ') && l.includes('bpduOut'))).toBe(true)
+  })
+
+  it.each([
+    ['', [1360, 1460]],
+    [' --clamp off', [1460, 1460]],
+    [' --clamp 900', [900, 900]],
+  ])('tells TCP what fits a link with a smaller MTU, and only behind it%s', async (option, wanted) => {
+    const { world, stations, stop, start } = lab(3, false, [1500, 1400, 1500])
+    const [done] = await start(`-q${option}`)
+    const { bytes } = tcpFrame({ flags: 2, options: [2, 4, 1460 >> 8, 1460 & 255] })
+    bytes.set(frame(BROADCAST, station(1)).subarray(0, 12))
+    stations[0].send(bytes)
+    world.run(1)
+    const mss = stations.slice(1).map((s) => s.heard().map((syn) => syn[56] * 256 + syn[57]))
+    expect(mss).toEqual(wanted.map((size) => [size]))
+    stop.abort()
+    expect(await world.settle(done)).toBe(0)
   })
 
   it('captures each port', async () => {

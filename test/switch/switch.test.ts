@@ -307,6 +307,7 @@ describe('a switch', () => {
       for (const value of [-1, 0.5, Number.NaN]) expect(() => lab.station('b', { [name]: value })).toThrow(`${name} of a port`)
     lab.station('b')
     expect(() => lab.station('c')).toThrow(/2 ports/)
+    expect(() => lab.sw.mirror(lab.sw.list[0], lab.sw.list[1], 'up' as never)).toThrow(/in, out or both/)
     expect(() => createSwitch({ host: lab.host, random: lab.host.random, ageingMs: -1 })).toThrow(/ageingMs/)
     expect(() => createSwitch({ host: lab.host, random: lab.host.random, mac: 'x' })).toThrow(/MAC/)
     for (const mac of ['01:00:5e:00:00:01', new Uint8Array(5), 7 as never])

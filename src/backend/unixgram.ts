@@ -9,7 +9,7 @@
  * there. A socket's file that a killed process has left is removed; one that is in use is not.
  */
 import { lstatSync, rmSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import { invalidArgument, NetError } from '../base/errors.ts'
 import { LINK_DEFAULTS } from '../base/link-config.ts'
 import { type DeviceCalls, FrameDevice } from './frame-device.ts'
@@ -56,11 +56,13 @@ export async function openUnixgramLink(which: UnixgramLinkOptions | string, syst
     libc.close(fd)
     throw failed(name, refused, 'bind', path)
   }
-  const { ino } = lstatSync(path)
+  // The working directory may be another by then.
+  const file = resolve(path)
+  const { ino } = lstatSync(file)
   const remove = (): void => {
     // Whoever took the path over has a file of their own there.
     try {
-      if (lstatSync(path).ino === ino) rmSync(path)
+      if (lstatSync(file).ino === ino) rmSync(file)
     } catch {
       // Gone already, or its directory is: there is nothing to remove.
     }

@@ -95,10 +95,8 @@ describe.runIf(linux)('a link by UNIX datagrams', () => {
     expect(existsSync(theirs)).toBe(false)
     send(link, frame)
     expect(link.counters()).toMatchObject({ outFrames: 2, dropOutNoPeer: 2 })
-    expect([link.describe(), sink.closes]).toEqual([
-      `unixgram:${ours}: UNIX datagrams ${ours} -> ${theirs}, mtu 1500, no offload, woken by libuv`,
-      0,
-    ])
+    expect(link.describe()).toContain(`unixgram:${ours}: UNIX datagrams ${ours} -> ${theirs}, mtu 1500, no offload, woken by `)
+    expect(sink.closes).toBe(0)
     await link.close()
     expect(readdirSync(root)).toEqual([])
   })

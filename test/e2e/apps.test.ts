@@ -22,3 +22,9 @@ withPrograms('the web with the tools of Debian', ['curl', 'wrk', 'h2load', 'open
     insideNamespace('apps-web.inside.ts')
   })
 })
+
+withPrograms('the tools of Debian on what stays open', ['curl', 'openssl', 'socat'], () => {
+  describeTap('bulk, mail and WebSockets, and the tools of Debian', () => {
+    insideNamespace('apps-foreign.inside.ts')
+  })
+})

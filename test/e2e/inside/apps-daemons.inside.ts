@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { findProgram } from '../../support/programs.ts'
 import { expectNothingOpen, HOST, Lab, noise, OURS, quietKernel, run, sh, sha256, until } from './lab.ts'
 import { run as start } from './program.ts'
+import { ended, registered } from './registered.ts'
 
 const TEN_MB = noise(10_000_000, 41)
 let lab: Lab
@@ -21,32 +22,50 @@ afterEach(() => expectNothingOpen(lab.stack))
 
 afterAll(() => lab.close())
 
+const hostKey = ssh2.utils.generateKeyPairSync('ed25519')
+const userKey = ssh2.utils.generateKeyPairSync('ed25519')
+
+function privateFile(name: string, content: string): string {
+  const path = lab.file(name, Buffer.from(content))
+  sh(`chmod 600 ${path}`)
+  return path
+}
+
+/** sshd on the host, in a /run of its own, that lets the user's key in. */
+async function startSshd(): Promise<void> {
+  const config = [
+    `ListenAddress ${HOST}:22`,
+    `HostKey ${privateFile('host_key', hostKey.private)}`,
+    `AuthorizedKeysFile ${privateFile('authorized_keys', userKey.public)}`,
+    'StrictModes no',
+    'UsePAM no',
+    'PermitRootLogin yes',
+    `PidFile none`,
+    'Subsystem sftp internal-sftp',
+  ]
+  const path = lab.file('sshd_config', Buffer.from(`${config.join('\n')}\n`))
+  const command = `mount -t tmpfs none /run && mkdir -m 755 /run/sshd && exec ${findProgram('sshd')} -D -e -f ${path}`
+  await start('unshare', ['-m', 'sh', '-ec', command]).until(/Server listening/)
+}
+
+/** A redis-server with nothing in it. */
+async function startRedis(): Promise<void> {
+  const options = ['--port', '6379', '--bind', HOST, '--protected-mode', 'no', '--save', '', '--dir', lab.dir]
+  await start(findProgram('redis-server')!, options).until(/Ready to accept connections/)
+}
+
+async function startMosquitto(): Promise<void> {
+  const config = `listener 1883 ${HOST}\nallow_anonymous true\npersistence false\nuser root\nmax_queued_messages 0\nlog_type all\n`
+  const path = lab.file('mosquitto.conf', Buffer.from(config))
+  await start(findProgram('mosquitto')!, ['-v', '-c', path]).until(/mosquitto version .* running/)
+}
+
 describe("ssh2 and OpenSSH's sshd", () => {
-  const { utils, Client, Server } = ssh2
-  const hostKey = utils.generateKeyPairSync('ed25519')
-  const userKey = utils.generateKeyPairSync('ed25519')
+  const { Client, Server } = ssh2
 
-  const privateFile = (name: string, content: string): string => {
-    const path = lab.file(name, Buffer.from(content))
-    sh(`chmod 600 ${path}`)
-    return path
-  }
-
-  /** sshd on the host, in a /run of its own, and a client of it that has logged in. */
+  /** A client that has logged in. */
   async function login(): Promise<ssh2.Client> {
-    const config = [
-      `ListenAddress ${HOST}:22`,
-      `HostKey ${privateFile('host_key', hostKey.private)}`,
-      `AuthorizedKeysFile ${privateFile('authorized_keys', userKey.public)}`,
-      'StrictModes no',
-      'UsePAM no',
-      'PermitRootLogin yes',
-      `PidFile none`,
-      'Subsystem sftp internal-sftp',
-    ]
-    const path = lab.file('sshd_config', Buffer.from(`${config.join('\n')}\n`))
-    const command = `mount -t tmpfs none /run && mkdir -m 755 /run/sshd && exec ${findProgram('sshd')} -D -e -f ${path}`
-    await start('unshare', ['-m', 'sh', '-ec', command]).until(/Server listening/)
+    await startSshd()
     const client = new Client()
     client.connect({ sock: lab.stack.net.connect(22, HOST), username: 'root', privateKey: userKey.private })
     await once(client, 'ready')
@@ -132,8 +151,7 @@ describe('ioredis and redis-server', () => {
 
   /** A server with nothing in it, and what makes clients. */
   async function redis(): Promise<(options?: RedisOptions) => Redis> {
-    const options = ['--port', '6379', '--bind', HOST, '--protected-mode', 'no', '--save', '', '--dir', lab.dir]
-    await start(findProgram('redis-server')!, options).until(/Ready to accept connections/)
+    await startRedis()
     return (more) => new Redis({ Connector: Connector as never, ...more })
   }
 
@@ -176,9 +194,7 @@ describe('ioredis and redis-server', () => {
 
 describe('mqtt and mosquitto', () => {
   it('publishes 5 MB and three hundred small ones, by every quality of service', async () => {
-    const config = `listener 1883 ${HOST}\nallow_anonymous true\npersistence false\nuser root\nmax_queued_messages 0\nlog_type all\n`
-    const path = lab.file('mosquitto.conf', Buffer.from(config))
-    await start(findProgram('mosquitto')!, ['-v', '-c', path]).until(/mosquitto version .* running/)
+    await startMosquitto()
     const connect = (): MqttClient => new MqttClient(() => lab.stack.net.connect(1883, HOST) as never, { protocolVersion: 5 })
     const [publisher, subscriber] = [connect(), connect()]
     const heard: Buffer[] = []
@@ -193,5 +209,18 @@ describe('mqtt and mosquitto', () => {
     expect(sha256(heard.find((payload) => payload.length > 100)!)).toBe(sha256(big))
     expect(new Set(heard.filter((payload) => payload.length < 100).map(String))).toEqual(new Set(small))
     await Promise.all([publisher.endAsync(), subscriber.endAsync()])
+  })
+})
+
+describe('a program that knows nothing of a stack', () => {
+  it('is a client of all three by tapstack/register, and ends by itself', async () => {
+    await Promise.all([startSshd(), startRedis(), startMosquitto()])
+    const { code, said } = await ended(registered('daemons.cjs', HOST, privateFile('user_key', userKey.private)))
+    const [told, proof] = said as [Record<string, string>, object]
+    expect([code, told, proof]).toEqual([
+      0,
+      { sent: told.sent, redis: told.sent, mqtt: told.sent, ssh2: told.sent },
+      { left: [], theirs: [], active: 3, passive: 0 },
+    ])
   })
 })

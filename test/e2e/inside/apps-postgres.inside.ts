@@ -6,6 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { findProgram } from '../../support/programs.ts'
 import { TEST_CERT, TEST_KEY } from '../../support/test-certificate.ts'
 import { expectNothingOpen, HOST, Lab, noise, quietKernel, type Served, serve, sh, sha256 } from './lab.ts'
+import { ended, registered } from './registered.ts'
 
 let lab: Lab
 let server: Served
@@ -24,7 +25,7 @@ beforeAll(async () => {
   sh(`chown -R postgres ${lab.dir}; chmod 600 ${lab.file('server.key')}`)
   const data = lab.file('data')
   sh(`${asPostgres('initdb').join(' ')} -D ${data} -A trust --no-sync -E UTF8 --locale=C`)
-  sh(`echo 'host all all 10.0.0.0/24 trust' >> ${data}/pg_hba.conf`)
+  sh(`echo 'host all all 10.0.0.0/16 trust' >> ${data}/pg_hba.conf`)
   const settings = {
     listen_addresses: HOST,
     unix_socket_directories: '',
@@ -115,4 +116,12 @@ describe.each([
     expect(pool.totalCount).toBe(10)
     await pool.end()
   })
+})
+
+it('a program that knows nothing of a stack asks PostgreSQL by tapstack/register, and ends by itself', async () => {
+  const { code, said } = await ended(registered('postgres.mjs', HOST))
+  const [told, proof] = said as [object, { active: number }]
+  expect([code, told]).toEqual([0, { same: true, sums: [2, 4, 6, 8, 10] }])
+  expect(proof).toEqual({ left: [], theirs: [], active: expect.any(Number), passive: 0 })
+  expect(proof.active).toBeGreaterThanOrEqual(1)
 })

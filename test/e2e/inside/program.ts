@@ -4,8 +4,14 @@ import { afterEach, expect } from 'vitest'
 
 const running: ChildProcess[] = []
 
-afterEach(() => {
-  for (const child of running.splice(0)) child.kill('SIGKILL')
+afterEach(async () => {
+  // Gone, not only told so: the next test may want the same port.
+  const alive = running
+    .splice(0)
+    .filter((child) => child.exitCode === null && child.signalCode === null && child.pid !== undefined)
+  const gone = alive.map((child) => new Promise((resolve) => child.once('exit', resolve)))
+  for (const child of alive) child.kill('SIGKILL')
+  await Promise.all(gone)
 })
 
 export interface Program {

@@ -26,6 +26,7 @@ const echo: ConnectionHandler = {
   onReadable(c) {
     // No more is read than can be written: what stays closes the window, and the peer waits.
     while (c.readable > 0 && c.writable > 0) c.write(piece, 0, c.read(piece, 0, Math.min(c.writable, piece.length)))
+    if (c.stateName === 'CLOSED') return // it was reset: onClose follows
     if (c.readable > 0)
       c.write(piece, 0, 1) // takes nothing, and asks for onWritable
     else if (c.ended) c.shutdown()

@@ -217,7 +217,9 @@ export {
 } from './tcp/congestion.ts'
 export { SlowStart } from './tcp/hystart.ts'
 export type { RateSample } from './tcp/rate.ts'
+export { type CapturedFrame, CaptureReader } from './trace/capture-reader.ts'
 export { dissect } from './trace/dissect.ts'
+export { type FrameMatcher, parseExpression } from './trace/expression.ts'
 export { type ByteTarget, PcapngWriter } from './trace/pcapng.ts'
 // Tunnels
 export { type EtherTunnelOptions, etherTunnel } from './tunnel/ether-tunnel.ts'

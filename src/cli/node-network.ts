@@ -35,7 +35,7 @@ export function outputOf(context: Context): Writable {
 }
 
 /** What `work` gives, unless the command is to stop (Interrupted) or the link ends before. */
-export async function unlessEnded<T>(context: Context, network: Network, work: Promise<T>): Promise<T> {
+export async function unlessEnded<T>(context: Context, network: Pick<Network, 'broken'>, work: Promise<T>): Promise<T> {
   let onStop = (): void => undefined
   const stop = new Promise<never>((_, reject) => {
     onStop = () => reject(new Interrupted('interrupted'))

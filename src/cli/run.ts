@@ -1,9 +1,11 @@
 /** From a command line to an exit code. Errors are one line that says what was tried, why it failed and what to do. */
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { arping } from './arping.ts'
+import { bench } from './bench.ts'
 import { type Command, type Context, Interrupted, UsageError, type Values } from './command.ts'
 import { dhcp } from './dhcp.ts'
 import { dns } from './dns.ts'
+import { dump } from './dump.ts'
 import { get } from './get.ts'
 import { commandHelp, overview } from './help.ts'
 import { browse, publish } from './mdns.ts'
@@ -39,11 +41,13 @@ export const COMMANDS: readonly Command[] = [
   tunnel,
   dhcp,
   dns,
+  dump,
+  bench,
   script,
 ]
 
 /** Commands that are to come: to be told apart from what is only mistyped. */
-const PLANNED: readonly string[] = ['gateway', 'dump', 'bench']
+const PLANNED: readonly string[] = ['gateway']
 
 const USAGE = 2
 /** As a shell has it of a program that SIGINT ended. */

@@ -30,6 +30,8 @@ export class TcpEcho implements ListenerHandler, ConnectionHandler {
     while (waiting > 0) {
       const room = connection.writable
       if (room === 0) {
+        // What came before a reset need not go back, and writing would be an error: onClose follows.
+        if (connection.stateName === 'CLOSED') return
         // A write that finds no room is what brings onWritable.
         connection.write(piece, 0, 1)
         return

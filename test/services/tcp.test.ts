@@ -84,6 +84,18 @@ describe('echo over TCP', () => {
     })
   }
 
+  it('echo is not troubled by a reset that comes right after what is to go back', () => {
+    const { world, client, server } = lab({ delay: 10 })
+    const c = client.tcp.open({ remoteAddress: '10.0.0.2', remotePort: 7 }, {})
+    world.run(100)
+    c.write(Uint8Array.of(1, 2, 3), 0, 3)
+    world.run(0) // it is on its way, and arrives together with the reset
+    c.abort()
+    world.run(1000)
+    expect(server.connections()).toEqual([])
+    expect(server.counters().tcp).toMatchObject({ tcpEstabResets: 1 })
+  })
+
   it('stops reading when it cannot write, holds a bounded amount, and loses nothing', () => {
     const { world, client, server } = lab()
     const bytes = noise(24 << 20)

@@ -11,7 +11,8 @@ import { openLink } from '../../../src/backend/open-link.ts'
 import { nodeHost } from '../../../src/node/host.ts'
 import { type Begun, begin as beginOn } from '../../support/begun-command.ts'
 import { TEST_CERT, TEST_KEY } from '../../support/test-certificate.ts'
-import { noise, run, serve, sh, sha256, until } from './lab.ts'
+import { listener, noise, run, serve, sh, sha256, until } from './lab.ts'
+import { node } from './program.ts'
 
 /** The tap is kept, so that the kernel's side has the same MAC address for all. */
 beforeAll(() => {
@@ -145,5 +146,91 @@ describe('tapstack serve', () => {
     } finally {
       rmSync(dir, { recursive: true })
     }
+  })
+})
+
+describe('tapstack dump', () => {
+  it('takes the frames that tcpdump takes, from pcapng and pcap', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'tapstack-dump-'))
+    try {
+      const [ours, theirs] = [join(dir, 'a.pcapng'), join(dir, 'a.pcap')]
+      const dump = begin(`dump -a 10.0.0.2/24 -a fd00::2/64 --mac 02:00:00:00:00:66 -w ${ours}`)
+      await dump.until(/^listening on tap0 as 10\.0\.0\.2 fd00::2$/)
+      sh('ip addr add fd00::1/64 dev tap0 nodad')
+      await run('ping -c 2 -i 0.1 10.0.0.2; ping -6 -c 2 -i 0.1 fd00::2; nc -n -z 10.0.0.2 80; nc -n -z fd00::2 443')
+      await run('echo x | nc -n -u -w 1 10.0.0.2 53')
+      expect(await dump.stop()).toBe(0)
+      expect((await run(`tcpdump -r ${ours} -w ${theirs}`)).code).toBe(0)
+      let taken = 0
+      // Listener reports, with a header before ICMPv6's, are other for tcpdump: none of these is about them.
+      for (const filter of [
+        '',
+        'arp',
+        'ip',
+        'ip6',
+        'icmp',
+        'icmp6 and host fd00::2 or arp',
+        'tcp',
+        'tcp port 80',
+        'port 80 or 443',
+        'src host 10.0.0.1',
+        'dst 10.0.0.2 and not icmp',
+        'host fd00::2',
+        'net 10.0.0.0/24',
+        'ip6 net fd00::/16',
+        'ether src 02:00:00:00:00:66',
+        'ether broadcast',
+        'ether multicast and ip6',
+        'udp dst portrange 50-60',
+        'less 60',
+        'greater 90 and (icmp or udp)',
+        'arp or tcp and ip6',
+        'ip proto 17',
+        'src or dst host 10.0.0.2 and !(udp||tcp)',
+      ]) {
+        const lines = (text: string): number => text.split('\n').filter(Boolean).length
+        const judge = await run(`exec tcpdump -n -r ${theirs} '${filter}'`)
+        for (const file of [ours, theirs]) {
+          const read = begin(['dump', '-r', file, ...filter.split(' ')])
+          expect(await read.ended).toBe(0)
+          expect([filter, Number.parseInt(read.errors[0], 10)]).toEqual([filter, lines(judge.out)])
+        }
+        if (lines(judge.out) > 0) taken++
+      }
+      expect(taken).toBeGreaterThan(18)
+    } finally {
+      rmSync(dir, { recursive: true })
+    }
+  })
+
+  it('is shown by the example of a capture, too', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'tapstack-capture-'))
+    try {
+      const file = join(dir, 'x.pcapng')
+      const example = node('examples/capture.ts', {}, file, '--count', '2')
+      expect(await example.ended, example.said()).toBe(0)
+      expect(example.said()).toMatch(/^> IP 10\.0\.0\.2 > 10\.0\.0\.1: ICMP echo request/m)
+      expect(example.said()).toMatch(/^10\.0\.0\.1 answered in [\d.]+ ms$/m)
+      expect((await run(`tcpdump -n -r ${file} icmp`)).out.split('\n').filter(Boolean).length).toBe(4)
+    } finally {
+      rmSync(dir, { recursive: true })
+    }
+  })
+})
+
+describe('tapstack bench', () => {
+  it('measures services of the host', async () => {
+    const services = await Promise.all([
+      listener('TCP-LISTEN:9,fork,reuseaddr', 'OPEN:/dev/null'),
+      listener('TCP-LISTEN:19,fork,reuseaddr', 'OPEN:/dev/zero'),
+      listener('TCP-LISTEN:7,fork,reuseaddr,nodelay', 'PIPE'),
+    ])
+    const bench = begin('bench --json -t 0.1 10.0.0.1')
+    expect(await bench.ended, bench.said).toBe(0)
+    const numbers = JSON.parse(bench.said) as Record<string, Record<string, number>>
+    expect(Object.keys(numbers)).toEqual(['tap0 send', 'tap0 receive', 'tap0 rr', 'tap0 connect'])
+    expect(numbers['tap0 send'].bitsPerSecond).toBeGreaterThan(1e6)
+    expect(numbers['tap0 rr'].count).toBeGreaterThan(1)
+    for (const service of services) await service.stop()
   })
 })

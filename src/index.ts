@@ -21,7 +21,7 @@ export { type GuestSocketOptions, openSocketLink } from './backend/guest-socket.
 export { type MuxConnectOptions, openMux } from './backend/mux-client.ts'
 export { type MuxPlace, MuxServer, type MuxServerOptions, muxPath, serveMux } from './backend/mux-server.ts'
 export { type MuxTicket, openSharedMux, shareMux } from './backend/mux-worker.ts'
-export { openLink } from './backend/open-link.ts'
+export { type OpenLinkOptions, openLink } from './backend/open-link.ts'
 export type { StreamHalves } from './backend/open-stream.ts'
 export { openPacket, type PacketOptions } from './backend/packet.ts'
 export { openStdio, type StdioOptions } from './backend/stdio.ts'

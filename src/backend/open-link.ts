@@ -4,6 +4,7 @@
 import { invalidArgument, NetError } from '../base/errors.ts'
 import type { NetIf } from '../netif/netif.ts'
 import { openUtun, utunOptions } from './bsd-device.ts'
+import type { LinkChange } from './dialer.ts'
 import { guestSocketOptions, openSocketLink } from './guest-socket.ts'
 import { checkOptions, flagOption, type LinkUrl, numberOption, splitLinkUrl } from './link-url.ts'
 import { openMuxLink } from './mux-client.ts'
@@ -20,7 +21,13 @@ import { openVxlan, vxlanOptions } from './vxlan.ts'
 import { openVxvde, vxvdeOptions } from './vxvde.ts'
 import { openWebSocketLink, webSocketOptions } from './websocket.ts'
 
-const SCHEMES: { readonly [scheme: string]: (url: LinkUrl) => Promise<NetIf> } = {
+/** What no URL can say. */
+export interface OpenLinkOptions {
+  /** Told when the stream of a tunnel, a guest or a WebSocket comes, goes or is refused. Links without a stream have no such moments. */
+  onChange?: ((change: LinkChange) => void) | undefined
+}
+
+const SCHEMES: { readonly [scheme: string]: (url: LinkUrl, options: OpenLinkOptions) => Promise<NetIf> } = {
   tap: (url) => openTap(tapOptions(url)),
   tun: (url) => openTun(tapOptions(url)),
   utun: (url) => openUtun(utunOptions(url)),
@@ -29,13 +36,13 @@ const SCHEMES: { readonly [scheme: string]: (url: LinkUrl) => Promise<NetIf> } =
   stdio: (url) => openStdio(stdioOptions(url)),
   mux: openMuxLink,
   ore: openMuxLink,
-  'tunnel+tcp': (url) => openTunnel(tunnelOptions(url)),
-  'tunnel+tls': (url) => openTunnel(tunnelOptions(url)),
-  qemu: (url) => openSocketLink(guestSocketOptions(url)),
-  unix: (url) => openSocketLink(guestSocketOptions(url)),
+  'tunnel+tcp': (url, { onChange }) => openTunnel({ ...tunnelOptions(url), onChange }),
+  'tunnel+tls': (url, { onChange }) => openTunnel({ ...tunnelOptions(url), onChange }),
+  qemu: (url, { onChange }) => openSocketLink({ ...guestSocketOptions(url), onChange }),
+  unix: (url, { onChange }) => openSocketLink({ ...guestSocketOptions(url), onChange }),
   unixgram: (url) => openUnixgramLink(unixgramOptions(url)),
-  ws: (url) => openWebSocketLink(webSocketOptions(url)),
-  wss: (url) => openWebSocketLink(webSocketOptions(url)),
+  ws: (url, { onChange }) => openWebSocketLink({ ...webSocketOptions(url), onChange }),
+  wss: (url, { onChange }) => openWebSocketLink({ ...webSocketOptions(url), onChange }),
   packet: (url) => openPacket(packetOptions(url)),
   tuntap2: (url) => openTuntap2Url(url),
   udp: (url) => openUdpLink(udpOptions(url)),
@@ -46,9 +53,9 @@ const SCHEMES: { readonly [scheme: string]: (url: LinkUrl) => Promise<NetIf> } =
  * Opens the link that a URL names, as `tap://tap0?host=10.0.0.1/24,fd00::1/64&mtu=1500&offload=on`.
  * @throws NetError ERR_UNKNOWN_LINK, ERR_INVALID_ARG_VALUE (with the option in its words), and what the link's own function throws.
  */
-export async function openLink(url: string | { toString(): string }): Promise<NetIf> {
+export async function openLink(url: string | { toString(): string }, options: OpenLinkOptions = {}): Promise<NetIf> {
   const parsed = parseLinkUrl(String(url))
-  return SCHEMES[parsed.scheme](parsed)
+  return SCHEMES[parsed.scheme](parsed, options)
 }
 
 /** @throws NetError ERR_UNKNOWN_LINK, ERR_INVALID_ARG_VALUE. */

@@ -1,5 +1,6 @@
 /** What a command is, and what it runs in. Everything that touches the process comes by `Context`, so that tests run commands in memory. */
 import type { Readable, Writable } from 'node:stream'
+import type { LinkChange } from '../backend/dialer.ts'
 import type { NetIf } from '../netif/netif.ts'
 import type { StackPlatform } from '../stack/stack.ts'
 
@@ -8,7 +9,8 @@ export interface Context {
   out(line: string): void
   /** One line to standard error. */
   err(line: string): void
-  openLink(url: string): Promise<NetIf>
+  /** `onChange` hears when the stream of a tunnel or a guest comes or goes. */
+  openLink(url: string, onChange?: (change: LinkChange) => void): Promise<NetIf>
   readonly platform: StackPlatform
   /** Aborted by SIGINT or SIGTERM: end cleanly. */
   readonly stop: AbortSignal

@@ -15,7 +15,7 @@ const code = await run(
   {
     out: print,
     err: (line) => void process.stderr.write(`${line}\n`),
-    openLink: (url) => unlessStopped(openLink(url), stop),
+    openLink: (url, onChange) => unlessStopped(openLink(url, { onChange }), stop),
     platform: { host: nodeHost, random: nodeRandom },
     stop,
     input: () => process.stdin,

@@ -1,6 +1,7 @@
 /** `tapstack switch`: a switch, or a hub, between links, until it is told to stop. */
 import { mkdirSync } from 'node:fs'
 import { join as joinPath } from 'node:path'
+import type { LinkChange } from '../backend/dialer.ts'
 import type { NetIf } from '../netif/netif.ts'
 import { capture } from '../node/capture-file.ts'
 import { createHub, createSwitch } from '../switch/create.ts'
@@ -10,6 +11,7 @@ import type { Switch } from '../switch/switch.ts'
 import { clampMss, type MssLimit } from '../tunnel/mss-clamp.ts'
 import { type Command, type Context, integer, seconds, text, texts, UsageError, type Values } from './command.ts'
 import { counterLines } from './counter-lines.ts'
+import { changeLine } from './link-change.ts'
 import { NETWORK_OPTIONS, stopped } from './network.ts'
 import { switchTable } from './switch-table.ts'
 
@@ -163,7 +165,8 @@ async function joinLinks(context: Context, sw: Switch, values: Values, urls: rea
   if (directory !== undefined) makeDirectory(directory)
   const links: NetIf[] = []
   try {
-    for (const url of urls) links.push(await context.openLink(url))
+    const told = (url: string) => (change: LinkChange) => context.err(`tapstack switch: ${changeLine(url, change)}`)
+    for (const url of urls) links.push(await context.openLink(url, values.quiet === true ? undefined : told(url)))
     const names = distinct(links.map((link) => link.name))
     const options = portOptions(values, names)
     const limits = clampLimits(values, links)

@@ -1,4 +1,5 @@
 /** `tapstack tunnel`: two links as one wire, until it is told to stop or one of them ends. */
+import type { LinkChange } from '../backend/dialer.ts'
 import { splice } from '../link/splice.ts'
 import type { NetIf } from '../netif/netif.ts'
 import { capture } from '../node/capture-file.ts'
@@ -6,6 +7,7 @@ import { clampMss, type MssLimit } from '../tunnel/mss-clamp.ts'
 import { type Command, type Context, integer, text, UsageError, type Values } from './command.ts'
 import { counterLines } from './counter-lines.ts'
 import { frameLog } from './frame-log.ts'
+import { changeLine } from './link-change.ts'
 import { NETWORK_OPTIONS, stopped } from './network.ts'
 
 export const tunnel: Command = {
@@ -15,7 +17,8 @@ export const tunnel: Command = {
   about: [
     'What comes in by one link goes out by the other, and nothing else: a tap and a tunnel to another machine, a switch and a guest. Where their MTUs',
     'differ, TCP connections are told of the smaller one as they begin; other packets that are too large for a link are lost, and counted.',
-    'Prints a line that begins with "ready", ends with Ctrl-C, and with --verbose says at the end what was carried.',
+    'Prints a line that begins with "ready" and one whenever the other end of a tunnel comes or goes, ends with Ctrl-C, and with --verbose says at the',
+    'end what was carried.',
   ],
   options: {
     clamp: {
@@ -55,7 +58,8 @@ async function joinLinks(context: Context, values: Values, urls: readonly string
   const links: NetIf[] = []
   context.platform.host.hold() // a wire has neither servers nor sockets that would
   try {
-    for (const url of urls) links.push(await context.openLink(url))
+    const told = (url: string) => (change: LinkChange) => context.out(changeLine(url, change))
+    for (const url of urls) links.push(await context.openLink(url, values.quiet === true ? undefined : told(url)))
     if (pcap !== undefined) links[0] = capture(links[0], pcap)
     if (verbose) links[0] = frameLog(links[0], context.out)
     const [one, two] = links

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { LinkChange } from '../../src/backend/dialer.ts'
 import { openLink, parseLinkUrl, tapOptions } from '../../src/backend/open-link.ts'
 
 const options = (url: string) => tapOptions(parseLinkUrl(url))
@@ -52,6 +53,19 @@ describe('link URLs', () => {
       code: 'ERR_UNKNOWN_LINK',
       message: expect.stringMatching(/tap:\/\/, tun:\/\//),
     })
+  })
+
+  it.each(['tunnel+tcp:', 'qemu:', 'ws:'])('tell of the other end of a stream: %s', async (scheme) => {
+    const changes: LinkChange[] = []
+    const link = await openLink(`${scheme}//127.0.0.1:0?listen`, { onChange: (change) => changes.push(change) })
+    const port = /:(\d+)/.exec(link.describe!().replace(/^\S+/, ''))![1]
+    const other = await openLink(`${scheme}//127.0.0.1:${port}`)
+    while (changes.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    expect(changes[0]).toMatchObject({ state: 'connected', peer: expect.stringMatching(/^127\.0\.0\.1:/) })
+    await other.close()
+    while (changes.length === 1) await new Promise((resolve) => setImmediate(resolve))
+    expect(changes[1].state).toBe('waiting')
+    await link.close()
   })
 
   it('may be URL objects', async () => {

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import type { LinkChange } from '../../src/backend/dialer.ts'
 import { run } from '../../src/cli/run.ts'
 import { createPipe, type PipeOptions } from '../../src/link/pipe.ts'
 import { splice } from '../../src/link/splice.ts'
@@ -24,12 +25,16 @@ function lab(carrier: PipeOptions = {}) {
   const ends: NetIf[] = [nears[0], own]
   const out: string[] = []
   const err: string[] = []
+  const changes: (((change: LinkChange) => void) | undefined)[] = []
   const stop = new AbortController()
   let next = 0
   const context = {
     out: (line: string) => void out.push(line),
     err: (line: string) => void err.push(line),
-    openLink: async (): Promise<NetIf> => ends[next++],
+    openLink: async (_url: string, onChange?: (change: LinkChange) => void): Promise<NetIf> => {
+      changes.push(onChange)
+      return ends[next++]
+    },
     platform: { host: world.host, random: world.host.random },
     stop: stop.signal,
   }
@@ -41,7 +46,7 @@ function lab(carrier: PipeOptions = {}) {
     }
     return { end }
   }
-  return { world, hosts, ends, out, err, stop, start, context }
+  return { world, hosts, ends, changes, out, err, stop, start, context }
 }
 
 /** Sends so many bytes from the first host to the second; returns how many came in five seconds. */
@@ -110,6 +115,25 @@ describe('tapstack tunnel', () => {
     less.stop.abort()
     await less.world.settle(over)
     expect(less.out.join('\n')).toContain('MSS at most 900 (IPv4), 900 (IPv6)')
+  })
+
+  it('says when the other end of a tunnel comes and goes, unless it is to be quiet', async () => {
+    const loud = lab()
+    const { end } = await loud.start('tunnel tap://tap0 tunnel+tcp://192.0.2.1:5000?pad=2')
+    loud.out.length = 0
+    loud.changes[1]?.({ state: 'waiting', error: new Error('read ECONNRESET'), pauseMs: 216 })
+    loud.changes[1]?.({ state: 'connected', peer: '192.0.2.1:4000' })
+    expect(loud.out).toEqual([
+      'tunnel+tcp://192.0.2.1:5000: waiting (read ECONNRESET), again in 216 ms',
+      'tunnel+tcp://192.0.2.1:5000: connected 192.0.2.1:4000',
+    ])
+    loud.stop.abort()
+    await loud.world.settle(end)
+    const quiet = lab()
+    const { end: silent } = await quiet.start('tunnel tap://tap0 tap://tap1 -q')
+    expect(quiet.changes).toEqual([undefined, undefined])
+    quiet.stop.abort()
+    await quiet.world.settle(silent)
   })
 
   it('captures the first link', async () => {

@@ -16,9 +16,8 @@ if [[ $architecture != amd64 ]]; then
   say "Unpack one by hand (dpkg-deb -x linux-image-*-cloud-amd64*.deb DIR) beside a busybox of amd64, and set TAPSTACK_GUEST_ROOT=DIR"
   exit 1
 fi
-# Ubuntu has no package of that name; its own has the modules in another.
-meta=linux-image-cloud-amd64
-if ! apt-cache show "$meta" >/dev/null 2>&1 && apt-cache show linux-image-virtual >/dev/null 2>&1; then meta=linux-image-virtual; fi
+# Debian's, and Ubuntu's, which has the modules in a package of their own.
+metas=(linux-image-cloud-amd64 linux-image-virtual)
 
 if [[ -n ${TAPSTACK_GUEST_CACHE:-} ]]; then cache=$TAPSTACK_GUEST_CACHE
 elif [[ -n ${XDG_CACHE_HOME:-} ]]; then cache=$XDG_CACHE_HOME/tapstack
@@ -31,8 +30,8 @@ trap 'rm -rf "$work"' EXIT
 
 # What a package needs of this kind.
 needs() { apt-cache depends "$1" 2>/dev/null | sed -n "s/^ *Depends: \\($2-[0-9][^ ]*\\)\$/\\1/p" | head -n 1; }
-# The package that the name without a version stands for.
-resolve() { needs "$meta" linux-image; }
+# The package that a name without a version stands for.
+resolve() { for meta in "${metas[@]}"; do needs "$meta" linux-image; done | head -n 1; }
 whole() { compgen -G "$1/boot/vmlinuz-*" >/dev/null && compgen -G "$1/lib/modules/*/kernel" >/dev/null; }
 update() {
   say 'apt-get update'
@@ -45,30 +44,39 @@ fetch() {
   (cd "$work" && apt-get download -qq -o APT::Sandbox::User=root "$1" ${modules:+"$modules"} >&2)
 }
 
+# What is here already does when there is nothing better to be had.
+settle() {
+  for known in "$cache"/linux-image-*; do
+    if whole "$known"; then
+      say "$1; taking ${known##*/}, which is here"
+      printf '%s\n' "$known"
+      exit 0
+    fi
+  done
+}
+
 package=$(resolve)
 if [[ -z $package ]]; then
   update || true
   package=$(resolve)
 fi
 if [[ -z $package ]]; then
-  for known in "$cache"/linux-image-*; do
-    if whole "$known"; then
-      say "apt knows no $meta at the moment; taking ${known##*/}, which is here"
-      printf '%s\n' "$known"
-      exit 0
-    fi
-  done
-  say "apt knows no package $meta: is this Debian or Ubuntu?"
+  settle "apt knows none of ${metas[*]} at the moment"
+  say "apt knows none of ${metas[*]}: is this Debian or Ubuntu?"
   exit 1
 fi
 
 root=$cache/$package
 if ! whole "$root"; then
   if ! fetch "$package"; then
-    update
+    update || true
     package=$(resolve)
     root=$cache/$package
-    fetch "$package"
+    if ! fetch "$package"; then
+      settle "$package cannot be had at the moment"
+      say "$package cannot be downloaded"
+      exit 1
+    fi
   fi
   say "unpacking $package into $root"
   mkdir "$work/root"

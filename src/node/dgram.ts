@@ -11,7 +11,7 @@ import { addAbortListener, EventEmitter } from 'node:events'
 import { promisify } from 'node:util'
 import { NetError } from '../base/errors.ts'
 import type { UdpSocket } from '../udp/socket.ts'
-import { type Callable, callable } from './callable.ts'
+import { adoptable, type Callable, callable } from './callable.ts'
 import { udpSocket } from './channels.ts'
 import type { LookupFunction, NodeDeps } from './deps.ts'
 import { bindArgs, sendArgs } from './dgram-args.ts'
@@ -58,7 +58,7 @@ export type MessageListener = (message: Buffer, rinfo: RemoteInfo) => void
 
 const inside = Symbol('tapstack')
 
-export class DgramSocket extends EventEmitter {
+export class DgramSocket extends adoptable(EventEmitter) {
   readonly type: SocketType
   private readonly [inside]: DgramDriver
 

@@ -8,7 +8,7 @@ import http from 'node:http'
 import https from 'node:https'
 import type { Duplex } from 'node:stream'
 import { urlToHttpOptions } from 'node:url'
-import { type Callable, callable } from './callable.ts'
+import { adoptable, type Callable, callable } from './callable.ts'
 import { unsupported } from './errors.ts'
 import type { NetModule } from './net.ts'
 
@@ -29,14 +29,14 @@ export interface HttpModule extends Omit<typeof http, 'Agent' | 'ClientRequest' 
 }
 
 export function createHttp(net: NetModule): HttpModule {
-  class Agent extends http.Agent {
+  class Agent extends adoptable(http.Agent) {
     override createConnection(options: http.ClientRequestArgs, created: (error: Error | null, stream: Duplex) => void): Duplex {
       return net.connect(options, created)
     }
   }
   const AgentFace = callable<[http.AgentOptions?], http.Agent>('Agent', Agent)
 
-  class ClientRequest extends http.ClientRequest {
+  class ClientRequest extends adoptable(http.ClientRequest) {
     constructor(input: string | URL | http.RequestOptions, ...rest: unknown[]) {
       const [options, callback] = requestArgs(input, rest)
       super(withOurAgent(options) as unknown as string, callback)

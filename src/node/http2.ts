@@ -43,7 +43,7 @@ export function createHttp2(net: NetModule, tls: TlsModule): Http2Module {
     const protocol = authority.protocol || options.protocol || 'https:'
     const host = hostOf(authority)
     // Node takes 443 unless the authority itself says http.
-    const port = authority.port === '' ? (authority.protocol === 'http:' ? 80 : 443) : authority.port
+    const port = authority.port === '' ? (authority.protocol === 'http:' ? '80' : '443') : authority.port
     if (protocol === 'http:') return bridge(net.connect({ port, host, noDelay: true, ...options }))
     if (protocol !== 'https:') return http2.connect(authority, { ...options, createConnection: undefined }) as never // which throws
     const alpn = options.ALPNCallback ? {} : { ALPNProtocols: options.allowHTTP1 === true ? ['h2', 'http/1.1'] : ['h2'] }

@@ -6,7 +6,7 @@ import http from 'node:http'
 import https from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
-import { type Callable, callable } from './callable.ts'
+import { adoptable, type Callable, callable } from './callable.ts'
 import type { ConnectOptions } from './connect.ts'
 import { refuseHosts, requestArgs } from './http.ts'
 import { moduleOf } from './module-of.ts'
@@ -32,7 +32,7 @@ export interface HttpsModule extends Omit<typeof https, 'Agent' | 'Server' | 'gl
 type CreateConnection = (options: object) => TLSSocket
 
 export function createHttps(net: NetModule, over: Over): HttpsModule {
-  class Agent extends https.Agent {
+  class Agent extends adoptable(https.Agent) {
     override createConnection(...args: unknown[]): Duplex {
       const options = connectionOptions(args)
       const theirs = (https.Agent.prototype as unknown as { createConnection: CreateConnection }).createConnection

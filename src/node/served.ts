@@ -7,6 +7,7 @@
 import { type AddressInfo, Server as NodeServer, type Socket as NodeSocket } from 'node:net'
 import { promisify } from 'node:util'
 import { bridge, claim } from './bridge.ts'
+import { adoptable } from './callable.ts'
 import { badState } from './errors.ts'
 import type { NetModule } from './net.ts'
 import { normalizeArgs } from './normalize-args.ts'
@@ -26,7 +27,7 @@ export function served<A extends unknown[], T extends NodeServer>(
   optionsOf: (options: unknown) => ServerOptions,
 ): ServerClass<A, T> {
   // TypeScript knows no class over a type parameter, so the body is written over net.Server.
-  const NodeBase = Base as unknown as ServerClass<A, NodeServer>
+  const NodeBase = adoptable(Base as unknown as ServerClass<A, NodeServer>)
 
   // A server of http that does not listen rejects, one of net does not.
   const lenient = NodeBase.prototype[Symbol.asyncDispose] === NodeServer.prototype[Symbol.asyncDispose]

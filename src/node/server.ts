@@ -14,6 +14,7 @@ import type { Task } from '../base/clock.ts'
 import type { NetError } from '../base/errors.ts'
 import type { ConnectionHandler, ListenerHandler, ListenerOptions, RawConnection, RawListener } from '../tcp/api.ts'
 import { checkListenerOptions } from '../tcp/socket-options.ts'
+import { adoptable } from './callable.ts'
 import * as channels from './channels.ts'
 import { lookupOf, type NodeDeps, type Owned } from './deps.ts'
 import { badState, badType, badValue, checkNumber, checkPort, checkSignal, codeOf, listenError, unsupported } from './errors.ts'
@@ -141,7 +142,7 @@ class Arrival implements ConnectionHandler, Task {
   }
 }
 
-export class Server extends EventEmitter {
+export class Server extends adoptable(EventEmitter) {
   allowHalfOpen: boolean
   pauseOnConnect: boolean
   noDelay: boolean

@@ -7,6 +7,7 @@
 import { addAbortSignal, Duplex } from 'node:stream'
 import { NetError } from '../base/errors.ts'
 import type { RawConnection } from '../tcp/api.ts'
+import { adoptable } from './callable.ts'
 import { startConnect } from './connect.ts'
 import type { NetContext } from './deps.ts'
 import { type Done, Driver, type QueuedChunk } from './driver.ts'
@@ -52,7 +53,7 @@ const inside = Symbol('tapstack')
 
 const NO_OPTIONS: SocketOptions = {}
 
-export class Socket extends Duplex {
+export class Socket extends adoptable(Duplex) {
   // Declared and set in the constructor: field initialisers on top of a stream cost as much as the stream.
   declare connecting: boolean
   declare timeout?: number
@@ -208,7 +209,8 @@ export class Socket extends Duplex {
     const write = state.driver.release(state.resetting)
     state.resetting = false
     done(error)
-    if (hadHandle) setImmediate(emitClose, this, error !== null, write)
+    // After all that is set going now, by a tick or as immediate: where libuv calls back who closed a handle.
+    if (hadHandle) process.nextTick(setImmediate, emitClose, this, error !== null, write)
     else process.nextTick(emitClose, this, undefined, write)
     const accepted = state.accepted
     state.accepted = null

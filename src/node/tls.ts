@@ -9,7 +9,7 @@ import type { Socket as NodeSocket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import tls from 'node:tls'
 import { type Bridge, bridge, bridged, claim } from './bridge.ts'
-import { type Callable, callable, countAs } from './callable.ts'
+import { adoptable, type Callable, callable, countAs } from './callable.ts'
 import type { ConnectOptions } from './connect.ts'
 import { unsupported } from './errors.ts'
 import { moduleOf } from './module-of.ts'
@@ -67,11 +67,15 @@ export function createTls(net: NetModule): TlsParts {
 
   function connect(...args: unknown[]): tls.TLSSocket {
     const [options, onSecure] = connectArgs(args)
+    // Node's asks its module for this one, where an application may have put another.
+    if (module.createSecureContext !== tls.createSecureContext && !options.secureContext) {
+      options.secureContext = module.createSecureContext({ ciphers: tls.DEFAULT_CIPHERS, minDHSize: 1024, ...options } as object)
+    }
     if (options.socket) return claim(tls.connect({ ...options, socket: bridged(options.socket) }, onSecure))
     return over(options as ConnectOptions, (socket) => tls.connect({ ...options, socket }, onSecure))
   }
 
-  class TLSSocket extends tls.TLSSocket {
+  class TLSSocket extends adoptable(tls.TLSSocket) {
     /** The socket of ours below, where there is one. */
     private readonly _below: Socket | null
 
@@ -107,7 +111,8 @@ export function createTls(net: NetModule): TlsParts {
     connect,
     createServer: (options?: TlsServerOptions | SecureListener, listener?: SecureListener) => new Server(options, listener),
   }
-  return { module: moduleOf<TlsModule>(tls, ours), over }
+  const module = moduleOf<TlsModule>(tls, ours)
+  return { module, over }
 }
 
 function connectArgs(args: unknown[]): [tls.ConnectionOptions, (() => void) | undefined] {

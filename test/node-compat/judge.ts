@@ -23,11 +23,11 @@ export interface Ended {
   timedOut: boolean
   stdout: string
   stderr: string
-  /** Those of our modules that the file asked for. */
+  /** Those of our modules that were loaded, by the file or by what helps it. */
   used: readonly string[]
 }
 
-/** What a stack within the process cannot be or give, as text in a file. The first that matches is the reason. */
+/** What a stack within the process cannot be or give, as text in a file. The first that matches is the reason why it failed, if it did. */
 const NEEDS: readonly (readonly [RegExp, string])[] = [
   [/\bcommon\.PIPE\b|pipe_wrap/, 'UNIX sockets and pipes belong to the host'],
   [/require\('(?:node:)?cluster'\)/, 'cluster hands sockets from process to process'],
@@ -39,8 +39,8 @@ const NEEDS: readonly (readonly [RegExp, string])[] = [
   [/require\('\.\.\/common\/inspector-helper'\)|require\('(?:node:)?inspector'\)/, 'the inspector listens on the host'],
 ]
 
-/** Why a file cannot be run here at all; null: it can. */
-export function cannotRun(text: string): string | null {
+/** Why a file may fail here: it asks for what no stack in a process can give. Null: nothing is known. If it passes it passed. */
+export function mayFail(text: string): string | null {
   return NEEDS.find(([pattern]) => pattern.test(text))?.[1] ?? null
 }
 
@@ -63,24 +63,26 @@ export function usesImport(file: string, text: string): boolean {
   return file.endsWith('.mjs') || /\bimport\(/.test(text)
 }
 
-/** What the end of a process says of its file. */
-export function judge(file: string, text: string, ended: Ended, plain: boolean): Outcome {
-  const outcome = judged(ended, plain)
-  if (outcome.verdict !== 'fail' || plain) return outcome
+/** What the end of a process says of its file. `nodes`: it had Node's own modules. */
+export function judge(file: string, text: string, ended: Ended, nodes: boolean): Outcome {
+  const outcome = judged(ended, nodes)
+  if (outcome.verdict !== 'fail' || nodes) return outcome
   if (DIFFERENCES[file] !== undefined) return { verdict: 'skip', reason: `different: ${DIFFERENCES[file]}` }
   const refused = /\b(\w[^\n]* is not supported by a stack)/.exec(ended.stderr)
   if (refused !== null) return { verdict: 'skip', reason: refused[1] }
   if (ended.used.length === 0 && !asksForOurs(text)) return { verdict: 'skip', reason: 'asks for none of the modules' }
+  const need = mayFail(text)
+  if (need !== null) return { verdict: 'skip', reason: `${need}: ${outcome.reason}` }
   return looksBelow(text) ? { verdict: 'skip', reason: `${HANDLES}: ${outcome.reason}` } : outcome
 }
 
-function judged(ended: Ended, plain: boolean): Outcome {
+function judged(ended: Ended, nodes: boolean): Outcome {
   const skipped = /^1\.\.0 # Skipped: (.*)$/m.exec(ended.stdout)
   if (skipped !== null && ended.status === 0) return { verdict: 'skip', reason: skipped[1] }
   if (ended.timedOut) return { verdict: 'fail', reason: `still running${lastWords(ended.stderr)}` }
   if (ended.signal !== null) return { verdict: 'fail', reason: `ended by ${ended.signal}${lastWords(ended.stderr)}` }
   if (ended.status !== 0) return { verdict: 'fail', reason: firstWords(ended) || `status ${ended.status}` }
-  if (!plain && ended.used.length === 0) return { verdict: 'fail', reason: 'none of our modules was used' }
+  if (!nodes && ended.used.length === 0) return { verdict: 'fail', reason: 'none of our modules was used' }
   return { verdict: 'pass', reason: '' }
 }
 

@@ -1,18 +1,20 @@
 /**
- * Loaded before a test file of Node's own (`node --require`): whoever asks for `net`, `dgram`, ... gets those of a stack that has nothing but its
- * loopback. Built into one CommonJS file by build.ts, which has Node's modules in hand before they are exchanged.
+ * Loaded before a test file of Node's own (`node --require`), and in every process that it starts: whoever asks for `net`, `dgram`, ... gets those of
+ * `createStack()`, which has nothing but its loopback. Built into one CommonJS file by build.ts, which has Node's modules in hand before they
+ * are exchanged.
  *
- * What the test file itself asked for is written to the file named in `TAPSTACK_COMPAT_USED`, one name for each line: a file that passes and is not
- * in there has proven nothing.
+ * What was asked for, by the file or by a helper of Node's tests, is written to the file named in `TAPSTACK_COMPAT_USED`, one name for each line: a file
+ * that passes and has nothing in there has proven nothing.
  */
-import { appendFileSync, realpathSync } from 'node:fs'
+import { appendFileSync } from 'node:fs'
 import Module, { register } from 'node:module'
-import { createStack } from '../../src/node/stack.ts'
+import { createStack } from '../../src/index.ts'
 import { MODULES } from './modules.ts'
 
+const plain = process.env.TAPSTACK_COMPAT_PLAIN === '1'
 // The servers of Node's tests read no EDNS and compare letters, and one server there must be: nobody answers at it.
-const stack = createStack({ dns: { udpPayloadBytes: 0, caseRandomization: false } })
-stack.dns.setServers(['127.0.0.1'])
+const stack = createStack(plain ? {} : { dns: { udpPayloadBytes: 0, caseRandomization: false } })
+if (!plain) stack.dns.setServers(['127.0.0.1'])
 const ours = new Map<string, object>()
 for (const name of MODULES) {
   const made = (stack as unknown as Record<string, object | undefined>)[name]
@@ -29,8 +31,9 @@ function note(name: string): void {
   if (process.env.TAPSTACK_COMPAT_USED !== undefined) appendFileSync(process.env.TAPSTACK_COMPAT_USED, `${name}\n`)
 }
 
-function isTestFile(filename: unknown): boolean {
-  return typeof filename === 'string' && process.argv[1] !== undefined && filename === realpathSync(process.argv[1])
+/** What every test has loaded, whatever it is about, tells nothing. */
+function isInEveryTest(filename: unknown): boolean {
+  return typeof filename === 'string' && /[\\/]common[\\/]index\.js$/.test(filename)
 }
 
 type Load = (request: string, parent: { filename?: string } | null, isMain: boolean) => unknown
@@ -40,7 +43,7 @@ module._load = function load_(request, parent, isMain) {
   const name = request.startsWith('node:') ? request.slice(5) : request
   const made = ours.get(name)
   if (made === undefined) return load.call(this, request, parent, isMain)
-  if (isTestFile(parent?.filename)) note(name)
+  if (!isInEveryTest(parent?.filename)) note(name)
   return made
 }
 

@@ -1,9 +1,10 @@
 /**
- * `npm run node-compat -- DIR [--only RE] [--json FILE] [--jobs N] [--timeout S] [--list] [--plain]`: Node's own test files of net, dgram, http, https,
- * tls, http2 and dns, unmodified, on a stack.
+ * `npm run node-compat -- DIR [--others] [--only RE] [--json FILE] [--jobs N] [--timeout S] [--list] [--plain | --node]`: Node's own test files of net, dgram,
+ * http, https, tls, http2 and dns, unmodified, on a stack; with `--others` those that are about something else and use one of these modules.
  *
  * DIR is a checkout's `test/parallel`, with `common` and `fixtures` beside it. Each file runs in a process of its own, in which `require('net')` and its
- * kin give those of a stack with a loopback (preload.ts). `--plain` leaves Node its own, which tells what fails on this machine anyway.
+ * kin give those of a stack with a loopback (preload.ts). `--plain`: of `createStack()` without any option. `--node` leaves Node its own; what fails
+ * on ours is tried so, too, and is nobody's failure if it fails on Node's.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -11,15 +12,18 @@ import { constants, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { buildPreload } from './build.ts'
-import { cannotRun, type Ended, flagsOf, judge, type Outcome, usesImport, type Verdict } from './judge.ts'
+import { asksForOurs, type Ended, flagsOf, judge, mayFail, type Outcome, usesImport, type Verdict } from './judge.ts'
 import { MODULES, moduleOf } from './modules.ts'
 
-const USAGE = 'usage: npm run node-compat -- DIR [--only RE] [--json FILE] [--jobs N] [--timeout S] [--list] [--plain]'
+const USAGE =
+  'usage: npm run node-compat -- DIR [--only RE] [--json FILE] [--jobs N] [--timeout S] [--list] [--others] [--plain | --node]'
 
 interface Settings {
   dir: string
   /** Empty: Node's own modules. */
   preload: string
+  /** `createStack()` and nothing else. */
+  plain: boolean
   scratch: string
   timeoutMs: number
 }
@@ -44,18 +48,19 @@ function collect(child: ChildProcess, name: 'stdout' | 'stderr'): () => string {
 }
 
 function runProcess(file: string, text: string, settings: Settings): Promise<Ended> {
-  const { dir, preload, scratch, timeoutMs } = settings
+  const { dir, preload, plain, scratch } = settings
   const usedFile = join(scratch, `${file}.used`)
-  const hook = preload === '' ? [] : ['--require', preload]
   const env = {
     ...process.env,
-    NODE_OPTIONS: '',
+    // For the processes that it starts as well.
+    NODE_OPTIONS: preload === '' ? '' : `--require ${preload}`,
+    TAPSTACK_COMPAT_PLAIN: plain ? '1' : '0',
     TAPSTACK_COMPAT_USED: usedFile,
     TAPSTACK_COMPAT_IMPORT: usesImport(file, text) ? '1' : '0',
     TEST_SERIAL_ID: file,
     NODE_TEST_DIR: scratch,
   }
-  const child = spawn(process.execPath, [...hook, ...flagsOf(text), join(dir, file)], {
+  const child = spawn(process.execPath, [...flagsOf(text), join(dir, file)], {
     cwd: join(dir, '..'),
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -64,10 +69,13 @@ function runProcess(file: string, text: string, settings: Settings): Promise<End
   const stdout = collect(child, 'stdout')
   const stderr = collect(child, 'stderr')
   let timedOut = false
-  const timer = setTimeout(() => {
-    timedOut = true
-    child.kill('SIGKILL')
-  }, timeoutMs)
+  const timer = setTimeout(
+    () => {
+      timedOut = true
+      child.kill('SIGKILL')
+    },
+    timeoutOf(text, settings),
+  )
   return new Promise((done, failed) => {
     child.on('error', failed)
     child.on('close', (status, signal) => {
@@ -79,13 +87,24 @@ function runProcess(file: string, text: string, settings: Settings): Promise<End
   })
 }
 
+/** What is expected to hang need not hang for long. */
+function timeoutOf(text: string, { preload, timeoutMs }: Settings): number {
+  return preload !== '' && mayFail(text) !== null ? timeoutMs / 4 : timeoutMs
+}
+
 async function runFile(file: string, settings: Settings): Promise<Result> {
   const text = readFileSync(join(settings.dir, file), 'utf8')
-  const why = cannotRun(text)
-  if (why !== null) return { file, verdict: 'skip', reason: why, ms: 0 }
   const start = performance.now()
-  const ended = await runProcess(file, text, settings)
-  return { file, ...judge(file, text, ended, settings.preload === ''), ms: Math.round(performance.now() - start) }
+  const of = async (these: Settings): Promise<Outcome> =>
+    judge(file, text, await runProcess(file, text, these), these.preload === '')
+  let outcome = await of(settings)
+  if (outcome.verdict === 'fail' && settings.preload !== '') {
+    const nodes = await of({ ...settings, preload: '' })
+    if (nodes.verdict === 'fail') {
+      outcome = { verdict: 'skip', reason: `fails here with the modules of Node ${process.versions.node} too: ${nodes.reason}` }
+    }
+  }
+  return { file, ...outcome, ms: Math.round(performance.now() - start) }
 }
 
 /** Runs `files`, at most `jobs` at once, and tells of each as it ends. */
@@ -118,7 +137,8 @@ function counted(results: readonly Result[]): string {
 }
 
 function summary(results: readonly Result[]): string {
-  const lines = MODULES.map((name) => [name, results.filter((r) => moduleOf(r.file) === name)] as const)
+  const lines = [...MODULES, null]
+    .map((name) => [name ?? 'others', results.filter((r) => moduleOf(r.file) === name)] as const)
     .filter(([, list]) => list.length > 0)
     .map(([name, list]) => `${name.padEnd(6)} ${counted(list)}`)
   return [...lines, `${results.length} files: ${counted(results)}`].join('\n')
@@ -133,18 +153,23 @@ async function main(): Promise<number> {
       jobs: { type: 'string', default: '2' },
       timeout: { type: 'string', default: '90' },
       list: { type: 'boolean', default: false },
+      others: { type: 'boolean', default: false },
       plain: { type: 'boolean', default: false },
+      node: { type: 'boolean', default: false },
     },
   })
   const jobs = Number(values.jobs)
   const seconds = Number(values.timeout)
-  if (positionals.length !== 1 || !(jobs >= 1) || !(seconds > 0)) {
+  if (positionals.length !== 1 || (values.plain && values.node) || !(jobs >= 1) || !(seconds > 0)) {
     console.error(USAGE)
     return 2
   }
   const dir = resolve(positionals[0])
   const only = new RegExp(values.only ?? '')
-  const files = readdirSync(dir).filter((file) => moduleOf(file) !== null && only.test(file))
+  const asks = (file: string): boolean => /^test-.*\.m?js$/.test(file) && asksForOurs(readFileSync(join(dir, file), 'utf8'))
+  const files = readdirSync(dir).filter(
+    (file) => only.test(file) && (values.others ? moduleOf(file) === null && asks(file) : moduleOf(file) !== null),
+  )
   if (files.length === 0) {
     console.error(`no test files of ${MODULES.join(', ')} in ${dir}`)
     return 2
@@ -163,8 +188,8 @@ async function main(): Promise<number> {
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, stop)
   try {
-    const preload = values.plain ? '' : await buildPreload(scratch)
-    const settings = { dir, preload, scratch, timeoutMs: seconds * 1000 }
+    const preload = values.node ? '' : await buildPreload(scratch)
+    const settings = { dir, preload, plain: values.plain, scratch, timeoutMs: seconds * 1000 }
     const results = await runFiles(files, settings, jobs, (r) => console.log(line(r)))
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(results, null, 2)}\n`)
     console.log(`\n${summary(results)}`)

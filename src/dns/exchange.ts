@@ -22,7 +22,7 @@ import { decodeMessage, encodeMessage, type Message, QUERY, question, Rcode } fr
 import { labelsOf, sameName } from './names.ts'
 import type { DnsCode } from './outcome.ts'
 import { CLASS_IN, type TypeName } from './records.ts'
-import type { Server } from './servers.ts'
+import { isNear, type Server } from './servers.ts'
 import { TcpQuery, type TcpQueryOwner } from './tcp-query.ts'
 
 export interface ExchangeDeps {
@@ -87,6 +87,8 @@ export class Exchange implements UdpHandler, TcpQueryOwner, Task {
   /** The name as this attempt writes it. */
   private name: string
   private edns = false
+  /** The server is in this stack: nobody is between, so it is asked in the plainest way. */
+  private near = false
   private socket: UdpSocket | null = null
   private stream: TcpQuery | null = null
   private timer: TimerHandle | null = null
@@ -128,7 +130,8 @@ export class Exchange implements UdpHandler, TcpQueryOwner, Task {
         return
       }
       this.server = this.servers[this.step++ % this.servers.length]
-      this.edns = this.deps.config.udpPayloadBytes > 0 && this.deps.edns.isKnown(this.server)
+      this.near = isNear(this.server)
+      this.edns = !this.near && this.deps.config.udpPayloadBytes > 0 && this.deps.edns.isKnown(this.server)
       if (this.askUdp()) return
     }
   }
@@ -137,7 +140,7 @@ export class Exchange implements UdpHandler, TcpQueryOwner, Task {
   private askUdp(): boolean {
     const { deps, server } = this
     this.quiet()
-    this.compose(deps.config.caseRandomization)
+    this.compose(deps.config.caseRandomization && !this.near)
     try {
       const to = deps.addressOf(server!)
       const local = deps.localFor(to)
@@ -273,7 +276,7 @@ export class Exchange implements UdpHandler, TcpQueryOwner, Task {
         this.mismatch(C.dropQuestion, overTcp)
         return
       }
-      if (!overTcp && config.caseRandomization && asked.name !== this.name) {
+      if (!overTcp && !this.near && config.caseRandomization && asked.name !== this.name) {
         counts[C.dropCase]++
         this.overTcp(C.tcpForCase)
         return

@@ -29,6 +29,11 @@ export function parseServer(text: string): Server {
   return { host: shown, port, text: port === DNS_PORT ? shown : a.isV4 ? `${shown}:${port}` : `[${shown}]:${port}` }
 }
 
+/** It answers within this stack: by the loopback. */
+export function isNear({ host }: Server): boolean {
+  return parseAddress(host)?.isLoopback === true
+}
+
 /** A search domain in one form. Throws ERR_INVALID_ARG_VALUE. */
 export function parseDomain(text: string): string {
   const name = canonicalName(text)

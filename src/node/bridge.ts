@@ -15,18 +15,20 @@ import { Duplex } from 'node:stream'
 import { createSecureContext, TLSSocket } from 'node:tls'
 import { errnoOf } from '../base/errors.ts'
 import { codeOf } from './errors.ts'
+import { type InPieces, inPieces, type Reader } from './http2-frames.ts'
 import { Socket } from './socket.ts'
 
 const EPIPE = -constants.errno.EPIPE
 const ECANCELED = -constants.errno.ECANCELED
 
 /** The calls that Node's `net.Socket` makes on its handle; a TLS handle passes them on to the one below it. */
-interface Handle {
+interface Handle extends Reader {
   getpeername?(out: object): number
   getsockname?(out: object): number
   setNoDelay?(on: boolean): void
   setKeepAlive?(on: boolean, initialDelaySeconds: number): void
   ref?(): void
+  hasRef?(): boolean
   unref?(): void
   finishWrite(request: Request, status: number): void
   finishShutdown(request: Request, status: number): void
@@ -48,6 +50,8 @@ type StreamSocketClass = new (stream: Duplex) => StreamSocket
 export interface Bridge extends NodeSocket {
   /** Destroyed with the connection's error. Without one, errors are emitted. */
   above: NodeSocket | null
+  /** HTTP/2 in clear reads here. */
+  carryHttp2(isServer: boolean): void
 }
 
 function streamSocketClass(): StreamSocketClass {
@@ -65,6 +69,7 @@ function makeClass(): new (raw: Socket) => Bridge {
     declare private writing: Request | null
     declare private ending: Request | null
     declare private closing: boolean
+    declare private pieces: InPieces | null
 
     constructor(raw: Socket) {
       super(raw)
@@ -72,6 +77,7 @@ function makeClass(): new (raw: Socket) => Bridge {
       this.writing = null
       this.ending = null
       this.closing = false
+      this.pieces = null
       // Who is above ends its own way in its own time: a TLS close_notify is still to be sent after the peer's FIN.
       this.allowHalfOpen = raw.allowHalfOpen
       raw.allowHalfOpen = true
@@ -83,6 +89,7 @@ function makeClass(): new (raw: Socket) => Bridge {
       handle.setKeepAlive = (on, seconds) => void raw.setKeepAlive(on, seconds * 1000)
       handle.ref = () => void raw.ref()
       handle.unref = () => void raw.unref()
+      handle.hasRef = () => raw._handle?.hasRef() ?? false
       if (!raw.pending) return
       this.connecting = true
       raw.once('connect', () => {
@@ -91,9 +98,14 @@ function makeClass(): new (raw: Socket) => Bridge {
       })
     }
 
+    carryHttp2(isServer: boolean): void {
+      if (this._handle !== null) this.pieces ??= inPieces(this._handle, isServer)
+    }
+
     /** Called when the connection has closed. Who is above goes first; if it may still have bytes to read, it closes this socket itself. */
     destroy(error?: Error): this {
       const { above } = this
+      if (!error) this.pieces?.flush()
       if (above === null || above.destroyed || error) return Duplex.prototype.destroy.call(this, error) as this
       if (!this.stream.readableEnded) above.destroy()
       return this
@@ -184,6 +196,14 @@ export function bridge(raw: Socket): Bridge {
 /** What Node's modules can take: a bridge for our sockets, all else as it is. */
 export function bridged<T>(stream: T): T | NodeSocket {
   return stream instanceof Socket ? bridge(stream) : stream
+}
+
+/** The same for HTTP/2, which reads frames. */
+export function bridgedHttp2<T>(stream: T, isServer: boolean): T | NodeSocket {
+  if (!(stream instanceof Socket)) return stream
+  const made = bridge(stream)
+  made.carryHttp2(isServer)
+  return made
 }
 
 /** From now on an error of the connection below destroys this socket with it. */

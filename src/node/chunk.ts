@@ -1,4 +1,11 @@
-/** Memory for the chunks that sockets give to their streams. */
+/** Chunks of streams, and memory for those that sockets give to theirs. */
+
+export interface QueuedChunk {
+  chunk: Uint8Array
+}
+
+/** How a stream is told that a write or its end is done. */
+export type Done = (error?: Error | null) => void
 
 /** The most that one chunk holds; what libuv reads at once. */
 export const CHUNK = 65_536

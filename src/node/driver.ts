@@ -19,7 +19,7 @@ import { AsyncResource } from 'node:async_hooks'
 import type { Task } from '../base/clock.ts'
 import { NetError } from '../base/errors.ts'
 import type { ConnectionHandler, RawConnection } from '../tcp/api.ts'
-import { CHUNK, chunkOf } from './chunk.ts'
+import { CHUNK, chunkOf, type Done, type QueuedChunk } from './chunk.ts'
 import type { NetContext } from './deps.ts'
 import { badState, codeOf } from './errors.ts'
 import { countTurns, loop, sends, whenTurned } from './loop.ts'
@@ -30,12 +30,6 @@ const LINGER_MS = 20
 const NO_BYTES = new Uint8Array(0)
 /** What a socket is told of its connection, in the order in which it is told. */
 const News = { CONNECT: 1, READ: 2, CLOSE: 4 } as const
-
-export interface QueuedChunk {
-  chunk: Uint8Array
-}
-
-export type Done = (error?: Error | null) => void
 
 export class Driver extends AsyncResource implements ConnectionHandler, Task {
   connection: RawConnection | null = null
@@ -65,7 +59,7 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
   private pulling = false
   /** The connection told its end: it is kept for what it still has to read. */
   private over = false
-  /** What waits for the event loop to turn (loop.ts): bits of `News`. */
+  /** Bits of `News` that wait for the event loop to turn (loop.ts). */
   private news = 0
   private readonly later: Task = { run: () => this.tellOne() }
   /** How the connection broke, until a read or write finds out. */
@@ -149,7 +143,12 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
     this.over = true
     this.broken = error
     if (this.free) this.update()
-    else this.hear(News.CLOSE)
+    else if (error === null || !this.reading) this.hear(News.CLOSE)
+    else {
+      // What came before is gone when this call has returned, and the stream passes it on before it is destroyed.
+      if (connection.readable > 0) this.pullInScope()
+      this.wait(News.CLOSE)
+    }
   }
 
   private hear(one: number): void {

@@ -6,7 +6,7 @@ import http2 from 'node:http2'
 import { isIP } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { promisify } from 'node:util'
-import { bridge, bridged } from './bridge.ts'
+import { bridgedHttp2 } from './bridge.ts'
 import type { ConnectOptions } from './connect.ts'
 import { moduleOf } from './module-of.ts'
 import type { NetModule } from './net.ts'
@@ -36,7 +36,7 @@ type ServerOf<T> = new (options?: object, listener?: OnRequest) => T
 export function createHttp2(net: NetModule, tls: TlsModule): Http2Module {
   const quick = (options: unknown): ServerOptions => serverOptions(options, true)
   // Node does not export these classes.
-  const Server = served(net, http2.createServer().constructor as ServerOf<http2.Http2Server>, 'handle', quick)
+  const Server = served(net, http2.createServer().constructor as ServerOf<http2.Http2Server>, 'http2', quick)
   const SecureServer = served(net, http2.createSecureServer().constructor as ServerOf<http2.Http2SecureServer>, 'handle', quick)
 
   function open(authority: URL, options: Opens): Duplex {
@@ -44,7 +44,7 @@ export function createHttp2(net: NetModule, tls: TlsModule): Http2Module {
     const host = hostOf(authority)
     // Node takes 443 unless the authority itself says http.
     const port = authority.port === '' ? (authority.protocol === 'http:' ? '80' : '443') : authority.port
-    if (protocol === 'http:') return bridge(net.connect({ port, host, noDelay: true, ...options }))
+    if (protocol === 'http:') return bridgedHttp2(net.connect({ port, host, noDelay: true, ...options }), false) as Duplex
     if (protocol !== 'https:') return http2.connect(authority, { ...options, createConnection: undefined }) as never // which throws
     const alpn = options.ALPNCallback ? {} : { ALPNProtocols: options.allowHTTP1 === true ? ['h2', 'http/1.1'] : ['h2'] }
     const servername = options.servername || (isIP(host) === 0 ? host : undefined)
@@ -59,7 +59,7 @@ export function createHttp2(net: NetModule, tls: TlsModule): Http2Module {
     const given: ClientOptions = typeof options === 'object' ? options : {}
     const chosen = given.createConnection
     const createConnection = (url: URL, all: http2.SessionOptions): Duplex =>
-      typeof chosen === 'function' ? (bridged(chosen(url, all)) as Duplex) : open(url, all as Opens)
+      typeof chosen === 'function' ? (bridgedHttp2(chosen(url, all), false) as Duplex) : open(url, all as Opens)
     return http2.connect(authority, { ...given, createConnection }, onSession)
   }
   Object.defineProperty(connect, promisify.custom, {
@@ -79,7 +79,7 @@ export function createHttp2(net: NetModule, tls: TlsModule): Http2Module {
       typeof options === 'function' ? new Server({}, options) : new Server(options, listener),
     createSecureServer: (options?: Http2SecureServerOptions, listener?: OnRequest) => new SecureServer(options, listener),
     performServerHandshake: (socket: Duplex, options?: http2.ServerOptions) =>
-      http2.performServerHandshake(bridged(socket) as Duplex, options),
+      http2.performServerHandshake(bridgedHttp2(socket, true) as Duplex, options),
   })
 }
 

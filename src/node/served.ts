@@ -6,18 +6,17 @@
  */
 import { type AddressInfo, Server as NodeServer, type Socket as NodeSocket } from 'node:net'
 import { promisify } from 'node:util'
-import { bridge, claim } from './bridge.ts'
+import { bridged, bridgedHttp2, claim } from './bridge.ts'
 import { adoptable } from './callable.ts'
 import { badState } from './errors.ts'
 import type { NetModule } from './net.ts'
 import { normalizeArgs } from './normalize-args.ts'
 import type { Server as NetServer, ServerOptions } from './server.ts'
-import { Socket } from './socket.ts'
 
 type ServerClass<A extends unknown[], T> = new (...args: A) => T
 
-/** How connections reach Node's code: `stream` for what reads a Duplex, `handle` for what reads a native handle. */
-export type Consumer = 'stream' | 'handle'
+/** How connections reach Node's code: `stream` for what reads a Duplex, `handle` and `http2` for what reads a native handle. */
+export type Consumer = 'stream' | 'handle' | 'http2'
 
 /** `Base`, listening on `net`. `optionsOf` gives the options of our server from those of the constructor. */
 export function served<A extends unknown[], T extends NodeServer>(
@@ -39,7 +38,7 @@ export function served<A extends unknown[], T extends NodeServer>(
       super(...args)
       const inner = net.createServer(optionsOf(args[0]))
       this._net = inner
-      if (consumer === 'handle') bridgeConnections(this)
+      if (consumer !== 'stream') bridgeConnections(this, consumer === 'http2' ? asHttp2Server : bridged)
       inner.on('listening', () => this.emit('listening'))
       inner.on('connection', (socket) => {
         socket.server = this
@@ -113,12 +112,16 @@ export function served<A extends unknown[], T extends NodeServer>(
   return Served as unknown as ServerClass<A, T>
 }
 
+function asHttp2Server(socket: unknown): unknown {
+  return bridgedHttp2(socket, true)
+}
+
 /** Node's own listener gets bridges; those of the application get our sockets. */
-function bridgeConnections(server: NodeServer): void {
+function bridgeConnections(server: NodeServer, bridge: (socket: unknown) => unknown): void {
   const listeners = server.listeners('connection') as ((socket: unknown) => void)[]
   server.removeAllListeners('connection')
   for (const listener of listeners) {
-    server.on('connection', (socket: unknown) => listener.call(server, socket instanceof Socket ? bridge(socket) : socket))
+    server.on('connection', (socket: unknown) => listener.call(server, bridge(socket)))
   }
 }
 

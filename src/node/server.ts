@@ -112,10 +112,9 @@ class Listening extends AsyncResource implements ListenerHandler, Owned, Held {
   }
 }
 
-/** A connection that is told when the event loop has turned (loop.ts). */
+/** A connection that is told when the event loop has turned (loop.ts), or breaks. */
 class Arrival implements ConnectionHandler, Task {
   private over = false
-  private error: NetError | null = null
 
   constructor(
     private readonly listening: Listening,
@@ -125,20 +124,24 @@ class Arrival implements ConnectionHandler, Task {
     whenTurned(this)
   }
 
-  onClose(_connection: RawConnection, error: NetError | null): void {
-    this.over = true
-    this.error = error
+  onClose(connection: RawConnection, error: NetError | null): void {
+    this.over = error === null
+    if (this.over) return
+    // What it brought is gone when this call has returned.
+    this.run()
+    connection.handler.onClose?.(connection, error)
   }
 
   run(): void {
     const { listening, connection } = this
-    if (!listening.arrivals.delete(this)) return // the server was closed meanwhile, and the connection with it
+    if (!listening.arrivals.delete(this)) return // told, or the server was closed meanwhile and the connection with it
     try {
       listening.tell(connection)
     } catch (error) {
       listening.deps.host.uncaught(error)
     }
-    if (this.over) connection.handler.onClose?.(connection, this.error)
+    // Not before the socket has passed on what came until then.
+    if (this.over) setImmediate(() => connection.handler.onClose?.(connection, null))
   }
 }
 

@@ -57,6 +57,23 @@ describe('what a peer in the same process answers comes when the event loop has 
     await closed(server)
   })
 
+  same('bytes that a reset follows at once are read before it', async (env) => {
+    const server = env.net.createServer((s) => {
+      s.on('data', (chunk) => env.log('server', chunk))
+      s.on('error', () => {}) // Linux may tell of the reset as of an end
+    })
+    const gone = new Promise((resolve) => server.on('connection', (s) => s.on('close', resolve)))
+    const port = await bound(server, env.host)
+    const client = env.net.connect(port, env.host)
+    await event(client, 'connect')
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    client.write('hello')
+    for (let i = 0; i < 50; i++) await null
+    client.resetAndDestroy()
+    await gone
+    await closed(server)
+  })
+
   same('a server that closes before it is told of a connection never is', async (env) => {
     const server = env.net.createServer(() => env.log('server', 'connection'))
     const port = await bound(server, env.host)
@@ -65,6 +82,27 @@ describe('what a peer in the same process answers comes when the event loop has 
     await closed(server)
     await event(client, 'close')
     env.log('client', 'close')
+  })
+
+  same('a stream of HTTP/2 that was reset at once: its server hears of both together', async (env) => {
+    const server = env.http2.createServer()
+    server.on('stream', (stream) => {
+      stream.on('error', (error) => env.log('server', error))
+      stream.on('close', () => env.log('server', 'close', stream.rstCode))
+      env.log('server', 'stream', stream.destroyed, stream.closed)
+    })
+    const port = await bound(server, env.host)
+    const client = env.http2.connect(`http://${env.host}:${port}`)
+    const request = client.request()
+    request.on('error', (error) => env.log('client', error))
+    request.on('response', () => env.log('client', 'response'))
+    request.on('end', () => env.log('client', 'end'))
+    request.close(env.http2.constants.NGHTTP2_CANCEL)
+    request.resume()
+    await event(request, 'close')
+    env.log('client', 'close', request.rstCode)
+    client.close()
+    await closed(server)
   })
 })
 

@@ -8,12 +8,17 @@
 import { copyBytes } from './bytes.ts'
 import type { BufferPool } from './pool.ts'
 
+/** Up to this size a ring begins with all that it needed last; a larger one with half of it, because the pool has few of those to lend. */
+const WHOLE_BYTES = 1 << 20
+
 export class ByteRing {
   private buf: Uint8Array | null = null
   private head = 0
   private disowned = false
-  /** What the next buffer may begin with: half of the last one, so that a busy ring does not double its way up again and again. */
+  /** What the next buffer may begin with, by what the last one needed: a busy ring does not double its way up again and again. */
   private hint = 0
+  /** The most bytes, holes included, that this buffer has held at once. */
+  private most = 0
   /** Contiguous bytes from offset 0. */
   length = 0
   /** One past the highest offset that holds bytes; >= length, larger while there are holes. */
@@ -43,7 +48,10 @@ export class ByteRing {
     const first = Math.min(len, buf.length - pos)
     copyBytes(src, off, buf, pos, first)
     if (first < len) copyBytes(src, off + first, buf, 0, len - first)
-    if (end > this.high) this.high = end
+    if (end > this.high) {
+      this.high = end
+      if (end > this.most) this.most = end
+    }
   }
 
   /** Declares `len` more bytes contiguous: the hole before them was filled. */
@@ -116,7 +124,9 @@ export class ByteRing {
 
   private release(): void {
     if (this.buf !== null) {
-      this.hint = this.buf.length >> 1
+      const half = this.buf.length >> 1
+      this.hint = this.most > half && half << 1 <= WHOLE_BYTES ? this.buf.length : half
+      this.most = 0
       if (!this.disowned) this.pool.give(this.buf)
     }
     this.disowned = false

@@ -18,6 +18,8 @@ export interface LabOptions {
   mtu: number
   /** The peer's command, or null for the kernel's own services over veth. */
   command: readonly string[] | null
+  /** The far end of a veth pair gets the peer's address: for a command that serves by the kernel. Without a command it always does. */
+  address?: boolean
   /** tcpbench. */
   client: string
 }
@@ -118,11 +120,11 @@ export class Lab {
   }
 
   up(): void {
-    const { link, mtu, command } = this.options
+    const { link, mtu, command, address } = this.options
     for (const name of new Set([this.host, this.far])) makeNamespace(name)
     if (link === 'tap') return // the peer makes its own
     run(inNamespace(this.host, ['ip', 'link', 'add', 'veth0', 'type', 'veth', 'peer', 'name', 'veth1', 'netns', this.far]))
-    if (command === null) run(inNamespace(this.far, ['ip', 'addr', 'add', `${PEER}/24`, 'dev', 'veth1']))
+    if (command === null || address === true) run(inNamespace(this.far, ['ip', 'addr', 'add', `${PEER}/24`, 'dev', 'veth1']))
     run(inNamespace(this.far, ['ip', 'link', 'set', 'veth1', 'up', 'mtu', `${mtu}`]))
     if (link === 'veth-nooffload') {
       const off = ['tso', 'off', 'gso', 'off', 'gro', 'off']

@@ -307,6 +307,32 @@ function requestsNode(seconds: number): Promise<Result> {
   return requests(seconds, server.http, client.http, SERVER)
 }
 
+function bulkWeb(offload: boolean, seconds: number): Promise<Result> {
+  const { client, server } = world(offload)
+  const block = new Uint8Array(BLOCK).fill(0x61)
+  return new Promise((resolve, reject) => {
+    let over = false
+    const meter = new Meter(seconds, (perSecond, time) => {
+      over = true
+      resolve({ mbit_s: (perSecond * 8) / 1e6, ...time })
+    })
+    const read = async (): Promise<void> => {
+      for await (const socket of server.tcp.listen({ port: 9 })) {
+        for await (const chunk of socket.readable) if (meter.add(chunk.length)) return
+      }
+    }
+    const write = async (): Promise<void> => {
+      const writer = client.tcp.connect({ hostname: SERVER, port: 9 }).writable.getWriter()
+      while (!over) {
+        await writer.ready
+        writer.write(block).catch(reject)
+      }
+    }
+    read().catch(reject)
+    write().catch(reject)
+  })
+}
+
 const WORKLOADS: Record<string, (seconds: number) => Promise<Result>> = {
   'raw.bulk.super': (s) => bulkRaw(true, s),
   'raw.bulk.mtu1500': (s) => bulkRaw(false, s),
@@ -316,6 +342,8 @@ const WORKLOADS: Record<string, (seconds: number) => Promise<Result>> = {
   'node.bulk.mtu1500': (s) => bulkNode(false, s),
   'node.pingpong': pingpongNode,
   'node.connect': connectNode,
+  'web.bulk.super': (s) => bulkWeb(true, s),
+  'web.bulk.mtu1500': (s) => bulkWeb(false, s),
   'node.http': requestsNode,
   'kernel.http': (s) => requests(s, nodeHttp, nodeHttp, '127.0.0.1'),
 }

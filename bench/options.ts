@@ -12,13 +12,36 @@ export const MEMORY_TESTS = [
   'node.bulk.mtu1500',
   'node.pingpong',
   'node.connect',
+  'web.bulk.super',
+  'web.bulk.mtu1500',
+  'node.http',
+  'kernel.http',
 ] as const
+
+/** Of the Node half: requests kept alive, each on a connection of its own, bulk; bulk by shape of the socket. */
+export const NODE_TESTS = [
+  'http',
+  'http.close',
+  'http.bulk',
+  'https',
+  'https.bulk',
+  'send.raw',
+  'send.net',
+  'send.web',
+  'recv.raw',
+  'recv.net',
+  'recv.web',
+] as const
+export type NodeTest = (typeof NODE_TESTS)[number]
+
+export const HALVES = ['memory', 'tap', 'node'] as const
+export type Half = (typeof HALVES)[number]
 
 export interface Options {
   help: boolean
   /** One short run of everything: a look, not a figure. */
   quick: boolean
-  only: 'memory' | 'tap' | null
+  only: Half | null
   /** Repetitions of every test. */
   runs: number
   /** Where the results go. */
@@ -33,7 +56,7 @@ export interface Options {
 
 export const USAGE = `usage: npm run bench -- [options]
   --quick            one short run of each test
-  --only memory|tap  one half
+  --only PART        one of memory, tap, node
   --tests LIST       of the tap half: ${TAP_TESTS.join(',')}
   --runs N           repetitions (default 5)
   --json FILE        where the results go (default bench/results.json)
@@ -72,7 +95,7 @@ export function parseOptions(args: readonly string[]): Options {
         options.readme = true
         break
       case '--only':
-        options.only = oneOf<'memory' | 'tap'>(name, value(), ['memory', 'tap'])
+        options.only = oneOf<Half>(name, value(), HALVES)
         break
       case '--runs':
         options.runs = runs(value())

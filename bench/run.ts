@@ -2,7 +2,8 @@ import { closeSync, existsSync, mkdirSync, openSync, readFileSync, unlinkSync, w
 import { cpus, release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { cannotTap, capture } from './lab.ts'
-import { MEMORY_TESTS, type Options, parseOptions, USAGE } from './options.ts'
+import { cannotLoad, measureNode } from './node-half.ts'
+import { HALVES, MEMORY_TESTS, type Options, parseOptions, USAGE } from './options.ts'
 import { measureTap } from './peer.ts'
 import { bundle, compile } from './programs.ts'
 import {
@@ -111,17 +112,24 @@ async function main(): Promise<number> {
     samples.push(s)
     show(s)
   }
-  await bundle({ memory: 'bench/memory.ts', tapstack: 'src/cli/main.ts' })
-  if (options.only !== 'tap') {
-    console.log('in memory: two stacks joined by a pipe')
-    await measureMemory(options, put)
-  } else skipped.push('memory: --only tap')
-  const obstacle = options.only === 'memory' ? '--only memory' : cannotTap()
-  if (obstacle === null) {
-    compile()
-    console.log('on a tap, in a network namespace')
-    await measureTap(options, put)
-  } else skipped.push(`tap: ${obstacle}`)
+  await bundle({ memory: 'bench/memory.ts', tapstack: 'src/cli/main.ts', 'node-peer': 'bench/node-peer.ts' })
+  const noTap = options.only === 'memory' ? null : cannotTap()
+  const parts = {
+    memory: { what: 'in memory: two stacks joined by a pipe', measure: measureMemory, obstacle: null },
+    tap: { what: 'on a tap, in a network namespace', measure: measureTap, obstacle: noTap },
+    node: { what: "Node's modules and the shapes of sockets, on a tap", measure: measureNode, obstacle: noTap ?? cannotLoad() },
+  }
+  for (const half of HALVES) {
+    const { what, measure, obstacle } = parts[half]
+    const why = options.only !== null && options.only !== half ? `--only ${options.only}` : obstacle
+    if (why !== null) {
+      skipped.push(`${half}: ${why}`)
+      continue
+    }
+    if (half !== 'memory') compile()
+    console.log(what)
+    await measure(options, put)
+  }
 
   const summaries = summarize(samples)
   const report: Report & { samples: Sample[] } = {

@@ -37,12 +37,19 @@ const FIGURES: Record<string, Figure> = {
   connrate: { field: 'per_s', unit: 'connections/s', per: 1 },
   ping: { field: 'avg_us', unit: 'us', per: 1 },
   idle: { field: 'bytes_per_conn', unit: 'bytes/connection', per: 1 },
+  http: { field: 'per_s', unit: 'requests/s', per: 1 },
+  https: { field: 'per_s', unit: 'requests/s', per: 1 },
+  'http.close': { field: 'per_s', unit: 'requests/s', per: 1 },
 }
 
 const MEMORY_FIGURES: Record<string, Figure> = {
   bulk: { field: 'mbit_s', unit: 'Gbit/s', per: 1000 },
   pingpong: { field: 'per_s', unit: 'round trips/s', per: 1 },
   connect: { field: 'per_s', unit: 'connections/s', per: 1 },
+  http: { field: 'per_s', unit: 'requests/s', per: 1 },
+  raw: { field: 'mbit_s', unit: 'Gbit/s', per: 1000 },
+  net: { field: 'mbit_s', unit: 'Gbit/s', per: 1000 },
+  web: { field: 'mbit_s', unit: 'Gbit/s', per: 1000 },
 }
 
 /** What of a test's line goes into the table. */
@@ -151,6 +158,18 @@ const MEMORY_ROWS: readonly (readonly [test: string, label: string])[] = [
   ['bulk.super', 'bulk, super-segments, Gbit/s'],
   ['pingpong', '1-byte round trips/s'],
   ['connect', 'connect+close/s'],
+  ['http', 'http requests/s'],
+]
+const NODE_ROWS: readonly (readonly [test: string, label: string])[] = [
+  ['http', 'http, kept alive, requests/s'],
+  ['http.close', 'http, a connection each, requests/s'],
+  ['http.bulk', 'http, 16 MB bodies, Gbit/s'],
+  ['https', 'https, kept alive, requests/s'],
+  ['https.bulk', 'https, 16 MB bodies, Gbit/s'],
+]
+const SHAPE_ROWS: readonly (readonly [test: string, label: string])[] = [
+  ['send', 'host to stack, Gbit/s'],
+  ['recv', 'stack to host, Gbit/s'],
 ]
 
 export interface Report {
@@ -178,11 +197,31 @@ export function markdown(report: Report): string {
   for (const [test, label] of TAP_ROWS) {
     lines.push(`| ${label} | ${['ours', 'kernel', 'ours, plain', 'kernel, plain'].map((p) => find(p, test)).join(' | ')} |`)
   }
-  lines.push('', '| in memory, two stacks (medians) | raw shape | Node shape |', '|---|---|---|')
-  for (const [test, label] of MEMORY_ROWS)
-    lines.push(`| ${label} | ${find('memory', `raw.${test}`)} | ${find('memory', `node.${test}`)} |`)
+  lines.push(
+    '',
+    '| in memory, two stacks (medians) | raw shape | Node shape | web shape | Node on loopback |',
+    '|---|---|---|---|---|',
+  )
+  for (const [test, label] of MEMORY_ROWS) {
+    lines.push(
+      `| ${label} | ${['raw', 'node', 'web', 'kernel'].map((shape) => find('memory', `${shape}.${test}`)).join(' | ')} |`,
+    )
+  }
   for (const [test, bytes] of Object.entries(report.allocations)) {
-    lines.push(`| heap bytes per segment once warm (${test.slice(test.lastIndexOf('.') + 1)}) | ${bytes.toFixed(1)} | |`)
+    lines.push(`| heap bytes per segment once warm (${test.slice(test.lastIndexOf('.') + 1)}) | ${bytes.toFixed(1)} | | | |`)
+  }
+  if (report.summaries.some((r) => r.test === 'http')) {
+    lines.push('', "| Node's modules on a tap (medians) | ours | Node's own over veth |", '|---|---|---|')
+    for (const [test, label] of NODE_ROWS) lines.push(`| ${label} | ${find('ours', test)} | ${find('kernel', test)} |`)
+    lines.push(
+      '',
+      "| bulk on a tap by shape (medians) | raw | `stack.net` | web streams | Node's own over veth |",
+      '|---|---|---|---|---|',
+    )
+    for (const [test, label] of SHAPE_ROWS) {
+      const ours = ['raw', 'net', 'web'].map((shape) => find('ours', `${test}.${shape}`))
+      lines.push(`| ${label} | ${ours.join(' | ')} | ${find('kernel', `${test}.net`)} |`)
+    }
   }
   lines.push('', `${report.machine}, Linux ${report.kernel}, Node ${report.node}, ${report.date}.`)
   return lines.join('\n')
@@ -204,6 +243,16 @@ export function parsePing(text: string): { received: number; min_us: number; avg
   const m = /(\d+) received[\s\S]*?= ([\d.]+)\/([\d.]+)\/([\d.]+)\//.exec(text)
   if (m === null) return null
   return { received: Number(m[1]), min_us: Number(m[2]) * 1000, avg_us: Number(m[3]) * 1000, max_us: Number(m[4]) * 1000 }
+}
+
+/** What wrk says: requests a second, and what went wrong (socket errors and answers that are none). Null when it said nothing. */
+export function parseWrk(text: string): { perSecond: number; errors: number } | null {
+  const rate = /Requests\/sec:\s+([\d.]+)/.exec(text)
+  if (rate === null) return null
+  const socket = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(text)
+  const wrong = /Non-2xx or 3xx responses: (\d+)/.exec(text)
+  const errors = [...(socket?.slice(1) ?? []), wrong?.[1] ?? '0'].reduce((sum, n) => sum + Number(n), 0)
+  return { perSecond: Number(rate[1]), errors }
 }
 
 /** The last line that is a JSON object, as the load client and the memory workloads print; null when there is none. */

@@ -23,7 +23,7 @@ describe('options of the benchmark', () => {
 
   it.each([
     [['--fast'], 'unknown option --fast'],
-    [['--only', 'disk'], 'one of memory, tap'],
+    [['--only', 'disk'], 'one of memory, tap, node'],
     [['--tests', 'send,juggle'], 'juggle'],
     [['--runs', '0'], '1 to 100'],
     [['--runs', 'many'], '1 to 100'],

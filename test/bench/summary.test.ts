@@ -6,6 +6,7 @@ import {
   median,
   parseLine,
   parsePing,
+  parseWrk,
   ratio,
   replaceFigures,
   type Sample,
@@ -135,8 +136,8 @@ describe('documents', () => {
     const lines = markdown(report).split('\n')
     expect(lines).toContain('| host to stack, Gbit/s | 40.0 | 80.0 | 4.00 | 10.0 |')
     expect(lines).toContain('| stack to host, Gbit/s | - | - | - | - |')
-    expect(lines).toContain('| bulk, super-segments, Gbit/s | 20.0 | - |')
-    expect(lines).toContain('| heap bytes per segment once warm (super) | 1.3 | |')
+    expect(lines).toContain('| bulk, super-segments, Gbit/s | 20.0 | - | - | - |')
+    expect(lines).toContain('| heap bytes per segment once warm (super) | 1.3 | | | |')
     expect(lines.at(-1)).toBe('2 x CPU, Linux 6.1, Node 20.20.0, 2025-01-02.')
   })
 
@@ -161,5 +162,37 @@ describe('what programs print', () => {
     expect(parseLine('noise\n{"a":1}\n{"test":"send","ok":true}\n')).toEqual({ test: 'send', ok: true })
     expect(parseLine('{"broken":')).toBeNull()
     expect(parseLine('nothing')).toBeNull()
+  })
+})
+
+describe('parseWrk', () => {
+  it('takes the rate and counts what went wrong', () => {
+    expect(parseWrk('Requests/sec:  56843.21\nTransfer/sec:      6.89MB\n')).toEqual({ perSecond: 56843.21, errors: 0 })
+    const bad = '  Socket errors: connect 1, read 20, write 0, timeout 3\n  Non-2xx or 3xx responses: 5\nRequests/sec:    12.50\n'
+    expect(parseWrk(bad)).toEqual({ perSecond: 12.5, errors: 29 })
+    expect(parseWrk('unable to connect to 10.0.0.2:http Connection refused\n')).toBeNull()
+  })
+})
+
+describe("the table of Node's modules", () => {
+  it('is there when they were measured', () => {
+    const samples = [
+      sample('ours', 'http', 0, { per_s: 50_000 }),
+      sample('kernel', 'http', 0, { per_s: 40_000 }),
+      sample('ours', 'send.web', 0, { mbit_s: 20_000 }),
+    ]
+    const report = {
+      date: 'd',
+      machine: 'm',
+      node: 'n',
+      kernel: 'k',
+      summaries: summarize(samples),
+      skipped: [],
+      allocations: {},
+    }
+    const text = markdown(report)
+    expect(text).toContain('| http, kept alive, requests/s | 50,000 | 40,000 |')
+    expect(text).toContain('| host to stack, Gbit/s | - | - | 20.0 | - |')
+    expect(markdown({ ...report, summaries: [] })).not.toContain('kept alive')
   })
 })

@@ -28,10 +28,10 @@ mkdir -p "$cache"
 work=$(mktemp -d "$cache/work-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# What a package needs of this kind.
-needs() { apt-cache depends "$1" 2>/dev/null | sed -n "s/^ *Depends: \\($2-[0-9][^ ]*\\)\$/\\1/p" | head -n 1; }
+# What a package needs of this kind; nothing where apt does not know it.
+needs() { { apt-cache depends "$1" 2>/dev/null || true; } | sed -n "s/^ *Depends: \\($2-[0-9][^ ]*\\)\$/\\1/p" | sed -n 1p; }
 # The package that a name without a version stands for.
-resolve() { for meta in "${metas[@]}"; do needs "$meta" linux-image; done | head -n 1; }
+resolve() { for meta in "${metas[@]}"; do needs "$meta" linux-image; done | sed -n 1p; }
 whole() { compgen -G "$1/boot/vmlinuz-*" >/dev/null && compgen -G "$1/lib/modules/*/kernel" >/dev/null; }
 update() {
   say 'apt-get update'

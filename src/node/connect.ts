@@ -4,7 +4,7 @@
  * `autoSelectFamily`).
  */
 import { isIP } from 'node:net'
-import type { NetError } from '../base/errors.ts'
+import { NetError } from '../base/errors.ts'
 import type { SocketOptions as TcpOptions } from '../tcp/api.ts'
 import { checkOptions } from '../tcp/socket-options.ts'
 import { type Found, type LookupFunction, type LookupOptions, lookupOf } from './deps.ts'
@@ -189,6 +189,9 @@ function attempt(found: Found, way: Way, failed: (error: NetError) => void): Net
   driver.attemptFailed = (error) => failed(connectError(error.code, found, way))
   // libuv reads addresses of the socket's own family only.
   if (localAddress !== undefined && isIP(localAddress) !== family) return hostPortError('EINVAL', 'bind', localAddress, localPort)
+  // Node looks at which port it got, and that is another.
+  if (localPort > 65_535) return hostPortError('EADDRINUSE', 'bind', localAddress ?? anyOf(family as 4 | 6).toString(), localPort)
+  if (port === 0) return refuse(found, way)
   let code = ''
   sends()
   try {
@@ -214,6 +217,16 @@ function attempt(found: Found, way: Way, failed: (error: NetError) => void): Net
   socket.emit('connectionAttempt', address, port, family)
   if (code === '') return null
   return hostPortError(code, 'connect', address, port, family === 6 ? ':::0' : '0.0.0.0:0')
+}
+
+/** Nobody listens on port 0. TCP does not even ask; a kernel does, and is refused. */
+function refuse({ address, family }: Found, { socket, driver, port }: Way): null {
+  const { attemptFailed } = driver
+  socket.emit('connectionAttempt', address, port, family)
+  process.nextTick(() => {
+    if (socket.connecting && driver.attemptFailed === attemptFailed) attemptFailed?.(new NetError('ECONNREFUSED'))
+  })
+  return null
 }
 
 function connectError(code: string, found: Found, way: Way): NetError {
@@ -250,7 +263,7 @@ class Attempts {
     const failed = (error: NetError): void => {
       driver.stopAttemptTimer()
       this.errors.push(error)
-      emitFailed(found, way, error)
+      if (error.syscall !== 'bind') emitFailed(found, way, error)
       if (socket.connecting) this.next()
     }
     const error = attempt(found, way, failed)

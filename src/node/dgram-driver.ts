@@ -10,7 +10,7 @@ import { Datagram } from '../udp/receive-queue.ts'
 import type { UdpHandler, UdpSocket } from '../udp/socket.ts'
 import { type Found, lookupOf, type NodeDeps, type Owned } from './deps.ts'
 import type { DgramOptions, DgramSocket } from './dgram.ts'
-import { badAddress, codeOf, hostPortError } from './errors.ts'
+import { codeOf, hostPortError } from './errors.ts'
 import { place } from './place.ts'
 
 export type SendCallback = (error: Error | null, bytes?: number) => void
@@ -147,9 +147,7 @@ export class DgramDriver extends AsyncResource implements UdpHandler, Owned {
 
   /** libuv reads addresses of the socket's own family only. Throws EINVAL. */
   private usable(text: string): Address {
-    const family = isIP(text)
-    if (family === 0) throw badAddress(text)
-    if (family !== (this.options.type === 'udp4' ? 4 : 6)) throw new NetError('EINVAL')
+    if (isIP(text) !== (this.options.type === 'udp4' ? 4 : 6)) throw new NetError('EINVAL')
     return this.deps.literal(text)
   }
 

@@ -69,6 +69,9 @@ class SocketClient extends MuxWire implements RemoteMuxClient {
   }
 
   remoteCounters(): Promise<Record<string, number>> {
+    // The answer comes between frames, and nobody takes those yet.
+    if (!this.isAttached)
+      return Promise.reject(new NetError('ENOTCONN', { message: `${this.name}: nothing is attached to it yet` }))
     const answer = this.controls.counters().finally(() => this.hold())
     this.hold()
     return answer

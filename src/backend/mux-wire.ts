@@ -86,6 +86,11 @@ export class MuxWire implements NetIf, NetIfSink {
     return this.sink!.host
   }
 
+  /** Somebody hears what comes. */
+  protected get isAttached(): boolean {
+    return this.sink !== null
+  }
+
   attach(sink: NetIfSink): void {
     this.sink = sink
     if (this.hasEnded) sink.closed(this.endError)

@@ -51,7 +51,7 @@ export interface RemoteMuxClient extends NetIf {
    */
   setFilter(changes: MuxSwitches): void
   /**
-   * The counters that the multiplexer keeps for it. The link must be attached; the process is kept alive meanwhile. Rejects with ENETDOWN when the link has ended or ends before
+   * The counters that the multiplexer keeps for it. The process is kept alive meanwhile. Rejects with ENOTCONN when nothing is attached to the link yet, with ENETDOWN when the link has ended or ends before
    * the answer, with ENOBUFS when too many questions wait for theirs.
    */
   remoteCounters(): Promise<Record<string, number>>

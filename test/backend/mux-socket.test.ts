@@ -95,6 +95,7 @@ describe('a multiplexer on a socket', () => {
     const { path, close } = await served()
     const alive = (): number => process.getActiveResourcesInfo().filter((what) => what === 'PipeWrap').length
     const link = await openMux({ path })
+    await expect(link.remoteCounters()).rejects.toMatchObject({ code: 'ENOTCONN' })
     link.attach(new RecordingSink(nodeHost))
     const before = alive()
     const asked = link.remoteCounters()

@@ -15,6 +15,7 @@ import { LINK_DEFAULTS } from '../base/link-config.ts'
 import { leastFrame, linkHeader } from '../link/carry.ts'
 import { FrameQueue } from '../link/frame-queue.ts'
 import { CSUM_MASK, CSUM_PARTIAL, GSO_MASK, type Medium, type NetIf, type NetIfSink } from '../netif/netif.ts'
+import { wholeNumber } from './whole-number.ts'
 
 /** Where a datagram came from. */
 export interface DatagramSource {
@@ -357,11 +358,13 @@ const numeric: NonNullable<SocketOptions['lookup']> = (address, _family, callbac
 }
 
 /** Opens a socket of Node's and binds it. Errors are in its words: `bind EADDRINUSE 0.0.0.0:4789`. */
-export function bindDatagram(
+export async function bindDatagram(
   options: Omit<SocketOptions, 'lookup'>,
   port: number,
   address?: string,
 ): Promise<ReturnType<typeof createSocket>> {
+  wholeNumber('port', port, 0, 65_535)
+  if (options.recvBufferSize !== undefined) wholeNumber('receive buffer', options.recvBufferSize, 0)
   const socket = createSocket({ ...options, lookup: numeric })
   return new Promise((resolve, reject) => {
     const failed = (error: Error): void => {

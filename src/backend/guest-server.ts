@@ -25,6 +25,7 @@ import {
   type StreamSocket,
 } from './stream-socket.ts'
 import { WEBSOCKET_SCHEMES, webSocketNet, webSocketOptions } from './websocket.ts'
+import { wholeNumber } from './whole-number.ts'
 
 /** Who connected. */
 export interface Guest {
@@ -68,8 +69,7 @@ export async function guestServer(
   const options = typeof where === 'string' ? await serverOptions(where) : where
   const allow = new AllowList(options.allow ?? [])
   const { name = 'guest', framing = U32BE, mtu, maxGuests = LINK_DEFAULTS.maxGuests } = options
-  if (!(Number.isInteger(maxGuests) && maxGuests >= 1))
-    throw invalidArgument(`option maxGuests: a whole number of at least 1 is expected, not ${maxGuests}`)
+  wholeNumber('maxGuests', maxGuests, 1)
   // What no guest's link could be is said now.
   void new StreamLink({ name, framing, ...(mtu === undefined ? {} : { mtu }) })
   const server = await listenStream(options.place, options.net)

@@ -17,6 +17,7 @@ import * as sock from './packet-socket.ts'
 import { loadSystem, type System } from './system.ts'
 import type { TapNetIf } from './tap.ts'
 import { TUN_F_CSUM, TUN_F_TSO_ECN, TUN_F_TSO4, TUN_F_TSO6, VNET_HEADER } from './tuntap-wire.ts'
+import { wholeNumber } from './whole-number.ts'
 
 export interface PacketOptions {
   /** The interface: `eth0`. */
@@ -41,6 +42,7 @@ export async function openPacket(options: PacketOptions, system?: PacketSystem):
   const { name, promiscuous = true, receiveBufferBytes = LINK_DEFAULTS.packetBufferBytes } = options
   if (name === '' || new TextEncoder().encode(name).length > 15)
     throw invalidArgument(`Invalid interface ${JSON.stringify(name)}`)
+  wholeNumber('receiveBufferBytes', receiveBufferBytes, 0)
   const { libc, waker, calls } = system ?? (await kernel())
   const fd = libc.socket(sock.AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | O_NONBLOCK, 0)
   if (fd < 0) throw failed(name, 'open a packet socket', libc.errno(), 'socket')

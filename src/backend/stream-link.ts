@@ -27,6 +27,7 @@ import { frameEnd } from '../offload/frame-end.ts'
 import type { FrameTaker } from '../offload/segment.ts'
 import { KeepAlive, type KeepAliveOwner } from './keep-alive.ts'
 import { destroy, OpenStream, refStream, type StreamHalves, type StreamOwner } from './open-stream.ts'
+import { wholeNumber } from './whole-number.ts'
 
 /** Where a link gets its streams from. */
 export interface Carrier {
@@ -136,11 +137,8 @@ export class StreamLink implements NetIf, FrameTaker, StreamOwner, KeepAliveOwne
     this.mac = options.mac ?? null
     this.unpadded = options.unpadded === true && medium === 'ethernet'
     this.carrier = options.carrier ?? null
-    this.pendingLimit = options.pendingBytes ?? LINK_DEFAULTS.streamPendingBytes
-    const { keepAliveMs = 0 } = options
-    if (!(keepAliveMs >= 0 && keepAliveMs <= 0x7fff_ffff))
-      throw invalidArgument(`option keepAliveMs of ${options.name}: milliseconds are expected, not ${keepAliveMs}`)
-    this.alive = new KeepAlive(keepAliveMs, this)
+    this.pendingLimit = wholeNumber('pendingBytes', options.pendingBytes ?? LINK_DEFAULTS.streamPendingBytes, 1)
+    this.alive = new KeepAlive(wholeNumber('keepAliveMs', options.keepAliveMs ?? 0, 0), this)
     this.queue = new FrameQueue(options.queueFrames, options.queueBytes)
     this.decoder = new FrameDecoder(framing)
     this.batchBytes = Math.max(LINK_DEFAULTS.streamBatchBytes, mtu + MOST_LINK_HEADER + framing.lengthBytes + framing.pad)

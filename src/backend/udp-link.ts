@@ -13,6 +13,7 @@ import type { Medium } from '../netif/netif.ts'
 import { bindDatagram, DatagramLink, type DatagramOutlet, type DatagramProtocol, type DatagramSource } from './datagram-link.ts'
 import { checkOptions, type LinkUrl, numberOption } from './link-url.ts'
 import { parsePlace, placeText } from './stream-socket.ts'
+import { wholeNumber } from './whole-number.ts'
 
 export interface UdpLinkOptions {
   /** Our port; 0: any, for a peer that learns it otherwise. */
@@ -61,6 +62,7 @@ class OnePeer implements DatagramProtocol {
 /** Opens a link over UDP to one peer. @throws Node's errors of bind and lookup; NetError ERR_INVALID_ARG_VALUE. */
 export async function openUdpLink(options: UdpLinkOptions): Promise<DatagramLink> {
   const { port, bind, host, peerPort, medium = 'ethernet' } = options
+  wholeNumber('peerPort', peerPort, 1, 65_535)
   const { address, isV6 } = await resolveHost(host)
   const socket = await bindDatagram({ type: isV6 ? 'udp6' : 'udp4' }, port, bind)
   const own = socket.address().port

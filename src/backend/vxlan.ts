@@ -20,6 +20,7 @@ import { VXVDE_HEADER, VxvdeTable, vxvdeHeader } from '../vde/vxvde.ts'
 import { bindDatagram, DatagramLink, type DatagramOutlet, type DatagramProtocol, type DatagramSource } from './datagram-link.ts'
 import { checkOptions, type LinkUrl, numberOption } from './link-url.ts'
 import { datagramOverhead, resolveHost } from './udp-link.ts'
+import { wholeNumber } from './whole-number.ts'
 
 export interface VxlanOptions {
   /** The VXLAN network identifier, 24 bits. */
@@ -112,6 +113,7 @@ function interfaceOf(local: string | undefined, isV6: boolean): string | undefin
 export async function openVxlan(options: VxlanOptions): Promise<DatagramLink> {
   const { vni, group, remotes = [], port = vxlanDefaults.port, local, ttl = vxlanDefaults.ttl } = options
   if (!Number.isInteger(vni) || vni < 0 || vni > MOST_VNI) throw invalidArgument(`Invalid vni ${vni}: 0 to ${MOST_VNI} expected`)
+  wholeNumber('ttl', ttl, 0, 255)
   if (group !== undefined && !isGroup(group)) throw invalidArgument(`Invalid group ${group}: a multicast address is expected`)
   const resolved = await Promise.all(remotes.map(resolveHost))
   const isV6 = group === undefined ? resolved[0]?.isV6 : group.includes(':')

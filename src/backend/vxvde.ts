@@ -18,6 +18,7 @@ import { bindDatagram, DatagramLink } from './datagram-link.ts'
 import { groupId } from './group-id.ts'
 import { checkOptions, type LinkUrl, linkUrlOf, numberOption } from './link-url.ts'
 import { VxvdeProtocol } from './vxvde-protocol.ts'
+import { wholeNumber } from './whole-number.ts'
 
 export interface VxvdeOptions {
   /** The multicast group, or a name for it. 239.0.0.1, over IPv6 ff05:56de::1, when left out. */
@@ -99,10 +100,11 @@ export async function openVxvde(network: string | VxvdeOptions = {}): Promise<Da
   if (mtu > VDE_MAX_MTU) throw invalidArgument(`Invalid MTU ${mtu}: VDE has frames of at most ${VDE_MAX_MTU}`)
   const gid = options.group === undefined ? null : groupId(options.group)
   const vni = options.vni ?? gid ?? vxvdeDefaults.vni
-  if (!(vni >= 0 && vni <= 0xff_ffff)) throw invalidArgument(`Invalid vni ${vni}: 0 to 16777215 expected`)
+  wholeNumber('vni', vni, 0, 0xff_ffff)
+  wholeNumber('ttl', ttl, 0, 255)
   const { hashSize = vxvdeDefaults.hashSize, expireSeconds = vxvdeDefaults.expireSeconds } = options
-  if (!(hashSize >= 1 && hashSize <= vxvdeDefaults.maxHashSize))
-    throw invalidArgument(`Invalid hashSize ${hashSize}: 1 to ${vxvdeDefaults.maxHashSize} expected`)
+  wholeNumber('hashSize', hashSize, 1, vxvdeDefaults.maxHashSize)
+  wholeNumber('expireSeconds', expireSeconds, 0)
   const group = await groupAddress(options, gid)
   const name = options.name ?? `vxvde:${group}`
   const isV4 = group.isV4

@@ -44,7 +44,10 @@ async function startServing(context: Context, values: Values, words: readonly st
     const files = new StaticFiles(root, { dotfiles: values.dotfiles === true, lists: values['no-list'] !== true })
     const tell = values.quiet === true ? null : context.out
     const answer = (request: IncomingMessage, response: ServerResponse): void => {
-      if (tell !== null) response.once('close', () => tell(logLine(request, response)))
+      if (tell !== null) {
+        const peer = peerOf(request.socket) // a socket that is gone does not know
+        response.once('close', () => tell(logLine(peer, request, response)))
+      }
       void files.answer(request, response)
     }
     const server = isSecure ? stack.https.createServer({ cert, key }, answer) : stack.http.createServer(answer)
@@ -82,12 +85,12 @@ function pem(values: Values, option: string): string | undefined {
 }
 
 /** `10.0.0.1:47978 GET /docs/ 200 1234 bytes`; what was not sent whole is told so. */
-function logLine({ socket, method, url }: IncomingMessage, response: ServerResponse): string {
+function logLine(peer: string, { method, url }: IncomingMessage, response: ServerResponse): string {
   const bytes = response.getHeader('content-length')
   const size = method === 'HEAD' || bytes === undefined || response.statusCode === 304 ? '' : ` ${bytes} bytes`
   // What others chose must not steer a terminal.
   const shown = (url ?? '').replace(/\p{Cc}/gu, '?')
-  return `${peerOf(socket)} ${method} ${shown} ${response.statusCode}${size}${response.writableFinished ? '' : ', cut short'}`
+  return `${peer} ${method} ${shown} ${response.statusCode}${size}${response.writableFinished ? '' : ', cut short'}`
 }
 
 function peerOf({ remoteAddress = '', remotePort = 0 }: IncomingMessage['socket']): string {

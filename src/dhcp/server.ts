@@ -66,7 +66,8 @@ export class DhcpServer {
   /** Throws NetError EADDRINUSE (port 67), ERR_INVALID_ARG_VALUE, ERR_INVALID_IP_ADDRESS, ERR_INVALID_MAC_ADDRESS. */
   constructor(
     private readonly deps: ServerDependencies,
-    private readonly interfaces: readonly Interface[],
+    /** It serves these, until the last of them is detached. */
+    readonly interfaces: readonly Interface[],
     private readonly options: DhcpServerOptions,
   ) {
     const { timers, clock, time, config, ip } = deps

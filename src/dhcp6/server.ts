@@ -100,7 +100,8 @@ export class Dhcp6Server {
   /** Throws NetError EADDRINUSE (port 547), ERR_INVALID_ARG_VALUE, ERR_INVALID_IP_ADDRESS, ERR_INVALID_MAC_ADDRESS. */
   constructor(
     private readonly deps: Server6Dependencies,
-    interfaces: readonly Interface[],
+    /** It serves these, until the last of them is detached. */
+    readonly interfaces: readonly Interface[],
     private readonly options: Dhcp6ServerOptions,
   ) {
     const { timers, clock, time, random, ip } = deps

@@ -45,11 +45,14 @@ export function instanceName(text: string, type: string): string {
   return `${labelFor(text)}.${type}.local`
 }
 
-/** `web` of `web`, `web.local` or `web.local.`. Throws ERR_INVALID_ARG_VALUE for more labels than one. */
+/** Of ASCII letters, digits and hyphens, none at the ends (RFC 1123 section 2.1), and what is not ASCII (RFC 6762 section 16). */
+const HOST = /^(?!-)(?:[a-z\d_-]|[^\0-\x7f\s\p{Cc}])+(?<!-)$/iu
+
+/** `web` of `web`, `web.local` or `web.local.`. Throws ERR_INVALID_ARG_VALUE for more labels than one, and for what no host can be called. */
 export function hostLabel(text: string): string {
   const label = text.replace(/\.$/, '').replace(/\.local$/i, '')
   const escaped = labelFor(label)
-  if (parentOf(canonicalName(escaped) ?? '') !== '' || label.includes('.'))
+  if (parentOf(canonicalName(escaped) ?? '') !== '' || !HOST.test(label))
     throw invalidArgument(`${text} is no host name of the link: web or web.local is expected`)
   return label
 }

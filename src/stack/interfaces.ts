@@ -99,6 +99,9 @@ export class Interfaces {
     this.stack.turn.readClock()
     this.stack.routers.detach(attached.iface) // the last word of a router
     this.drop(attached.iface, attached.port, attached.arp)
+    // A server that has no interface any more could not be reached, and would hold the process.
+    const { dhcpServers, ipLayer: ip } = this.stack
+    for (const server of [...dhcpServers]) if (server.interfaces.every((one) => !ip.interfaces.includes(one))) server.close()
     await attached.link.close()
   }
 

@@ -63,6 +63,7 @@ describe('names of the link', () => {
   it.each([
     [['browse', 'http'], 'http is no type of service'],
     [['browse', '-t', '0'], '--time 0 needs a type'],
+    [['publish', '--host', 'a b'], 'a b is no host name of the link'],
     [['publish', 'Name', '_http._tcp'], 'NAME, TYPE and PORT'],
     [['publish', 'Name', '_http._tcp', '70000'], '70000'],
   ])('%j: exit code 2', async (line, why) => {

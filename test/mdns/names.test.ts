@@ -44,7 +44,15 @@ describe('names', () => {
 
   it('of hosts', () => {
     expect([hostLabel('web'), hostLabel('web.local'), hostLabel('web.local.')]).toEqual(['web', 'web', 'web'])
-    for (const wrong of ['', 'a.b', 'a.b.local', 'x'.repeat(64)]) expect(() => hostLabel(wrong)).toThrow()
+    expect(['Web-2', 'a_b', 'büro', '電腦', 'x'.repeat(63)].map(hostLabel)).toEqual([
+      'Web-2',
+      'a_b',
+      'büro',
+      '電腦',
+      'x'.repeat(63),
+    ])
+    for (const wrong of ['', 'a.b', 'a.b.local', 'x'.repeat(64), 'a b', 'a\u00a0b', '-a', 'a-', 'a/b', 'a:b', 'a\\b'])
+      expect(() => hostLabel(wrong), wrong).toThrow()
   })
 
   it('that multicast DNS is asked for (sections 3 and 4)', () => {

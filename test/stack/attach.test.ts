@@ -63,3 +63,21 @@ it('a VLAN that is there already leaves nothing behind when it is asked for agai
   expect(a.multicast.igmp.interfaces).toEqual([eth0.iface, vlan.iface])
   await world.close()
 })
+
+it('a server of DHCP ends with the last of its interfaces, and holds nothing any more', async () => {
+  const world = createWorld()
+  const stack = world.stack()
+  const [one, two] = ['10.1.0.1/24', '10.2.0.1/24'].map((address) =>
+    stack.attach(createPipe()[0], { addresses: [address, 'fd00::1/64'], probe: false }),
+  )
+  const before = world.host.holds
+  const both = stack.dhcpServer([one, two], { ranges: ['10.1.0.50-10.1.0.60'] })
+  const six = stack.dhcp6Server(two, { ranges: ['fd00::100-fd00::1ff'] })
+  expect(world.host.holds).toBeGreaterThan(before)
+  await two.detach()
+  expect([...stack.dhcpServers]).toEqual([both])
+  six.close() // once more is nothing
+  await one.detach()
+  expect([stack.dhcpServers.size, world.host.holds]).toEqual([0, before])
+  await world.close()
+})

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { run } from '../../src/cli/run.ts'
 import { createPipe } from '../../src/link/pipe.ts'
 import { createWorld } from '../../src/sim/world.ts'
+import { CommandRun } from '../support/command-lab.ts'
 import { scratchFolder } from '../support/scratch.ts'
 
 const dir = scratchFolder('dhcp')
@@ -12,32 +12,16 @@ function lab() {
   const world = createWorld({ seed: 4 })
   const peer = world.stack({ name: 'peer' })
   const [near, far] = createPipe({ names: ['tap0', 'far'] })
-  const out: string[] = []
-  const err: string[] = []
-  const stop = new AbortController()
-  const context = {
-    out: (line: string) => void out.push(line),
-    err: (line: string) => void err.push(line),
-    openLink: async () => near,
-    platform: { host: world.host, random: world.host.random },
-    stop: stop.signal,
-  }
-  const start = (line: string): Promise<number> => run(line.split(' '), context, '1.2.3')
+  const command = new CommandRun(world, [near])
+  const { out, err, stop } = command
+  const start = (line: string): Promise<number> => command.start(line)
   const exec = (line: string): Promise<number> => world.settle(start(line), 3_600_000)
   const serve = () => {
     const eth0 = peer.attach(far, { addresses: ['10.0.0.1/24'] })
     const options = { routers: ['10.0.0.1'], domainNameServers: ['10.0.0.3'], domainName: 'lab.example', interfaceMtu: 1400 }
     return peer.dhcpServer(eth0, { ranges: ['10.0.0.50-10.0.0.60'], options, probe: false })
   }
-  return { world, peer, far, out, err, stop, start, exec, serve }
-}
-
-/** Lets the command get on until it is ready; within some steps of time. */
-async function ready(l: ReturnType<typeof lab>): Promise<void> {
-  for (let i = 0; i < 200 && !l.out.some((line) => line.startsWith('ready')); i++) {
-    l.world.run(100)
-    for (let j = 0; j < 50; j++) await undefined
-  }
+  return { world, peer, far, out, err, stop, start, exec, serve, said: () => command.said() }
 }
 
 describe('tapstack dhcp', () => {
@@ -85,7 +69,7 @@ describe('tapstack dhcp', () => {
     const server = l.serve()
     const file = join(dir, 'eth0.lease')
     const done = l.start(`dhcp --no-probe --stay --leases ${file}`)
-    await ready(l)
+    await l.said()
     expect(l.out[l.out.length - 1]).toBe('ready: 10.0.0.50 on tap0')
     l.world.run(2_000_000)
     l.stop.abort()
@@ -112,7 +96,7 @@ describe('tapstack dhcp', () => {
       'dhcp --server -a 10.0.0.2/24 --range 10.0.0.100-10.0.0.110 --router 10.0.0.1 --dns 10.0.0.9 --domain lab --lease-time 600',
     )
     const client = l.peer.attach(l.far, { mac: '02:00:00:00:00:05', dhcp: { probe: false, hostname: 'guest' } })
-    await ready(l)
+    await l.said()
     await l.world.settle(client.ready)
     expect(client.lease).toMatchObject({
       prefix: '10.0.0.100/24',
@@ -131,7 +115,7 @@ describe('tapstack dhcp', () => {
       'dhcp --server -6 -a fd00::2/64 --range fd00::100-fd00::1ff --prefix fd00:1::/48-56 --dns fd00::9 --domain lab',
     )
     const client = l.peer.attach(l.far, { mac: '02:00:00:00:00:05', dhcp6: { address: true, prefix: true } })
-    await ready(l)
+    await l.said()
     await l.world.settle(client.ready)
     expect(client.lease6).toMatchObject({
       addresses: [{ address: 'fd00::100' }],

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { run } from '../../src/cli/run.ts'
 import type { Dhcp6ServerOptions } from '../../src/dhcp6/server-options.ts'
 import { createPipe } from '../../src/link/pipe.ts'
 import { createWorld } from '../../src/sim/world.ts'
+import { CommandRun } from '../support/command-lab.ts'
 import { scratchFolder } from '../support/scratch.ts'
 
 const dir = scratchFolder('dhcp6')
@@ -22,16 +22,9 @@ function lab(options: Dhcp6ServerOptions = {}) {
     options: info,
     ...options,
   })
-  const out: string[] = []
-  const err: string[] = []
-  const context = {
-    out: (line: string) => void out.push(line),
-    err: (line: string) => void err.push(line),
-    openLink: async () => near,
-    platform: { host: world.host, random: world.host.random },
-    stop: new AbortController().signal,
-  }
-  const exec = (line: string): Promise<number> => world.settle(run(line.split(' '), context, '1.2.3'), 3_600_000)
+  const command = new CommandRun(world, [near])
+  const { out, err } = command
+  const exec = (line: string): Promise<number> => world.settle(command.start(line), 3_600_000)
   return { world, peer, eth0, server, out, err, exec }
 }
 

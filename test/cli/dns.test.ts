@@ -1,9 +1,9 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { run } from '../../src/cli/run.ts'
 import { createPipe } from '../../src/link/pipe.ts'
 import { createWorld } from '../../src/sim/world.ts'
+import { CommandRun } from '../support/command-lab.ts'
 import { DnsAsker } from '../support/dns-asker.ts'
 import { a, TestServer, zone } from '../support/dns-server.ts'
 import { scratchFolder } from '../support/scratch.ts'
@@ -20,17 +20,9 @@ async function begin(line: string) {
   const peer = world.stack({ arp: { probe: false } })
   const [near, far] = createPipe({ names: ['tap0', 'far'] })
   peer.attach(far, { addresses: ['10.0.0.1/24', '10.0.0.9/24'] })
-  const out: string[] = []
-  const err: string[] = []
-  const stop = new AbortController()
-  const context = {
-    out: (text: string) => void out.push(text),
-    err: (text: string) => void err.push(text),
-    openLink: async () => near,
-    platform: { host: world.host, random: world.host.random },
-    stop: stop.signal,
-  }
-  const ended = run(line.split(' '), context, '1.2.3')
+  const command = new CommandRun(world, [near])
+  const { out, err, stop } = command
+  const ended = command.start(line)
   for (let i = 0; i < 100 && out.length + err.length === 0; i++) {
     world.run(100)
     for (let j = 0; j < 50; j++) await undefined

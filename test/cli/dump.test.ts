@@ -1,13 +1,12 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { clockText, hexLines } from '../../src/cli/dump.ts'
 import { CommandLab } from '../support/command-lab.ts'
 import { readPcapng } from '../support/pcapng-reader.ts'
+import { scratchFolder } from '../support/scratch.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'tapstack-dump-'))
-afterAll(() => rmSync(dir, { recursive: true, force: true }))
+const dir = scratchFolder('dump')
 
 /** The command while the peer asks for 10.0.0.2 by ping, until it has said so many lines. */
 async function dumped(line: string, lines: number) {

@@ -1,17 +1,16 @@
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import type { RequestListener } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { bytesText, Progress, progressText } from '../../src/cli/progress.ts'
 import type { NodeStack } from '../../src/node/stack.ts'
 import { VirtualHost } from '../../src/sim/virtual-host.ts'
 import { type Begin, withCommand } from '../support/node-command.ts'
+import { scratchFolder } from '../support/scratch.ts'
 import { TEST_CERT, TEST_KEY } from '../support/test-certificate.ts'
 
-const dir = mkdtempSync(join(tmpdir(), 'tapstack-get-'))
-afterAll(() => rmSync(dir, { recursive: true, force: true }))
+const dir = scratchFolder('get')
 
 /** A command beside a web server of the peer's, port 80. */
 function withServer(listener: RequestListener, test: (begin: Begin, peer: NodeStack) => Promise<void>): Promise<void> {

@@ -1,25 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { run } from '../../src/cli/run.ts'
 import { createPipe } from '../../src/link/pipe.ts'
 import type { NetIf } from '../../src/netif/netif.ts'
 import { createWorld } from '../../src/sim/world.ts'
+import { CommandRun, type Said } from '../support/command-lab.ts'
 import { type PathOptions, RoutedPath } from '../support/routed-path.ts'
 
 /** Runs a command to its end on a link. */
-async function exec(link: NetIf, line: string, world = createWorld({ seed: 3 })) {
-  const out: string[] = []
-  const err: string[] = []
-  const context = {
-    out: (text: string) => void out.push(text),
-    err: (text: string) => void err.push(text),
-    openLink: async () => link,
-    platform: { host: world.host, random: world.host.random },
-    stop: new AbortController().signal,
-  }
-  const code = await world.settle(run(line.split(' '), context, '1'), 3_600_000)
-  expect(world.host.holds).toBe(0)
-  return { code, out, err }
-}
+const exec = (link: NetIf, line: string, world = createWorld({ seed: 3 })): Promise<Said> =>
+  new CommandRun(world, [link]).exec(line)
 
 const ROUTERS4 = ['10.0.0.1', '10.1.0.1', '10.2.0.1']
 const ROUTERS6 = ['fd00::1', 'fd01::1', 'fd02::1']

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { run } from '../../src/cli/run.ts'
 import { createPipe } from '../../src/link/pipe.ts'
 import { createWorld } from '../../src/sim/world.ts'
+import { CommandRun } from '../support/command-lab.ts'
 import { a, aaaa, cname, record, reply, type Script, soa, TestServer, zone } from '../support/dns-server.ts'
 
 const bytes = (text: string): Uint8Array => Uint8Array.from(text, (c) => c.charCodeAt(0))
@@ -38,19 +38,9 @@ async function exec(line: string, script: Script = EXAMPLE) {
   const [left, right] = createPipe()
   far.attach(right, { addresses: ['10.0.0.1/24', 'fd00::1/64'] })
   new TestServer(far, script, '10.0.0.1')
-  const out: string[] = []
-  const err: string[] = []
-  const context = {
-    out: (text: string) => void out.push(text),
-    err: (text: string) => void err.push(text),
-    openLink: async () => left,
-    platform: { host: world.host, random: world.host.random },
-    stop: new AbortController().signal,
-  }
-  const code = await world.settle(run(line.split(' '), context, '1'), 3_600_000)
-  expect(world.host.holds).toBe(0)
+  const said = await new CommandRun(world, [left]).exec(line)
   await far.close()
-  return { code, out, err }
+  return said
 }
 
 describe('tapstack resolve', () => {

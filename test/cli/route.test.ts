@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { run } from '../../src/cli/run.ts'
 import { createPipe } from '../../src/link/pipe.ts'
-import type { NetIf } from '../../src/netif/netif.ts'
 import type { TracerouteHop } from '../../src/probe/traceroute.ts'
 import { createWorld } from '../../src/sim/world.ts'
+import { CommandRun } from '../support/command-lab.ts'
 
 /** Two hosts, each on a link of its own, and the command between them. */
 function lab() {
@@ -18,32 +17,18 @@ function lab() {
     })
     return near
   })
-  const out: string[] = []
-  const err: string[] = []
-  const stop = new AbortController()
-  let next = 0
-  const context = {
-    out: (line: string) => void out.push(line),
-    err: (line: string) => void err.push(line),
-    openLink: async (): Promise<NetIf> => ends[next++],
-    platform: { host: world.host, random: world.host.random },
-    stop: stop.signal,
-  }
-  const start = (line: string): Promise<number> => run(line.split(' '), context, '1')
-  return { world, hosts, ends, out, err, stop, start }
+  const command = new CommandRun(world, ends)
+  const { out, err, stop } = command
+  return { world, hosts, ends, out, err, stop, start: (line: string) => command.start(line), command }
 }
 
 const LINE = 'route tap://tap0 tap://tap1 -a 10.1.0.1/24,fd01::1/64 -a 10.2.0.1/24,fd02::1/64'
 
 describe('tapstack route', () => {
   it('routes both families between its links, says what, and leaves nothing', async () => {
-    const { world, hosts, out, err, stop, start } = lab()
+    const { world, hosts, out, err, stop, start, command } = lab()
     const done = start(LINE)
-    const ready = (async () => {
-      while (!out.some((l) => l.startsWith('ready')))
-        await world.settle(new Promise<void>((r) => world.host.after(100, { run: r })))
-    })()
-    await ready
+    await command.said()
     expect(out).toEqual([
       '10.1.0.0/24 dev eth0',
       '10.2.0.0/24 dev eth1',

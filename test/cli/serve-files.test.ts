@@ -1,17 +1,16 @@
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
+import { mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { contentType } from '../../src/cli/content-types.ts'
 import { rangeOf } from '../../src/cli/static-files.ts'
 import type { Begun } from '../support/begun-command.ts'
 import { withCommand } from '../support/node-command.ts'
+import { scratchFolder } from '../support/scratch.ts'
 
-const outside = mkdtempSync(join(tmpdir(), 'tapstack-serve-'))
-afterAll(() => rmSync(outside, { recursive: true, force: true }))
+const outside = scratchFolder('serve')
 const root = join(outside, 'root')
 const TEXT = 'The quick brown fox'
 const CHANGED = new Date('2026-01-02T03:04:05.678Z')

@@ -1,15 +1,15 @@
 /** Commands on a tap of this namespace, against the kernel and the tools that they are named after. They run in this process: starting one for each takes longer than they do. */
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openLink } from '../../../src/backend/open-link.ts'
 import { nodeHost } from '../../../src/node/host.ts'
 import { type Begun, begin as beginOn } from '../../support/begun-command.ts'
+import { scratchFolder } from '../../support/scratch.ts'
 import { TEST_CERT, TEST_KEY } from '../../support/test-certificate.ts'
 import { listener, noise, run, serve, sh, sha256, until } from './lab.ts'
 import { node } from './program.ts'
@@ -124,97 +124,85 @@ describe('tapstack get', () => {
 
 describe('tapstack serve', () => {
   it('is served to curl: whole, in part, if it is newer, resumed, and nothing from elsewhere', async () => {
-    const dir = mkdtempSync(join(tmpdir(), 'tapstack-serve-'))
-    try {
-      const bytes = noise(3_000_000, 9)
-      writeFileSync(join(dir, 'big file'), bytes)
-      const serving = begin(['serve', '--port', '8080', dir])
-      await serving.until(/^ready: http:\/\/10\.0\.0\.2:8080\/ on tap0/)
-      const url = 'http://10.0.0.2:8080'
-      const curl = (options: string) => run(`exec curl -s ${options}`)
-      expect(sha256((await curl(`${url}/big%20file`)).bytes)).toBe(sha256(bytes))
-      expect((await curl(`-r 100-199 ${url}/big%20file`)).bytes).toEqual(bytes.subarray(100, 200))
-      const part = join(dir, 'part')
-      writeFileSync(part, bytes.subarray(0, 1_000_000))
-      expect((await curl(`-C - -o ${part} ${url}/big%20file`)).code).toBe(0)
-      expect(sha256(readFileSync(part))).toBe(sha256(bytes))
-      expect((await curl(`-o /dev/null -w %{http_code} -z '${dir}/big file' ${url}/big%20file`)).out).toBe('304')
-      expect((await curl(`${url}/`)).out).toContain('<a href="./big%20file">')
-      expect((await curl(`-o /dev/null -w %{http_code} --path-as-is ${url}/../../etc/passwd`)).out).toBe('403')
-      expect((await curl(`-I ${url}/big%20file`)).out).toMatch(/^HTTP\/1\.1 200 OK\r\n(.*\r\n)*content-length: 3000000\r\n/i)
-      expect(await serving.stop()).toBe(0)
-    } finally {
-      rmSync(dir, { recursive: true })
-    }
+    const dir = scratchFolder('serve')
+    const bytes = noise(3_000_000, 9)
+    writeFileSync(join(dir, 'big file'), bytes)
+    const serving = begin(['serve', '--port', '8080', dir])
+    await serving.until(/^ready: http:\/\/10\.0\.0\.2:8080\/ on tap0/)
+    const url = 'http://10.0.0.2:8080'
+    const curl = (options: string) => run(`exec curl -s ${options}`)
+    expect(sha256((await curl(`${url}/big%20file`)).bytes)).toBe(sha256(bytes))
+    expect((await curl(`-r 100-199 ${url}/big%20file`)).bytes).toEqual(bytes.subarray(100, 200))
+    const part = join(dir, 'part')
+    writeFileSync(part, bytes.subarray(0, 1_000_000))
+    expect((await curl(`-C - -o ${part} ${url}/big%20file`)).code).toBe(0)
+    expect(sha256(readFileSync(part))).toBe(sha256(bytes))
+    expect((await curl(`-o /dev/null -w %{http_code} -z '${dir}/big file' ${url}/big%20file`)).out).toBe('304')
+    expect((await curl(`${url}/`)).out).toContain('<a href="./big%20file">')
+    expect((await curl(`-o /dev/null -w %{http_code} --path-as-is ${url}/../../etc/passwd`)).out).toBe('403')
+    expect((await curl(`-I ${url}/big%20file`)).out).toMatch(/^HTTP\/1\.1 200 OK\r\n(.*\r\n)*content-length: 3000000\r\n/i)
+    expect(await serving.stop()).toBe(0)
   })
 })
 
 describe('tapstack dump', () => {
   it('takes the frames that tcpdump takes, from pcapng and pcap', async () => {
-    const dir = mkdtempSync(join(tmpdir(), 'tapstack-dump-'))
-    try {
-      const [ours, theirs] = [join(dir, 'a.pcapng'), join(dir, 'a.pcap')]
-      const dump = begin(`dump -a 10.0.0.2/24 -a fd00::2/64 --mac 02:00:00:00:00:66 -w ${ours}`)
-      await dump.until(/^listening on tap0 as 10\.0\.0\.2 fd00::2$/)
-      sh('ip addr add fd00::1/64 dev tap0 nodad')
-      await run('ping -c 2 -i 0.1 10.0.0.2; ping -6 -c 2 -i 0.1 fd00::2; nc -n -z 10.0.0.2 80; nc -n -z fd00::2 443')
-      await run('echo x | nc -n -u -w 1 10.0.0.2 53')
-      expect(await dump.stop()).toBe(0)
-      expect((await run(`tcpdump -r ${ours} -w ${theirs}`)).code).toBe(0)
-      let taken = 0
-      // Listener reports, with a header before ICMPv6's, are other for tcpdump: none of these is about them.
-      for (const filter of [
-        '',
-        'arp',
-        'ip',
-        'ip6',
-        'icmp',
-        'icmp6 and host fd00::2 or arp',
-        'tcp',
-        'tcp port 80',
-        'port 80 or 443',
-        'src host 10.0.0.1',
-        'dst 10.0.0.2 and not icmp',
-        'host fd00::2',
-        'net 10.0.0.0/24',
-        'ip6 net fd00::/16',
-        'ether src 02:00:00:00:00:66',
-        'ether broadcast',
-        'ether multicast and ip6',
-        'udp dst portrange 50-60',
-        'less 60',
-        'greater 90 and (icmp or udp)',
-        'arp or tcp and ip6',
-        'ip proto 17',
-        'src or dst host 10.0.0.2 and !(udp||tcp)',
-      ]) {
-        const lines = (text: string): number => text.split('\n').filter(Boolean).length
-        const judge = await run(`exec tcpdump -n -r ${theirs} '${filter}'`)
-        for (const file of [ours, theirs]) {
-          const read = begin(['dump', '-r', file, ...filter.split(' ')])
-          expect(await read.ended).toBe(0)
-          expect([filter, Number.parseInt(read.errors[0], 10)]).toEqual([filter, lines(judge.out)])
-        }
-        if (lines(judge.out) > 0) taken++
+    const dir = scratchFolder('dump')
+    const [ours, theirs] = [join(dir, 'a.pcapng'), join(dir, 'a.pcap')]
+    const dump = begin(`dump -a 10.0.0.2/24 -a fd00::2/64 --mac 02:00:00:00:00:66 -w ${ours}`)
+    await dump.until(/^listening on tap0 as 10\.0\.0\.2 fd00::2$/)
+    sh('ip addr add fd00::1/64 dev tap0 nodad')
+    await run('ping -c 2 -i 0.1 10.0.0.2; ping -6 -c 2 -i 0.1 fd00::2; nc -n -z 10.0.0.2 80; nc -n -z fd00::2 443')
+    await run('echo x | nc -n -u -w 1 10.0.0.2 53')
+    expect(await dump.stop()).toBe(0)
+    expect((await run(`tcpdump -r ${ours} -w ${theirs}`)).code).toBe(0)
+    let taken = 0
+    // Listener reports, with a header before ICMPv6's, are other for tcpdump: none of these is about them.
+    for (const filter of [
+      '',
+      'arp',
+      'ip',
+      'ip6',
+      'icmp',
+      'icmp6 and host fd00::2 or arp',
+      'tcp',
+      'tcp port 80',
+      'port 80 or 443',
+      'src host 10.0.0.1',
+      'dst 10.0.0.2 and not icmp',
+      'host fd00::2',
+      'net 10.0.0.0/24',
+      'ip6 net fd00::/16',
+      'ether src 02:00:00:00:00:66',
+      'ether broadcast',
+      'ether multicast and ip6',
+      'udp dst portrange 50-60',
+      'less 60',
+      'greater 90 and (icmp or udp)',
+      'arp or tcp and ip6',
+      'ip proto 17',
+      'src or dst host 10.0.0.2 and !(udp||tcp)',
+    ]) {
+      const lines = (text: string): number => text.split('\n').filter(Boolean).length
+      const judge = await run(`exec tcpdump -n -r ${theirs} '${filter}'`)
+      for (const file of [ours, theirs]) {
+        const read = begin(['dump', '-r', file, ...filter.split(' ')])
+        expect(await read.ended).toBe(0)
+        expect([filter, Number.parseInt(read.errors[0], 10)]).toEqual([filter, lines(judge.out)])
       }
-      expect(taken).toBeGreaterThan(18)
-    } finally {
-      rmSync(dir, { recursive: true })
+      if (lines(judge.out) > 0) taken++
     }
+    expect(taken).toBeGreaterThan(18)
   })
 
   it('is shown by the example of a capture, too', async () => {
-    const dir = mkdtempSync(join(tmpdir(), 'tapstack-capture-'))
-    try {
-      const file = join(dir, 'x.pcapng')
-      const example = node('examples/capture.ts', {}, file, '--count', '2')
-      expect(await example.ended, example.said()).toBe(0)
-      expect(example.said()).toMatch(/^> IP 10\.0\.0\.2 > 10\.0\.0\.1: ICMP echo request/m)
-      expect(example.said()).toMatch(/^10\.0\.0\.1 answered in [\d.]+ ms$/m)
-      expect((await run(`tcpdump -n -r ${file} icmp`)).out.split('\n').filter(Boolean).length).toBe(4)
-    } finally {
-      rmSync(dir, { recursive: true })
-    }
+    const dir = scratchFolder('capture')
+    const file = join(dir, 'x.pcapng')
+    const example = node('examples/capture.ts', {}, file, '--count', '2')
+    expect(await example.ended, example.said()).toBe(0)
+    expect(example.said()).toMatch(/^> IP 10\.0\.0\.2 > 10\.0\.0\.1: ICMP echo request/m)
+    expect(example.said()).toMatch(/^10\.0\.0\.1 answered in [\d.]+ ms$/m)
+    expect((await run(`tcpdump -n -r ${file} icmp`)).out.split('\n').filter(Boolean).length).toBe(4)
   })
 })
 

@@ -83,8 +83,14 @@ if ! whole "$root"; then
   for deb in "$work"/*.deb; do dpkg-deb -x "$deb" "$work/root"; done
   whole "$work/root" || { say "$package has no kernel with its modules in it"; exit 1; }
   chmod 755 "$work/root"
+  # Somebody else may have been here meanwhile, and use theirs.
+  if ! whole "$root"; then
+    rm -rf "$root"
+    mv -T "$work/root" "$root"
+  fi
   # One at a time: those of before are of no more use.
-  rm -rf "$cache"/linux-image-*
-  mv -T "$work/root" "$root"
+  for known in "$cache"/linux-image-*; do
+    [[ $known == "$root" ]] || rm -rf "$known"
+  done
 fi
 printf '%s\n' "$root"

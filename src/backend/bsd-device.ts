@@ -29,6 +29,7 @@ export interface BsdSystem {
   waker: Waker
 }
 
+/** Which utun. macOS alone. */
 export interface UtunOptions {
   /** `utun7`. The first that is free when left out. */
   name?: string | undefined

@@ -46,6 +46,7 @@ export interface DatagramOutlet {
   to(address: string, port: number): void
 }
 
+/** What stands before a frame in its datagram, and who gets it: VXLAN's header, vxvde's, or nothing. */
 export interface DatagramProtocol {
   /** Bytes before the frame. */
   readonly header: number
@@ -60,6 +61,7 @@ export interface DatagramProtocol {
   counters?(): Record<string, number>
 }
 
+/** What is carried, over which sockets. */
 export interface DatagramLinkOptions {
   name: string
   /** Open and bound. Frames are sent by the first, and received by all. */
@@ -116,6 +118,7 @@ class Slot {
   }
 }
 
+/** A link whose frames are datagrams of sockets of the host, one each. */
 export class DatagramLink implements NetIf, DatagramOutlet {
   readonly name: string
   readonly medium: Medium

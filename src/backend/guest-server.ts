@@ -38,6 +38,7 @@ export interface Guest {
 /** Takes the link of each guest: a switch, or a function. One that throws refuses the guest. */
 export type GuestTarget = ((link: NetIf, guest: Guest) => void) | { join(link: NetIf): unknown; find?(name: string): unknown }
 
+/** Where guests may come, which, and how many. */
 export interface GuestServerOptions {
   /** Where to listen. */
   place: StreamPlace
@@ -100,6 +101,7 @@ async function serverOptions(text: string): Promise<GuestServerOptions> {
   }
 }
 
+/** Listens for guests until it is closed. Made by `guestServer`. */
 export class GuestServer {
   /** Guests that were refused. */
   refused = 0

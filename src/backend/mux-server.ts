@@ -28,6 +28,7 @@ export interface MuxPlace {
   port?: number
 }
 
+/** Who hears of clients that were refused. */
 export interface MuxServerOptions {
   /** Told of who was refused, and why. */
   onRefused?: (why: Error) => void
@@ -63,6 +64,7 @@ function own(directory: string): void {
     throw new NetError('EACCES', { message: `${directory} is not ours alone: say where to serve with a path of your own` })
 }
 
+/** Listens for clients of a multiplexer in other processes until it is closed. Made by `serveMux`. */
 export class MuxServer {
   /** Where it listens: a path, or `host:port`. */
   at = ''

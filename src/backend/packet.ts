@@ -19,6 +19,7 @@ import type { TapNetIf } from './tap.ts'
 import { TUN_F_CSUM, TUN_F_TSO_ECN, TUN_F_TSO4, TUN_F_TSO6, VNET_HEADER } from './tuntap-wire.ts'
 import { wholeNumber } from './whole-number.ts'
 
+/** Which network card of the host, and which of its frames are heard. */
 export interface PacketOptions {
   /** The interface: `eth0`. */
   name: string

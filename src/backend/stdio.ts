@@ -11,6 +11,7 @@ import { LINK_DEFAULTS } from '../base/link-config.ts'
 import { checkOptions, type LinkUrl, numberOption } from './link-url.ts'
 import { type Carrier, StreamLink } from './stream-link.ts'
 
+/** The largest packet of the link, and its name. */
 export interface StdioOptions {
   /** Largest IP packet of a frame. 1500 when left out. */
   mtu?: number

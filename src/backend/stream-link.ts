@@ -41,6 +41,7 @@ export interface Carrier {
   ref?(on: boolean): void
 }
 
+/** The stream, the framing of it, and what becomes of it when it is cut. */
 export interface StreamLinkOptions {
   name: string
   /** Two bytes, big-endian, no pad when left out. */
@@ -90,6 +91,7 @@ const C = indexOf(NAMES)
 const MOST_LINK_HEADER = 22
 const NONE = new Uint8Array(0)
 
+/** A link over a byte stream that keeps frames apart by their length. Connects again where it was told to. */
 export class StreamLink implements NetIf, FrameTaker, StreamOwner, KeepAliveOwner {
   readonly name: string
   readonly medium: Medium

@@ -23,6 +23,7 @@ import type { Kind } from './tuntap-errors.ts'
 import { attachFailed, checkName, deviceGone, openFailed, setupFailed } from './tuntap-errors.ts'
 import * as wire from './tuntap-wire.ts'
 
+/** Which tap or tun, and how the kernel's side of it is set up. */
 export interface TapOptions {
   /** Interface name, up to 15 bytes; `tap%d` takes the first free number. Created, or attached to if it is there. Default `tap0` or `tun0`. */
   name?: string

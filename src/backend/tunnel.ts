@@ -17,6 +17,7 @@ import { openFramedSocket, type SocketLinkOptions } from './socket-link.ts'
 import type { StreamLink } from './stream-link.ts'
 import { parsePlace, tlsFromFiles } from './stream-socket.ts'
 
+/** The two ends of a tunnel over TCP or TLS, its framing, and when it connects again. */
 export interface TunnelOptions extends Omit<SocketLinkOptions, 'framing' | 'medium'> {
   /** Order of the two bytes of the length. Big-endian when left out. */
   order?: 'be' | 'le'

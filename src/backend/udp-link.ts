@@ -15,6 +15,7 @@ import { checkOptions, type LinkUrl, numberOption } from './link-url.ts'
 import { parsePlace, placeText } from './stream-socket.ts'
 import { wholeNumber } from './whole-number.ts'
 
+/** The two ends of frames in UDP datagrams, one each. */
 export interface UdpLinkOptions {
   /** Our port; 0: any, for a peer that learns it otherwise. */
   port: number

@@ -18,6 +18,7 @@ import { checkOptions, type LinkUrl, linkUrlOf, numberOption } from './link-url.
 import { loadSystem, type System } from './system.ts'
 import { bindUnix, connectUnix, disconnectUnix, unixDatagram } from './unix-datagram.ts'
 
+/** The two files of frames in datagrams of UNIX sockets. */
 export interface UnixgramLinkOptions {
   /** The path of our socket: the peer's `remote.path`. */
   path: string

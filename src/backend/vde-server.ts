@@ -35,6 +35,7 @@ export interface VdeVisitor {
 /** Takes the link of each connection: a switch, or a function. One that throws refuses the connection. */
 export type VdeTarget = ((link: NetIf, visitor: VdeVisitor) => void) | { join(link: NetIf): unknown }
 
+/** Who may connect to the control socket, and who hears of those that were refused. */
 export interface VdeServerOptions {
   /** Permissions of the sockets. 0o600 when left out. */
   mode?: number
@@ -99,6 +100,7 @@ export function serveVdeAt(target: VdeTarget, text: string, onRefused: (why: str
   return serveVde(target, directory, { ...options, onRefused })
 }
 
+/** The control socket of a switch, as vde_switch has one, until it is closed. Made by `serveVde`. */
 export class VdeServer {
   /** The directory, absolute. */
   directory: string

@@ -15,6 +15,7 @@ import { type Carrier, StreamLink } from './stream-link.ts'
 import { loadSystem, type System } from './system.ts'
 import { joinSwitch, openControl, type VdePlan } from './vde-port.ts'
 
+/** Which switch, and which of its ports. */
 export interface VdeOptions {
   /** The switch's directory. The first of /var/run/vde.ctl and /tmp/vde.ctl with a switch in it when left out. */
   path?: string

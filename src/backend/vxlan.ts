@@ -22,6 +22,7 @@ import { checkOptions, type LinkUrl, numberOption } from './link-url.ts'
 import { datagramOverhead, resolveHost } from './udp-link.ts'
 import { wholeNumber } from './whole-number.ts'
 
+/** The network's number, its group or its other end, and the sockets (RFC 7348). */
 export interface VxlanOptions {
   /** The VXLAN network identifier, 24 bits. */
   vni: number

@@ -20,6 +20,7 @@ import { checkOptions, type LinkUrl, linkUrlOf, numberOption } from './link-url.
 import { VxvdeProtocol } from './vxvde-protocol.ts'
 import { wholeNumber } from './whole-number.ts'
 
+/** The network's group, port and number, as vdeplug's `vxvde://` has them. */
 export interface VxvdeOptions {
   /** The multicast group, or a name for it. 239.0.0.1, over IPv6 ff05:56de::1, when left out. */
   address?: string

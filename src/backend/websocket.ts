@@ -35,6 +35,7 @@ import {
   tlsFromFiles,
 } from './stream-socket.ts'
 
+/** The URL, frames as binary messages, and when it connects again. */
 export interface WebSocketOptions extends Omit<SocketLinkOptions, 'framing' | 'medium' | 'net' | 'place' | 'keepAliveMs'> {
   /** Where to connect to, or to listen. */
   place: StreamPlace

@@ -11,6 +11,7 @@ import { invalidArgument } from './errors.ts'
 
 const MAPPED = 0xffff
 
+/** An IP address of either family in four words of 32 bits, IPv4 as ::ffff:a.b.c.d; link-local ones with their zone. Mutable, to be reused. */
 export class Address {
   /** Interface index of a link-local IPv6 address; 0 for every other, and for one that has not met its interface yet. */
   zone = 0

@@ -24,6 +24,7 @@ export interface NeighborTimes {
   staleTimeMs: number
 }
 
+/** ARP and IPv4 conflict detection: times, rates and sizes, with their units in their names. */
 export interface ArpConfig extends NeighborTimes {
   /** ARP replies per second and interface: a flood of requests does not become one of replies. */
   repliesPerSecond: number

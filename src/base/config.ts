@@ -18,6 +18,7 @@ import { MANNER_WORDS, type TcpManners, tcpMannerDefaults } from './tcp-manners.
 
 export type { IcmpConfig, Ipv4Config }
 
+/** UDP: buffers and limits. */
 export interface UdpConfig {
   /** Bytes of datagrams queued per socket (payload and bookkeeping). Linux rmem_default. */
   receiveBufferBytes: number
@@ -35,8 +36,10 @@ export interface UdpConfig {
 
 /** What is done about explicit congestion notification: see `TcpConfig.ecn`. */
 export const ECN_MODES = ['off', 'accept', 'on', 'accurate'] as const
+/** Explicit congestion notification: not at all; when peers ask; asked for, too (RFC 3168); in accurate form (RFC 9768). */
 export type EcnMode = (typeof ECN_MODES)[number]
 
+/** TCP: buffers, times, limits and mechanisms. docs/tcp.md explains them. */
 export interface TcpConfig extends TcpManners {
   /** Send buffer: what `write` takes beyond what is acknowledged. Starts small, follows cwnd. Linux tcp_wmem. */
   sendBufferInitialBytes: number
@@ -193,6 +196,7 @@ export interface TcpConfig extends TcpManners {
   pacing: boolean
 }
 
+/** How much is done before others get their turn. */
 export interface TurnConfig {
   /** Frames taken from one NetIf in one turn. */
   receiveBudget: number
@@ -200,6 +204,7 @@ export interface TurnConfig {
   sendQuantum: number
 }
 
+/** All that a stack can be told of its protocols. Every value has its unit in its name and its source beside it; `defaults()` has them all. */
 export interface Config {
   /** For logs and traces. */
   name: string
@@ -226,6 +231,7 @@ export interface Config {
 /** A config with every part optional. */
 export type ConfigOverrides = { [K in keyof Config]?: Config[K] extends object ? Partial<Config[K]> : Config[K] }
 
+/** A configuration of its own with all defaults. */
 export function defaults(): Config {
   return {
     name: 'stack',

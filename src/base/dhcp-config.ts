@@ -1,6 +1,7 @@
 /** The configuration of DHCP (config.ts). */
 import { MOST_MS, MOST_SECONDS, verifyRanges } from './range.ts'
 
+/** The client and server of DHCPv4: times and limits. */
 export interface DhcpConfig {
   /** A client waits a random time up to this before its first message. RFC 2131 section 4.4.1 says 1 to 10 s, for whole buildings that come up at once. */
   startDelayMs: number

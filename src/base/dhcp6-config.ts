@@ -1,6 +1,7 @@
 /** The configuration of DHCPv6 (config.ts). Names are those of RFC 8415 section 7.6. */
 import { MOST_MS, verifyRanges } from './range.ts'
 
+/** The client and server of DHCPv6: times and limits. */
 export interface Dhcp6Config {
   /** A client waits a random time up to this before its first SOLICIT, CONFIRM, INFORMATION-REQUEST. SOL_MAX_DELAY, CNF_MAX_DELAY, INF_MAX_DELAY. */
   maxDelayMs: number

@@ -1,6 +1,7 @@
 /** The configuration of the DNS resolver (config.ts). */
 import { MOST_MS, MOST_SECONDS, verifyRanges } from './range.ts'
 
+/** The resolver: servers, times, sizes. */
 export interface DnsConfig {
   /** Servers to ask, in this order: `10.0.0.1`, `10.0.0.1:5353`, `[fd00::1]:53`, `fe80::1%eth0`. Empty: those that DHCP and routers name. */
   servers: readonly string[]

@@ -1,6 +1,7 @@
 /** The configuration of DNS servers (config.ts). */
 import { MOST_SECONDS, verifyRanges } from './range.ts'
 
+/** The DNS server: limits of what one asker, and all of them, may cost. */
 export interface DnsServerConfig {
   /** The largest answer over UDP, whatever a client takes. 1232 as of DNS flag day 2020. */
   udpPayloadBytes: number

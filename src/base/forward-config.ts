@@ -4,6 +4,7 @@ import { invalidArgument } from './errors.ts'
 export const REVERSE_PATH_MODES = ['off', 'loose', 'strict'] as const
 export type ReversePathMode = (typeof REVERSE_PATH_MODES)[number]
 
+/** The stack as a router: redirects, reverse path, what is remembered. */
 export interface ForwardConfig {
   /** Tell neighbours of shorter ways. RFC 1812 section 5.2.7.2, RFC 4861 section 8.2; Linux send_redirects. */
   sendRedirects: boolean

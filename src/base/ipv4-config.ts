@@ -19,6 +19,7 @@ export interface Ipv4Config {
   pathMtuEntries: number
 }
 
+/** ICMP of both families: rates of errors and answers. */
 export interface IcmpConfig {
   /** Answer echo requests to a broadcast IP address in a broadcast frame. RFC 1122 3.2.2.6 allows either; Linux ignores. */
   echoBroadcast: boolean

@@ -3,6 +3,7 @@ import { type NeighborTimes, neighborDefaults } from './arp-config.ts'
 import { invalidArgument } from './errors.ts'
 import { type RouterConfig, routerDefaults } from './router-config.ts'
 
+/** IPv6: limits of headers and fragments, flow labels. */
 export interface Ipv6Config {
   /** RFC 8504 section 5.1: until a router says otherwise. Linux net.ipv6.conf.default.hop_limit. */
   hopLimit: number

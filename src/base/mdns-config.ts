@@ -1,6 +1,7 @@
 /** The configuration of multicast DNS (config.ts). */
 import { MOST_MS, MOST_SECONDS, verifyRanges } from './range.ts'
 
+/** Multicast DNS: whether it listens, times and limits. */
 export interface MdnsConfig {
   /** The name of this host, with or without `.local`: it is published from the beginning. Empty: not until `stack.mdns.start`. */
   host: string

@@ -1,6 +1,7 @@
 /** The configuration of what routers are told of multicast groups (config.ts): IGMP and MLD, which have the same times from the same RFCs. */
 import { invalidArgument } from './errors.ts'
 
+/** What routers are told of groups: IGMP and MLD, versions and times. */
 export interface MulticastConfig {
   /** The newest version spoken: 3, 2 or 1 (RFC 3376, RFC 2236, RFC 1112). Linux force_igmp_version. */
   igmpVersion: number

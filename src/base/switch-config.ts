@@ -1,6 +1,7 @@
 /** Every number of a switch, with where it comes from. Not part of the stack's config: a switch is made without a stack. */
 import { invalidArgument } from './errors.ts'
 
+/** A switch: its table of addresses, ageing, limits. */
 export interface SwitchConfig {
   /** A learned address is forgotten after this time without a frame from it. IEEE 802.1D-2004 table 7-5: 300 s. */
   ageingMs: number

@@ -120,6 +120,7 @@ export const OPTIONS = {
   wpad: { code: 252, kind: 'text' },
 } as const satisfies Record<string, OptionType>
 
+/** The name of an option of DHCPv4 that is known by name. */
 export type OptionName = keyof typeof OPTIONS
 /** The type of the value of an option. */
 export type OptionValue<N extends OptionName> = OptionKinds[(typeof OPTIONS)[N]['kind']]

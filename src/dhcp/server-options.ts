@@ -41,6 +41,7 @@ export interface Reservation {
   options?: OptionValues
 }
 
+/** A network behind relays: its addresses, and what its clients are told. */
 export interface DhcpServerNetwork {
   /** `10.9.0.0/24`: one that relays serve, or one of an interface. */
   prefix: string
@@ -49,6 +50,7 @@ export interface DhcpServerNetwork {
   options?: OptionValues
 }
 
+/** Which addresses a DHCPv4 server gives, to whom, for how long, and what else it says. */
 export interface DhcpServerOptions {
   /** Of networks that the interfaces are on. */
   ranges?: readonly string[]

@@ -50,6 +50,7 @@ const FOREVER = Number.POSITIVE_INFINITY
 /** Addresses that one DISCOVER has probed before it is left to the next one. */
 const MAX_TRIES = 8
 
+/** A DHCPv4 server on one interface. Made by `stack.dhcpServer`. */
 export class DhcpServer {
   readonly counters = new Counters(SERVER_NAMES)
   /** Called when a lease begins, goes on or ends. */

@@ -182,6 +182,7 @@ export const OPTIONS6 = {
   relayPort: { code: 135, kind: 'u16' },
 } as const satisfies Record<string, Option6Type>
 
+/** The name of an option of DHCPv6 that is known by name. */
 export type Option6Name = keyof typeof OPTIONS6
 /** The type of the value of an option. */
 export type Option6Value<N extends Option6Name> = Option6Kinds[(typeof OPTIONS6)[N]['kind']]

@@ -37,6 +37,7 @@ export interface Server6Identity {
   duid: string
 }
 
+/** A line of what a DHCPv6 server remembers: a lease, or who it is itself. */
 export type Server6Record = Lease6Record | Server6Identity
 
 /** Keeps leases across restarts. A client hears of its lease when the record is safe: after `save`, or after `sync` where there is one. */
@@ -57,6 +58,7 @@ export interface Dhcp6Reservation {
   options?: Option6Values
 }
 
+/** A network behind relays: its addresses and prefixes, and what its clients are told. */
 export interface Dhcp6ServerNetwork {
   /** `fd00:9::/64`: one that relays serve, or one of an interface. */
   prefix: string
@@ -67,6 +69,7 @@ export interface Dhcp6ServerNetwork {
   options?: Option6Values
 }
 
+/** Which addresses and prefixes a DHCPv6 server gives, to whom, for how long, and what else it says. */
 export interface Dhcp6ServerOptions {
   /** Of networks that the interfaces are on. Without any the server is stateless: it tells options. */
   ranges?: readonly string[]

@@ -82,6 +82,7 @@ const PREFERRED = 5 / 8
 /** May not be asked for by unicast; others are told to ask everybody (section 18.4). */
 const ALWAYS_MULTICAST: readonly number[] = [SOLICIT, CONFIRM, REBIND, INFORMATION_REQUEST]
 
+/** A DHCPv6 server on one interface. Made by `stack.dhcp6Server`. */
 export class Dhcp6Server {
   readonly counters = new Counters(SERVER6_NAMES)
   /** `00:03:00:01:02:00:00:00:00:01` */

@@ -12,6 +12,7 @@ import { isType } from './records.ts'
 import type { Resolver } from './resolver.ts'
 import { isLocalhost, specialAnswer } from './special.ts'
 
+/** Which addresses of a name are wanted, in which order: those of getaddrinfo. */
 export interface LookupOptions {
   /** 0: either. */
   family?: 0 | 4 | 6

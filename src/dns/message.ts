@@ -42,6 +42,7 @@ export interface Edns {
   options: EdnsOption[]
 }
 
+/** A DNS message as plain data (RFC 1035 section 4). */
 export interface Message {
   id: number
   /** QR: this is an answer. */

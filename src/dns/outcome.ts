@@ -16,6 +16,7 @@ export type DnsCode =
   | 'ENOMEM'
   | 'ECANCELLED'
 
+/** What became of a question. */
 export interface Outcome {
   /** Empty: it was answered. */
   readonly code: DnsCode | ''

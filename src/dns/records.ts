@@ -175,6 +175,7 @@ export interface UnknownRecord extends RecordHead {
   type: `TYPE${number}`
   data: { bytes: Uint8Array }
 }
+/** A resource record as plain data; its type says what it has. */
 export type ResourceRecord = KnownRecord | UnknownRecord
 
 /** Records of one type. */

@@ -37,6 +37,7 @@ export interface NameSource {
   readonly searchDomains: readonly string[]
 }
 
+/** What a resolver stands on. */
 export interface ResolverDeps {
   readonly ip: Ip
   readonly udp: Pick<Udp, 'open'>
@@ -57,6 +58,7 @@ export interface LocalNames {
 
 const NO_SERVER = 'no DNS server is known: none was set, and no interface was told of one'
 
+/** Asks DNS servers, believes what it may, and remembers it. A stack has one: `stack.resolver`. */
 export class Resolver implements ExchangeDeps {
   readonly counters = new Counters(NAMES)
   readonly counts: Float64Array

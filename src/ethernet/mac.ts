@@ -17,6 +17,7 @@ export function parseMac(text: string): Uint8Array {
   return Uint8Array.from(parts, (p) => Number.parseInt(p, 16))
 }
 
+/** `02:00:00:00:00:02`, in lower case. */
 export function formatMac(mac: Uint8Array, off = 0): string {
   return hex(mac, off, 6, ':')
 }

@@ -20,6 +20,7 @@ import { ETH, ETH_HEADER, ETHERTYPE_IPV4, ETHERTYPE_IPV6, ETHERTYPE_QINQ, ETHERT
 /** `802.1Q`: customer tags, 0x8100. `802.1ad`: service tags, 0x88a8, the outer ones of two. */
 export type VlanProtocol = '802.1Q' | '802.1ad'
 
+/** The tag of a VLAN: its protocol, and the priorities of what is sent. */
 export interface VlanTagOptions {
   /** `802.1Q` when left out. */
   protocol?: VlanProtocol
@@ -56,6 +57,7 @@ const C = indexOf(NAMES)
 const PCP_SHIFT = 13
 const DEI = 0x1000
 
+/** The link of one VLAN on an Ethernet: tags what it sends, hears what has its tag. */
 export class VlanLink implements NetIf, VlanTaker {
   readonly name: string
   readonly medium: Medium = 'ethernet'

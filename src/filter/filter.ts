@@ -22,11 +22,13 @@ import {
 import { Act, Decision, type HookName, Rule, type RuleHandle, type Verdict, type VerdictFunction, withItem } from './rule.ts'
 import { type FilterDependencies, Walk } from './walk.ts'
 
+/** Where a rule stands among the others. */
 export interface RuleOptions {
   /** Lower ones come first; among equals the order of adding. 0 when left out. */
   priority?: number
 }
 
+/** The packet filter of a stack: rules, tracked connections, address translation. `stack.filter`. */
 export class Filter {
   private readonly walk: Walk
 

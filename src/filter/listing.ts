@@ -16,6 +16,7 @@ export interface TrackedDirection {
   bytes: number
 }
 
+/** A connection that the filter follows, as plain data. */
 export interface TrackedConnection {
   family: 4 | 6
   /** `tcp`, `udp`, `icmp`, or a number. */

@@ -5,7 +5,9 @@ import { PROTO_ICMP, PROTO_ICMPV6, PROTO_IGMP, PROTO_TCP, PROTO_UDP } from '../i
 import { type Context, STATE_NAMES } from './context.ts'
 import type { FilterPacket } from './view.ts'
 
+/** What connection tracking says of a packet. */
 export type StateName = (typeof STATE_NAMES)[number]
+/** One of something, or a list of which any will do. */
 export type OneOrMore<T> = T | readonly T[]
 
 /** A protocol by name or number; `icmp` is ICMP of both families. */

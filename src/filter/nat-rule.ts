@@ -4,11 +4,13 @@ import { invalidArgument } from '../base/errors.ts'
 import { AddressRange, type Match, Matcher } from './match.ts'
 import type { HookName, RuleHandle } from './rule.ts'
 
+/** Which packets a rule of address translation is about. */
 export interface NatMatch extends Match {
   /** Lower ones are asked first. 0 when left out. */
   priority?: number
 }
 
+/** Whose source is changed, and what becomes of their ports. */
 export interface SourceMatch extends NatMatch {
   /** Ports to choose from: `'2000-3000'`. When left out a connection keeps its own port if it can. */
   ports?: string
@@ -19,11 +21,13 @@ export interface SourceMatch extends NatMatch {
 /** The source becomes the address of the interface that the packet leaves by. */
 export type MasqueradeOptions = SourceMatch
 
+/** Which packets get another source, and which. */
 export interface SnatOptions extends SourceMatch {
   /** `192.0.2.1`, or `192.0.2.1-192.0.2.8`: a host keeps to one of them. */
   to: string
 }
 
+/** Which packets go elsewhere than they were sent to, and where. */
 export interface DnatOptions extends NatMatch {
   /** `10.0.0.8`, `10.0.0.8:8080`, `fd00::8`, `[fd00::8]:8080`; of addresses `a-b` a client keeps to one. */
   to: string
@@ -33,6 +37,7 @@ export interface DnatOptions extends NatMatch {
   local?: boolean
 }
 
+/** Which packets for others come to a port of ours. */
 export interface RedirectOptions extends NatMatch {
   /** A port of this stack. */
   toPort: number

@@ -4,6 +4,7 @@ import { ErrorKind } from '../ip/ip.ts'
 import { type Match, Matcher } from './match.ts'
 import type { FilterPacket } from './view.ts'
 
+/** A place on a packet's way where rules are asked. */
 export type HookName = 'prerouting' | 'input' | 'forward' | 'output' | 'postrouting'
 export const HOOKS: readonly HookName[] = ['prerouting', 'input', 'forward', 'output', 'postrouting']
 
@@ -15,6 +16,7 @@ export type RejectKind = 'reset' | 'port' | 'host' | 'net' | 'prohibited'
  * marks the connection and goes on.
  */
 export type Verdict = 'accept' | 'drop' | 'reject' | 'continue' | { readonly reject: RejectKind } | { readonly mark: number }
+/** A rule that is a function. The packet is lent: it is another one after the call. */
 export type VerdictFunction = (packet: FilterPacket) => Verdict
 
 export const Act = { CONTINUE: 0, ACCEPT: 1, DROP: 2, REJECT: 3, MARK: 4 } as const

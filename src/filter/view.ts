@@ -2,6 +2,7 @@
 import type { Address } from '../base/address.ts'
 import { type Context, STATE_NAMES } from './context.ts'
 
+/** A packet as a rule that is a function sees it. Lent for the call. */
 export class FilterPacket {
   private ctx: Context | null = null
 

@@ -66,6 +66,7 @@ class WebTimer {
   }
 }
 
+/** The host where there is no Node: clock and timers of the platform, by its standard names. */
 export class WebHost implements Host {
   private tasks: Task[] = []
   private spare: Task[] = []

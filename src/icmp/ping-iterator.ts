@@ -37,6 +37,7 @@ export interface PingFailure {
   from?: string
 }
 
+/** What became of one echo request. */
 export type PingResult = PingReply | PingFailure
 
 /**

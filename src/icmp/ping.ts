@@ -27,6 +27,7 @@ export interface PingHandler {
   onClose?(): void
 }
 
+/** What an echo request is like. */
 export interface PingSettings {
   /** Payload bytes: 0 to 65507, or 65527 over IPv6. 56 unless given, as everybody's ping. */
   size?: number
@@ -69,6 +70,7 @@ class News {
   readonly from = new Address()
 }
 
+/** Echo requests with an identifier of their own; what comes back is told to its handler. */
 export class Ping implements EchoClient, Tellable {
   /** Identifier of our requests: 16 bits. */
   readonly id: number

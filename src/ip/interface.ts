@@ -42,6 +42,7 @@ export interface AddressNotes {
   readonly noDad: boolean
 }
 
+/** An address of an interface, and its state. */
 export interface InterfaceAddress {
   readonly address: Address
   readonly prefix: Prefix
@@ -60,6 +61,7 @@ const NAMES = ['inDropDown', 'inDropVersion', 'outDropDown', 'outDropNoNeighbor'
 /** Indices of an interface's own counters: what it loses before a layer sees it. */
 export const IC = indexOf(NAMES)
 
+/** An interface as IP sees it: its link, addresses and neighbours. Users hold an `AttachedInterface`. */
 export class Interface {
   readonly counters = new Counters(NAMES)
   readonly addresses: InterfaceAddress[] = []

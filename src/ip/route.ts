@@ -39,6 +39,7 @@ export class Route {
  * (EHOSTUNREACH); answers "administratively prohibited" (EACCES); says that its table has nothing for them (ip-rule(8)). Linux's words.
  */
 export const ROUTE_TYPES = ['unicast', 'blackhole', 'unreachable', 'prohibit', 'throw'] as const
+/** What becomes of packets that take the route, by ip-route(8)'s words. */
 export type RouteType = (typeof ROUTE_TYPES)[number]
 
 /** Where a route leads to. */

@@ -10,6 +10,7 @@ import { LinkAround } from '../netif/around.ts'
 import { CSUM_MASK, CSUM_PARTIAL, CSUM_VALID, GSO_MASK, type NetIf, type NetIfSink } from '../netif/netif.ts'
 import { type ByteTarget, PacketFlag, PcapngWriter } from '../trace/pcapng.ts'
 
+/** What the capture says of the interface, and who ends the writer. */
 export interface CaptureOptions {
   /** Name of the interface in the capture. The link's own when left out. */
   name?: string

@@ -45,6 +45,7 @@ const LENGTH = 1
 const META = 2
 const RECORD = 3
 
+/** A bounded queue of frames in one piece of memory, oldest first. */
 export class FrameQueue {
   /** Frames in the queue. */
   count = 0

@@ -12,6 +12,7 @@ import { copyBytes, get16, get32, put16, put32 } from '../base/bytes.ts'
 import type { FrameTaker } from '../offload/segment.ts'
 import { MAX_FRAME } from './frame-queue.ts'
 
+/** How frames stand in a byte stream: a length of two or four bytes, then the frame. */
 export interface Framing {
   /** Bytes of the length: two or four. */
   readonly lengthBytes: 2 | 4

@@ -1,6 +1,7 @@
 /** What a `fault` link does to frames: the options, their defaults and their checks. */
 import { invalidArgument } from '../base/errors.ts'
 
+/** What becomes of frames in one direction. Probabilities from 0 to 1, times in ms, rates in bit/s. */
 export interface Impairments {
   /** Probability (0..1) that a frame is lost. */
   loss?: number
@@ -29,11 +30,13 @@ export interface Impairments {
   markQueue?: number
 }
 
+/** As the stack above sees it. */
 export type Direction = 'send' | 'receive'
 
 /** Looks at one lent frame and says whether it may pass. For tests that lose exactly this or that frame. */
 export type FrameFilter = (buf: Uint8Array, start: number, end: number, direction: Direction) => boolean
 
+/** What goes wrong, each way or both, and the seed of the chance by which it does. */
 export interface FaultOptions extends Impairments {
   /** The same seed gives the same faults. 1 when left out. */
   seed?: number

@@ -7,6 +7,7 @@ import { type NetIf, type NetIfSink, Offload } from '../netif/netif.ts'
 import { leastFrame } from './carry.ts'
 import { FrameQueue } from './frame-queue.ts'
 
+/** What the loopback is called, and what may wait in it. */
 export interface LoopbackOptions {
   /** `lo` when left out. */
   name?: string

@@ -14,6 +14,7 @@ import { CSUM_MASK, CSUM_PARTIAL, GSO_MASK, type NetIf, type NetIfSink } from '.
 import { isTooLong, leastFrame } from './carry.ts'
 import { FrameQueue, MAX_FRAME } from './frame-queue.ts'
 
+/** A link over a channel of messages: its name, and what it takes. */
 export interface MessageLinkOptions {
   name?: string
   /** Largest IP packet of a frame in bytes, 68 to 65535. 1500 when left out. */

@@ -28,6 +28,7 @@ import {
 import { isTooLong, leastFrame } from './carry.ts'
 import { FrameQueue } from './frame-queue.ts'
 
+/** What both ends of a pipe are like: medium, MTU, offload, room. */
 export interface PipeOptions {
   /** Largest IP packet of a frame in bytes, 68 to 65535. 1500 when left out. */
   mtu?: number

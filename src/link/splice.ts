@@ -17,6 +17,7 @@ import { FrameQueue, MAX_FRAME } from './frame-queue.ts'
 /** Frames of one batch: those of a turn of the stack. */
 const BUDGET = 64
 
+/** Who hears of its end. */
 export interface SpliceOptions {
   /** `link` has ended by itself; the other one is being closed. */
   onClosed?: (link: NetIf, error?: Error) => void
@@ -86,6 +87,7 @@ class Half implements NetIfSink, Task {
   }
 }
 
+/** Two links joined into one wire, until it is closed or one of them ends. Made by `splice`. */
 export class Splice {
   isClosed = false
   readonly forth: Half

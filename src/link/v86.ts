@@ -22,6 +22,7 @@ export interface V86Like {
   readonly bus?: { send(event: string, data?: unknown): void }
 }
 
+/** Which card of an emulator is the other end. */
 export interface V86LinkOptions extends MessageLinkOptions {
   /** Which card: `net_device.id`. 0 when left out. */
   id?: number

@@ -16,6 +16,7 @@ export interface BrowseEvent {
   service: ServiceInfo
 }
 
+/** Watches for services of a type: an async iterator of those that come, change and go. Made by `stack.mdns.browse`. */
 export class Browser implements AsyncIterableIterator<BrowseEvent>, Tellable {
   told = false
   /** Called for each event, in place of the iterator. */

@@ -54,6 +54,7 @@ interface Followed {
   addresses: string
 }
 
+/** Names and services of the link (RFC 6762, RFC 6763). `stack.mdns`. */
 export class Mdns extends Timed implements LinkOwner, Watches, LocalNames, PublicationOwner {
   readonly counters = new Counters(NAMES)
   readonly counts = this.counters.values

@@ -7,6 +7,7 @@ import { instanceName, labelFor, nextInstance, serviceType, TYPE_ENUMERATION } f
 import { Own, rr } from './record.ts'
 import { type TxtInput, txtStrings } from './txt.ts'
 
+/** What is said of a service. */
 export interface PublishOptions {
   /** What people see: any text of up to 63 bytes of UTF-8. */
   name: string
@@ -32,6 +33,7 @@ export interface PublicationOwner {
   isSaid(publication: Publication): boolean
 }
 
+/** A service of ours, from its probes to its goodbye. Made by `stack.mdns.publish`. */
 export class Publication implements Registration {
   /** As it is called now: another host may have had the name that was asked for. */
   name: string

@@ -55,6 +55,7 @@ export interface ClientOptions {
   readonly queueBytes: number | undefined
 }
 
+/** A client of a multiplexer in the same process: a NetIf with a MAC address and a filter of its own. Made by `mux.open`. */
 export class MuxClient implements NetIf, FrameTaker {
   readonly name: string
   readonly medium = 'ethernet'

@@ -25,6 +25,7 @@ export interface MuxSwitches {
   promiscuous?: boolean
 }
 
+/** What a client lets in. */
 export interface MuxFilter extends MuxSwitches {
   /** Asked last, for each frame that the rest would let in. Null: no such function. */
   accept?: FramePredicate | null

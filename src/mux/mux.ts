@@ -18,6 +18,7 @@ import { MuxDevice } from './device.ts'
 import type { MuxFilter } from './filter.ts'
 import { type MacRule, macByRule, parseMacRule } from './mac-policy.ts'
 
+/** Names of the server and of its device, and the device's MAC address. */
 export interface MuxOptions {
   /** The server's name, by which `findMux` knows it in this process. Without a name it is known to nobody. ORe's was `ORe`. */
   name?: string
@@ -27,6 +28,7 @@ export interface MuxOptions {
   mac?: string
 }
 
+/** Which device, which MAC address, what is let in, how much may wait. */
 export interface MuxOpenOptions {
   /** `eth0` (or what the first device is called) when left out. */
   device?: string
@@ -63,6 +65,7 @@ export function findMux(name: string): Mux | undefined {
 
 export const LOOPBACK = 'lo'
 
+/** One link, or several by name, for many clients. Made by `createMux`. */
 export class Mux {
   /** Told of each client that opens. */
   onOpened: ((client: MuxClient) => void) | null = null

@@ -5,8 +5,10 @@ import { IP6_MIN_MTU } from '../ipv6/wire.ts'
 import { MAX_TIME_MS } from './router-discovery.ts'
 import { Preference } from './router-routes.ts'
 
+/** Which router hosts should take (RFC 4191 section 2.1). */
 export type PreferenceName = 'high' | 'medium' | 'low'
 
+/** A prefix that is announced (RFC 4861 section 4.6.2); lifetimes in seconds. */
 export interface AdvertisedPrefixOptions {
   /** `fd00:1::/64`. Addresses are made of prefixes of 64 bits only. */
   prefix: string
@@ -20,6 +22,7 @@ export interface AdvertisedPrefixOptions {
   preferredLifetime?: number
 }
 
+/** A route that is announced (RFC 4191 section 2.3); its lifetime in seconds. */
 export interface AdvertisedRouteOptions {
   prefix: string
   /** Seconds, or Infinity; the router's own lifetime when left out. */

@@ -16,6 +16,7 @@
  */
 import type { Host } from '../base/clock.ts'
 
+/** Frames with an Ethernet header, or bare IP packets. */
 export type Medium = 'ethernet' | 'ip'
 
 /** Bytes before `start` that a sender of a frame leaves free for the NetIf to write into (a virtio_net_hdr needs 12, two tags 8). */
@@ -35,6 +36,7 @@ export const Offload = {
   USO: 16,
 } as const
 
+/** A link: whatever takes frames and hands them over. This file's head is the contract; docs/links.md builds one. */
 export interface NetIf {
   /** The link's own name (`tap0`, `pipe0.a`). */
   readonly name: string
@@ -79,6 +81,7 @@ export interface Place {
   end: number
 }
 
+/** What is above a link: told that frames wait, that there is room again, that it has ended. */
 export interface NetIfSink {
   /** Time and scheduling, for links that wait (a delay, a rate, a reconnect): the stack's own, so that simulated time reaches them. */
   readonly host: Host
@@ -99,14 +102,23 @@ export interface NetIfSink {
  *   bits 2-4  super-segment: 0 none, 1 TCP/IPv4, 2 TCP/IPv6, 3 UDP
  *   bits 5-20 payload bytes per segment of a super-segment (the MSS in use)
  */
+/** The bits of a frame's meta that say what is known of its checksum: one of the three that follow. */
 export const CSUM_MASK = 3
+/** Nothing is known: whoever cares has to look. */
 export const CSUM_NONE = 0
+/** Somebody has looked, or vouches for it. */
 export const CSUM_VALID = 1
+/** The sum of the pseudo header stands there: whoever sends it on a wire completes it. */
 export const CSUM_PARTIAL = 2
+/** The bits of a frame's meta that say whether it is a super-frame: one of those that follow. The size of its pieces is in the bits above. */
 export const GSO_MASK = 7 << 2
+/** An ordinary frame. */
 export const GSO_NONE = 0
+/** A super-segment of TCP over IPv4. */
 export const GSO_TCP4 = 1 << 2
+/** A super-segment of TCP over IPv6. */
 export const GSO_TCP6 = 2 << 2
+/** Several UDP datagrams in one. */
 export const GSO_UDP = 3 << 2
 const GSO_SIZE_SHIFT = 5
 

@@ -28,6 +28,7 @@ import { anyOf, literal } from './place.ts'
 import type { Socket } from './socket.ts'
 import type { SocketOptions } from './socket-args.ts'
 
+/** Options of `net.connect`, as Node has them. */
 export interface ConnectOptions extends SocketOptions {
   port?: number | string | null
   host?: string

@@ -15,6 +15,7 @@ export type LookupCallback = (error: Error | null, found?: string | Found[], fam
 /** node:dgram gives the family alone. */
 export type LookupFunction = (hostname: string, options: LookupOptions | 4 | 6, callback: LookupCallback) => void
 
+/** What a `lookup` function is asked, as Node asks it. */
 export interface LookupOptions {
   family?: number
   hints?: number
@@ -26,6 +27,7 @@ export interface Found {
   family: number
 }
 
+/** What the modules in Node's shape stand on. */
 export interface NodeDeps {
   readonly tcp: RawTcp
   readonly udp: Pick<Udp, 'open'>

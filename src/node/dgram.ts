@@ -37,8 +37,10 @@ import {
 import { showAs } from './face.ts'
 import { type Place, place } from './place.ts'
 
+/** The family of a socket, by Node's words. */
 export type SocketType = 'udp4' | 'udp6'
 
+/** Options of `createSocket`, as Node has them. */
 export interface DgramOptions {
   type: SocketType
   reuseAddr?: boolean
@@ -49,15 +51,18 @@ export interface DgramOptions {
   signal?: AbortSignal
 }
 
+/** Who sent a datagram; `size` in bytes. */
 export interface RemoteInfo extends Place {
   /** Payload bytes. */
   size: number
 }
 
+/** A listener of `message`. */
 export type MessageListener = (message: Buffer, rinfo: RemoteInfo) => void
 
 const inside = Symbol('tapstack')
 
+/** A `dgram.Socket` on the stack. docs/dgram.md says what differs. */
 export class DgramSocket extends adoptable(EventEmitter) {
   readonly type: SocketType
   private readonly [inside]: DgramDriver
@@ -331,6 +336,7 @@ function boundForSize(socket: DgramSocket, syscall: string, bytes: number): UdpS
 
 export type DgramConstructor = Callable<[type: SocketType | DgramOptions, listener?: MessageListener], DgramSocket>
 
+/** `stack.dgram`: node:dgram on the stack. */
 export interface DgramModule {
   readonly Socket: DgramConstructor
   createSocket(type: SocketType | DgramOptions, listener?: MessageListener): DgramSocket

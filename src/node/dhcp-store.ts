@@ -27,6 +27,7 @@ import { restored } from '../dhcp6/kept.ts'
 import type { Lease6Store } from '../dhcp6/lease.ts'
 import type { Dhcp6ServerStore, Server6Record } from '../dhcp6/server-options.ts'
 
+/** When a line of a journal is safe. */
 export interface JournalOptions {
   /** Wait for the disk with each lease, so that none is lost when the machine loses power. True when left out; a process that ends loses none either way. */
   sync?: boolean

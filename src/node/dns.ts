@@ -50,6 +50,7 @@ export interface DnsDeps extends Pick<NodeDeps, 'literal' | 'addressText' | 'own
   readonly resolverDeps: ResolverDeps
 }
 
+/** Options of `new dns.Resolver`; `timeout` in ms. */
 export interface ResolverOptions {
   /** ms until a server's first answer; -1: the stack's. */
   timeout?: number
@@ -282,6 +283,7 @@ export interface TlsaRecord {
   data: ArrayBuffer
 }
 
+/** `stack.dns`: node:dns on the stack's resolver. */
 export interface DnsModule extends Pick<NodeDns, SharedName> {
   readonly Resolver: NodeDns['Resolver']
   readonly promises: Omit<NodeDns['promises'], '__promisify__'> & { resolveTlsa(hostname: string): Promise<TlsaRecord[]> }

@@ -22,7 +22,9 @@ export interface ConnectorOptions {
   localAddress?: string | null
 }
 
+/** Told of the socket, or why there is none. */
 export type ConnectorCallback = (error: Error | null, socket: Duplex | null) => void
+/** What undici's dispatchers take as `connect`. */
 export type Connector = (options: ConnectorOptions, callback: ConnectorCallback) => void
 
 /** Options of undici's `buildConnector`: those of `tls.connect`, and these. */

@@ -59,6 +59,7 @@ function fire(timer: NodeTimer): void {
 
 function idle(): void {}
 
+/** The host on Node: clock, timers, and what keeps the process alive. `nodeHost` is one. */
 export class NodeHost implements Host {
   /** Two arrays that only grow: one is filled while the other is worked off. */
   private tasks: (Task | null)[] = []
@@ -213,4 +214,5 @@ class NodeRandom implements Random {
   }
 }
 
+/** Random numbers of `node:crypto`. */
 export const nodeRandom: Random = new NodeRandom()

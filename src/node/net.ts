@@ -24,6 +24,7 @@ import { Server, type ServerOptions } from './server.ts'
 import { type Accepted, Socket } from './socket.ts'
 import type { SocketOptions } from './socket-args.ts'
 
+/** A listener of `connection`. */
 export type ConnectionListener = (socket: Socket) => void
 export type SocketConstructor = Callable<[options?: SocketOptions | null], Socket>
 export type ServerConstructor = Callable<
@@ -31,6 +32,7 @@ export type ServerConstructor = Callable<
   Server
 >
 
+/** `stack.net`: node:net on the stack. */
 export interface NetModule {
   readonly Socket: SocketConstructor
   readonly Server: ServerConstructor

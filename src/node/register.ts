@@ -19,8 +19,10 @@ import type { NodeStack } from './stack.ts'
 
 /** The modules that a stack has. */
 export const REGISTERED = ['net', 'dgram', 'http', 'https', 'tls', 'http2', 'dns', 'dns/promises'] as const
+/** A module that a stack has. */
 export type RegisteredModule = (typeof REGISTERED)[number]
 
+/** Who gets the stack's modules, and which of them. Everybody and all when left out. */
 export interface RegisterOptions {
   /** Names of packages: whatever of theirs asks, wherever they are installed. */
   packages?: string | readonly string[]

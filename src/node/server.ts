@@ -25,6 +25,7 @@ import { literal, type Place, place } from './place.ts'
 import type { Accepted, Socket } from './socket.ts'
 import type { SocketOptions } from './socket-args.ts'
 
+/** Options of `net.createServer`, as Node has them. */
 export interface ServerOptions {
   allowHalfOpen?: boolean
   pauseOnConnect?: boolean
@@ -37,6 +38,7 @@ export interface ServerOptions {
   tapstack?: ListenerOptions
 }
 
+/** Options of `server.listen`, as Node has them. */
 export interface ListenOptions {
   port?: number | string | null
   host?: string
@@ -145,6 +147,7 @@ class Arrival implements ConnectionHandler, Task {
   }
 }
 
+/** A `net.Server` on the stack. docs/net.md says what differs. */
 export class Server extends adoptable(EventEmitter) {
   allowHalfOpen: boolean
   pauseOnConnect: boolean

@@ -4,12 +4,14 @@ import type { SocketOptions as TcpOptions } from '../tcp/api.ts'
 import { checkOptions } from '../tcp/socket-options.ts'
 import { badValue, checkNumber, unsupported } from './errors.ts'
 
+/** `onread`: received bytes go into a buffer of the caller's. */
 export interface OnReadOptions {
   buffer: Uint8Array | (() => Uint8Array)
   /** False stops reading until `resume` or `read`. */
   callback(bytesRead: number, buffer: Uint8Array): boolean
 }
 
+/** Options of `new net.Socket`, as Node has them. */
 export interface SocketOptions extends Omit<DuplexOptions, 'signal'> {
   readable?: boolean
   writable?: boolean

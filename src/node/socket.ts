@@ -54,6 +54,7 @@ const inside = Symbol('tapstack')
 
 const NO_OPTIONS: SocketOptions = {}
 
+/** A `net.Socket` on the stack. docs/net.md says what differs. */
 export class Socket extends adoptable(Duplex) {
   // Declared and set in the constructor: field initialisers on top of a stream cost as much as the stream.
   declare connecting: boolean

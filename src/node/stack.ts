@@ -33,6 +33,7 @@ export interface StackOptions extends ConfigOverrides {
   random?: Random
 }
 
+/** A stack with all of Node's shape. Made by `createStack`. */
 export class NodeStack extends Stack implements NodeDeps, DnsDeps {
   /** Servers and datagram sockets that are open: they end with the stack. */
   readonly owned = new Set<Owned>()

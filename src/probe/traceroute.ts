@@ -64,6 +64,7 @@ export interface TracerouteAnswer {
   mark?: string
 }
 
+/** The routers that answered at one distance; times in ms. */
 export interface TracerouteHop {
   /** 1, 2, ... */
   hop: number

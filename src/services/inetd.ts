@@ -10,8 +10,10 @@ import type { ServiceStack, ServiceWatcher } from './service.ts'
 
 /** Services and their assigned ports. */
 export const SERVICES = { echo: 7, discard: 9, daytime: 13, chargen: 19 } as const
+/** Echo (RFC 862), discard (RFC 863), daytime (RFC 867), chargen (RFC 864). */
 export type ServiceName = keyof typeof SERVICES
 
+/** Which services, on which ports. */
 export interface ServicesOptions {
   /** Which. All when left out. */
   names?: readonly ServiceName[]
@@ -20,6 +22,7 @@ export interface ServicesOptions {
   watcher?: ServiceWatcher
 }
 
+/** Services that run, until they are closed. */
 export interface Services {
   /** Where each one listens; TCP and UDP have the same port. */
   readonly ports: Partial<Record<ServiceName, number>>

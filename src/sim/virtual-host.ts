@@ -9,6 +9,7 @@
 import type { Host, Task, TimerHandle } from '../base/clock.ts'
 import { SeededRandom } from '../base/random.ts'
 
+/** Where its clocks and its chance begin. */
 export interface VirtualHostOptions {
   /** What `ms()` says at the beginning; `us()` is 1000 times that, both wrapping. 2147483647 is just before `ms` wraps. */
   startMs?: number
@@ -23,6 +24,7 @@ const SLOT_BITS = 0x100_0000
 /** Events at one instant after which a simulation is declared to run in a circle. */
 const STANDSTILL = 20_000_000
 
+/** A host whose time passes when it is told to, by ms; an hour takes as long as what happens in it. */
 export class VirtualHost implements Host {
   readonly random: SeededRandom
   /** Events run so far. */

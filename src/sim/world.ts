@@ -17,6 +17,7 @@ import type { AttachedInterface } from '../stack/attached.ts'
 import { Stack } from '../stack/stack.ts'
 import { VirtualHost } from './virtual-host.ts'
 
+/** The seed, and where the clock begins. */
 export interface WorldOptions {
   /** 1 when left out. */
   seed?: number
@@ -42,6 +43,7 @@ export interface WorldLink {
 /** How many links of a chain of promises run before time goes on. */
 const PROMISE_DEPTH = 32
 
+/** Stacks and links on one virtual clock. The same seed gives the same world. */
 export class World {
   readonly host: VirtualHost
   readonly stacks: Stack[] = []
@@ -129,6 +131,7 @@ export class World {
   }
 }
 
+/** A world without anybody in it yet. */
 export function createWorld(options: WorldOptions = {}): World {
   return new World(options)
 }

@@ -2,6 +2,7 @@
 import type { DhcpOptions } from '../dhcp/client-options.ts'
 import type { Dhcp6Options } from '../dhcp6/client-options.ts'
 
+/** What an interface is to be: its name, addresses, and who configures it. */
 export interface AttachOptions {
   /** `eth0`, `eth1`, ... (or `tun0`, ... without Ethernet) when left out. */
   name?: string

@@ -29,6 +29,7 @@ const IPV4_MIN_MTU = 68
 /** Linux: dev_valid_name. */
 const NAME = /^(?!\.{1,2}$)[^\s/:]{1,15}$/
 
+/** An interface of a stack. Made by `stack.attach`. */
 export class AttachedInterface {
   /**
    * Resolves when the addresses given to `attach` are usable, and the link-local one that comes with those of IPv6; rejects with EADDRINUSE when

@@ -23,6 +23,7 @@ export type LeaseListener = (lease: Lease | null, event: LeaseEvent) => void
 const MIN_MTU = 576
 const IPV6_MIN_MTU = 1280
 
+/** The client of DHCPv4 on an interface: `eth0.dhcp`. */
 export class DhcpInterface extends Timed implements ClientSite {
   /** The first address is usable; rejects with ETIMEDOUT when there is none in time. */
   private readonly first: Awaited

@@ -27,6 +27,7 @@ export type Lease6Listener = (lease: Lease6 | null, event: LeaseEvent) => void
 const HOST_BITS = 128
 const NOTES: AddressNotes = { label: null, scope: null, broadcast: null, peer: null, noPrefixRoute: true, noDad: false }
 
+/** The client of DHCPv6 on an interface: `eth0.dhcp6`. */
 export class Dhcp6Interface extends Timed implements Client6Site {
   /** The first lease, or the first answer to who asks for no address. Rejects with ETIMEDOUT when there is none in time. */
   private readonly first: Awaited

@@ -14,6 +14,7 @@ import type { Stack } from './stack.ts'
 
 /** Address families, as Linux numbers them. */
 export const AF_INET = 2
+/** The number of IPv6 among Linux's address families. */
 export const AF_INET6 = 10
 
 /** `AF_INET` or 4, `AF_INET6` or 6. */

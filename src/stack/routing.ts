@@ -31,6 +31,7 @@ export interface NextHopOptions {
   weight?: number
 }
 
+/** What a route is besides its destination and gateway: its metric, table, kind, source, several next hops. */
 export interface RouteOptions {
   /** Of routes to one prefix the lowest counts. 0 when left out. */
   metric?: number

@@ -77,6 +77,7 @@ export interface StackPlatform {
   random: Random
 }
 
+/** A TCP/IP stack, and all that one has: interfaces, routes, sockets, names. Made by `createStack`. */
 export class Stack implements NeighborListener, ClaimListener {
   readonly name: string
   readonly config: Config

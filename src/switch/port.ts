@@ -112,6 +112,7 @@ export interface PortTree {
   bpdu(buf: Uint8Array, start: number, end: number): void
 }
 
+/** A port of a switch, with its link. Made by `join`. */
 export class SwitchPort implements NetIfSink {
   readonly host: Host
   readonly name: string

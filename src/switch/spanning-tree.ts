@@ -19,6 +19,7 @@ import { P, type PortTree, type SwitchPort } from './port.ts'
 import { InfoIs, type Tree, TreePort } from './tree-port.ts'
 import { TreeRole } from './tree-roles.ts'
 
+/** The bridge's priority, and the protocol it speaks. */
 export interface SpanningTreeOptions {
   /** The least becomes the root: 0 to 61440 in steps of 4096. 32768 when left out. */
   priority?: number
@@ -74,6 +75,7 @@ class Branch implements PortTree {
   }
 }
 
+/** The spanning tree of a switch (802.1w): `sw.spanningTree`. */
 export class SpanningTree implements Tree, Task {
   readonly rapid: boolean
   readonly bridgeTimes: TreeTimes = {

@@ -48,6 +48,7 @@ export interface LearnedAddress {
   age: number
 }
 
+/** A learning switch between links. Made by `createSwitch`. */
 export class Switch implements Task, PortOwner, RelaySite, TreeSite {
   readonly name: string
   readonly host: Host

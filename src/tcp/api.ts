@@ -29,6 +29,7 @@ export interface ConnectionHandler {
   onClose?(connection: RawConnection, error: NetError | null): void
 }
 
+/** A TCP connection in the raw shape: synchronous, never blocking; its handler is told what has changed. */
 export interface RawConnection {
   handler: ConnectionHandler
   readonly localAddress: Address
@@ -247,6 +248,7 @@ export interface EcnReport {
   receivedEct1Bytes: number
 }
 
+/** Where to connect, from where, and what the connection is to be like. */
 export interface OpenOptions extends SocketOptions {
   remoteAddress: Address | string
   remotePort: number
@@ -268,6 +270,7 @@ export interface ListenerOptions extends SocketOptions {
   fastOpenKeys?: readonly string[]
 }
 
+/** Where to listen, and what the connections are to be like. */
 export interface ListenOptions extends ListenerOptions {
   /** 0: an ephemeral port. */
   port: number
@@ -281,6 +284,7 @@ export interface ListenOptions extends ListenerOptions {
   ref?: boolean
 }
 
+/** Told of connections that were accepted. */
 export interface ListenerHandler {
   /**
    * A connection was accepted. Set `connection.handler` here; data that came with it is told right after. Without this method the
@@ -291,6 +295,7 @@ export interface ListenerHandler {
   onAcceptable?(listener: RawListener): void
 }
 
+/** A port that is listened on. */
 export interface RawListener {
   handler: ListenerHandler
   readonly localAddress: Address

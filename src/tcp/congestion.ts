@@ -75,6 +75,7 @@ export class AckSample {
   }
 }
 
+/** How much may be in flight: an algorithm of one connection. docs/congestion.md writes one. */
 export interface CongestionControl {
   readonly name: string
   /** The connection is established; `w.mss` is known. Sets the initial window. */

@@ -26,6 +26,7 @@ const LOW_WINDOW = 16
 /** "Infinity" of RFC 9406, as an int32. */
 const NONE = 0x7fffffff
 
+/** Slow start that ends before it overshoots: HyStart++ (RFC 9406), for congestion controls that want it. */
 export class SlowStart {
   /** SND.NXT when the round began: its acknowledgment ends the round. */
   private windowEnd = 0

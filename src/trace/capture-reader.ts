@@ -62,6 +62,7 @@ function corrupt(why: string): NetError {
   return new NetError('EINVAL', { message: `this is no capture, or a damaged one: ${why}` })
 }
 
+/** Takes a capture in pieces, and hands over its frames one by one. */
 export class CaptureReader {
   private kept = new Uint8Array(0)
   private kind: 'unknown' | 'pcap' | 'pcapng' = 'unknown'

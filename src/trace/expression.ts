@@ -19,6 +19,7 @@ import { FrameHeaders } from './frame-headers.ts'
 
 type Test = (frame: FrameHeaders) => boolean
 
+/** An expression that was understood. */
 export interface FrameMatcher {
   /** Whether the frame is one of those. `length`: of the frame on its link, if it was cut. */
   matches(buf: Uint8Array, start: number, end: number, medium: Medium, length?: number): boolean

@@ -63,6 +63,7 @@ interface Captured {
   packets: number
 }
 
+/** Writes pcapng, block by block, to whoever takes the bytes. */
 export class PcapngWriter {
   private buf = new Uint8Array(BUFFER_BYTES)
   private at = 0

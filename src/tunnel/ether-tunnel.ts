@@ -19,6 +19,7 @@ import { leastFrame, linkHeader } from '../link/carry.ts'
 import { CSUM_MASK, CSUM_PARTIAL, GSO_MASK, HEADROOM, type NetIf, type NetIfSink } from '../netif/netif.ts'
 import { frameEnd } from '../offload/frame-end.ts'
 
+/** The two stations on the carrier, and the EtherType between them. */
 export interface EtherTunnelOptions {
   /** The other end's MAC address on the carrier: text or six bytes. */
   peer: string | Uint8Array

@@ -25,6 +25,7 @@ export interface UdpHandler {
   onError?(socket: UdpSocket, error: NetError): void
 }
 
+/** Where to bind, and what the socket is to be like. */
 export interface UdpOptions {
   /** 4 (default): IPv4 only. 6: IPv6, and IPv4 as well unless `ipv6Only`. */
   family?: 4 | 6
@@ -37,6 +38,7 @@ export interface UdpOptions {
   ref?: boolean
 }
 
+/** A UDP socket in the raw shape. Made by `stack.udp.open`. */
 export class UdpSocket implements Tellable {
   handler: UdpHandler
   readonly family: 4 | 6

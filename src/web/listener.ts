@@ -7,6 +7,7 @@ import { Settled } from '../host-web/web-streams.ts'
 import type { ListenerHandler, ListenOptions, RawConnection, RawListener } from '../tcp/api.ts'
 import { openedOf, TcpSocket } from './tcp-socket.ts'
 
+/** Where to listen, and how many connections may wait. */
 export interface WebListenOptions extends Omit<ListenOptions, 'address'> {
   /** An address of the stack to listen on: a literal. All of them when left out. */
   hostname?: string
@@ -22,6 +23,7 @@ function nothing(): void {}
 
 const DONE: Result = { done: true, value: undefined }
 
+/** A listener in the web's shape: an async iterator of connections. Made by `listen` without a handler. */
 export class TcpListener implements AsyncIterableIterator<TcpSocket>, ListenerHandler {
   /** Resolves when it listens no more. */
   readonly closed: Promise<void>

@@ -19,6 +19,7 @@ export interface SocketInfo {
   readonly alpn: string | null
 }
 
+/** TLS: not at all, from the start, or from `startTls()` on. */
 export type SecureTransport = 'off' | 'on' | 'starttls'
 
 /** What TLS is told. `tls`: anything else of the platform's TLS (on Node the options of `tls.connect`). */
@@ -55,6 +56,7 @@ export interface Awaiting {
   failed(error: unknown): void
 }
 
+/** A TCP connection in the web's shape: two byte streams. */
 export class TcpSocket {
   /** Resolves when the socket is connected; rejects with why it is not. */
   readonly opened: Promise<SocketInfo>

@@ -40,6 +40,7 @@ export interface UdpOutgoing {
   port?: number
 }
 
+/** Where to bind, and how much may wait. */
 export interface WebUdpOptions extends Omit<UdpOptions, 'iface'> {
   /** 0 or absent: an ephemeral port, chosen at random. */
   port?: number
@@ -63,6 +64,7 @@ export interface WebUdpOptions extends Omit<UdpOptions, 'iface'> {
   signal?: AbortLike
 }
 
+/** A multicast group: where, and from whom. */
 export interface GroupOptions {
   /** Name or address of the interface; routing's choice when left out. */
   interface?: string
@@ -70,6 +72,7 @@ export interface GroupOptions {
   source?: string
 }
 
+/** A UDP socket in the web's shape: two streams of datagrams. */
 export class WebUdpSocket implements UdpHandler {
   readonly readable: ChunkReadable<UdpMessage>
   readonly writable: ChunkWritable<UdpOutgoing>

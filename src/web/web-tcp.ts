@@ -28,6 +28,7 @@ export interface SocketAddress {
   port: number
 }
 
+/** Where to connect, and with TLS or not. */
 export interface ConnectOptions extends StartTlsOptions, Omit<OpenOptions, 'remoteAddress' | 'remotePort'> {
   /** TLS: from the start (`on`), by `startTls()` later (`starttls`), or not (`off`, the default). */
   secureTransport?: SecureTransport

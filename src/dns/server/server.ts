@@ -56,6 +56,7 @@ const OF_RCODE: Readonly<Record<number, number>> = {
   [Rcode.BADVERS]: SN.badVers,
 }
 
+/** A DNS server of a stack, over UDP and TCP. Made by `stack.dnsServer`. */
 export class DnsServer {
   readonly counters = new Counters(SERVER_NAMES)
   readonly counts: Float64Array

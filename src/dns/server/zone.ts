@@ -50,6 +50,7 @@ const NXDOMAIN: Found = { kind: 'nxdomain' }
 /** DS: the one type that is the parent's at a delegation (RFC 4035 section 3.1.4.1). */
 const DS = 'TYPE43'
 
+/** A zone in memory, which may change while it is served. */
 export class Zone {
   /** In lower case, without a dot at its end. */
   readonly name: string

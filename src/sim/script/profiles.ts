@@ -36,6 +36,7 @@ export interface SocketManners {
   resetAfterFin: 'EPIPE' | 'ECONNRESET'
 }
 
+/** Whose behaviour a script expects. */
 export type ProfileName = 'linux' | 'freebsd' | 'rfc'
 
 const LINUX_SOCKETS: SocketManners = {

@@ -10,6 +10,7 @@ import { PROFILES, type ProfileName } from './profiles.ts'
 import { run } from './run.ts'
 import { DEFAULT_MTU, IP_VERSIONS, type IpVersion, MAX_MTU } from './settings.ts'
 
+/** How a script is played. */
 export interface ScriptRunOptions {
   /** Whose stack the script expects. Left out: FreeBSD's for a script that sets FreeBSD's variables or expects its order of options, else Linux's. */
   profile?: ProfileName

@@ -5,6 +5,7 @@ import type { Profile } from './profiles.ts'
 import { skip } from './stop.ts'
 
 export const IP_VERSIONS = ['ipv4', 'ipv6', 'ipv4-mapped-ipv6'] as const
+/** Over which family a script is played: packetdrill's `--ip_version`. */
 export type IpVersion = (typeof IP_VERSIONS)[number]
 
 export interface Settings {

@@ -6,16 +6,12 @@
  * closes: back-pressure reaches the peer. Writing: chunks go to the connection, which takes what fits in its ring; the rest waits for
  * `onWritable`, and the stream's callback with it.
  *
- * Node runs a socket's events in the async context in which the socket was made (AsyncLocalStorage sees it); a turn of the stack runs
- * in whatever context happened to ask for it, so every call from there goes through `runInAsyncScope`.
- *
  * A libuv handle keeps the loop alive while it reads, writes or connects. So does a socket here; but where a kernel goes on sending
  * after the process has ended, this stack ends with it. Bytes that the peer has not acknowledged therefore hold the process as well,
  * looked at every `LINGER_MS` once nothing else holds it.
  *
  * All of a socket's inner state is here, not on the socket: applications put properties of their own on sockets.
  */
-import { AsyncResource } from 'node:async_hooks'
 import type { Task } from '../base/clock.ts'
 import { NetError } from '../base/errors.ts'
 import type { ConnectionHandler, RawConnection } from '../tcp/api.ts'
@@ -23,6 +19,7 @@ import { CHUNK, chunkOf, type Done, type QueuedChunk } from './chunk.ts'
 import type { NetContext } from './deps.ts'
 import { badState, codeOf } from './errors.ts'
 import { countTurns, loop, sends, whenTurned } from './loop.ts'
+import { Scope } from './scope.ts'
 import type { Socket } from './socket.ts'
 import type { OnReadOptions } from './socket-args.ts'
 
@@ -31,7 +28,7 @@ const NO_BYTES = new Uint8Array(0)
 /** What a socket is told of its connection, in the order in which it is told. */
 const News = { CONNECT: 1, READ: 2, CLOSE: 4 } as const
 
-export class Driver extends AsyncResource implements ConnectionHandler, Task {
+export class Driver extends Scope implements ConnectionHandler, Task {
   connection: RawConnection | null = null
   /** Who waits for the outcome of the attempt to connect. */
   attemptFailed: ((error: NetError) => void) | null = null
@@ -116,8 +113,7 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
   }
 
   stopAttemptTimer(): void {
-    if (this.attemptTimer === null) return
-    clearTimeout(this.attemptTimer)
+    if (this.attemptTimer !== null) clearTimeout(this.attemptTimer)
     this.attemptTimer = null
   }
 
@@ -135,7 +131,7 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
   }
 
   onWritable(connection: RawConnection): void {
-    if (connection === this.connection && this.done !== null) this.runInAsyncScope(this.goOn, this)
+    if (connection === this.connection && this.done !== null) this.runForWriter(this.goOn, this)
   }
 
   onClose(connection: RawConnection, error: NetError | null): void {
@@ -344,7 +340,9 @@ export class Driver extends AsyncResource implements ConnectionHandler, Task {
     this.taken = 0
     this.done = done
     this.flush()
-    if (this.done !== null) this.update()
+    if (this.done === null) return
+    this.writeWaits()
+    this.update()
   }
 
   private goOn(): void {

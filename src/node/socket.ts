@@ -88,6 +88,7 @@ export class Socket extends adoptable(Duplex) {
     this[inside] = new Inside(driver, accepted)
     this.on('end', markFinished)
     if (accepted !== null) {
+      driver.away()
       driver.drive(accepted.connection)
       driver.applyOptions()
       if (accepted.pause) this.pause()
@@ -121,6 +122,7 @@ export class Socket extends adoptable(Duplex) {
       state.bytesWritten = 0
     }
     state.driver.active()
+    state.driver.here()
     this.connecting = true
     startConnect(this, state.driver, options)
     state.driver.update()
@@ -212,7 +214,7 @@ export class Socket extends adoptable(Duplex) {
     state.resetting = false
     done(error)
     // After all that is set going now, by a tick or as immediate: where libuv calls back who closed a handle.
-    if (hadHandle) process.nextTick(setImmediate, emitClose, this, error !== null, write)
+    if (hadHandle) process.nextTick(setImmediate, closeInScope, this, error !== null, write)
     else process.nextTick(emitClose, this, undefined, write)
     const accepted = state.accepted
     state.accepted = null
@@ -424,6 +426,10 @@ function reset(this: Socket): void {
 
 function onTimeout(socket: Socket): void {
   socket._onTimeout()
+}
+
+function closeInScope(socket: Socket, hadError: boolean, write: Done | null): void {
+  socket[inside].driver.runInAsyncScope(() => emitClose(socket, hadError, write), undefined)
 }
 
 function emitClose(socket: Socket, hadError: boolean | undefined, write: Done | null): void {

@@ -169,6 +169,7 @@ export class Switch implements Task, PortOwner, RelaySite, TreeSite {
     const now = this.host.ms()
     return this.table
       .entries()
+      .filter(({ seenMs }) => ((now - seenMs) | 0) < this.ageingMs) // others are swept now and then, and nothing is sent by them
       .map(({ vlan, high, low, port, seenMs }) => ({
         mac: formatMac(macBytes(high, low)),
         vlan,

@@ -8,7 +8,7 @@ import http from 'node:http'
 import https from 'node:https'
 import type { Duplex } from 'node:stream'
 import { urlToHttpOptions } from 'node:url'
-import { adoptable, type Callable, callable } from './callable.ts'
+import { adoptable, type Callable, callable, countAs } from './callable.ts'
 import { unsupported } from './errors.ts'
 import type { NetModule } from './net.ts'
 
@@ -35,6 +35,7 @@ export function createHttp(net: NetModule): HttpModule {
     }
   }
   const AgentFace = callable<[http.AgentOptions?], http.Agent>('Agent', Agent)
+  countAs(AgentFace, http.Agent) // those of https
 
   class ClientRequest extends adoptable(http.ClientRequest) {
     constructor(input: string | URL | http.RequestOptions, ...rest: unknown[]) {
@@ -42,6 +43,9 @@ export function createHttp(net: NetModule): HttpModule {
       super(withOurAgent(options) as unknown as string, callback)
     }
   }
+
+  const ClientRequestFace = callable('ClientRequest', ClientRequest)
+  countAs(ClientRequestFace, http.ClientRequest) // those of https
 
   function withOurAgent(options: http.RequestOptions): http.RequestOptions {
     const { agent } = options
@@ -73,7 +77,7 @@ export function createHttp(net: NetModule): HttpModule {
   const module: HttpModule = {
     ...http,
     Agent: AgentFace,
-    ClientRequest: callable('ClientRequest', ClientRequest),
+    ClientRequest: ClientRequestFace,
     Server: ServerFace,
     // As Node makes its own.
     globalAgent: new AgentFace({ keepAlive: true, scheduling: 'lifo', timeout: 5000 }),

@@ -90,7 +90,7 @@ describe('agents of http, the same as Node', () => {
       await turns(4)
       env.log('agent', pool(agent))
       agent.destroy()
-      await until(() => [...one.connections, ...other.connections].every((s) => s.destroyed))
+      await until(() => pool(agent).endsWith('total 0') && [...one.connections, ...other.connections].every((s) => s.destroyed))
       env.log('agent', pool(agent), one.connections.length, other.connections.length)
     }
     await Promise.all([closed(one.server), closed(other.server)])
@@ -168,7 +168,7 @@ describe('agents of http, the same as Node', () => {
   })
 
   same('its timeout: of a request, and of a free socket', async (env) => {
-    const { server, port, held, answer } = await counting(env, { hold: true })
+    const { server, port, answer } = await counting(env, { hold: true })
     const agent = new env.http.Agent({ keepAlive: true, timeout: 20 })
     const request = env.http.get({ host: env.host, port, agent })
     request.on('error', (error) => env.log('request', error))
@@ -177,18 +177,25 @@ describe('agents of http, the same as Node', () => {
       request.destroy()
     })
     await event(request, 'close')
-    const again = get(env, { port, path: '/again', agent })
-    await until(() => held() === 2)
-    answer()
-    await again
-    await until(() => Object.keys(agent.freeSockets).length > 0)
-    const [idle] = Object.values(agent.freeSockets)[0] as Socket[]
-    idle.on('timeout', () => env.log('idle', 'timeout'))
+    agent.destroy()
+    const patient = new env.http.Agent({ keepAlive: true, timeout: 60_000 })
+    let done = false
+    void get(env, { port, path: '/again', agent: patient }).then(() => {
+      done = true
+    })
+    await until(() => {
+      answer() // the first may have come, or not, before it was given up
+      return done
+    })
+    await until(() => Object.keys(patient.freeSockets).length > 0)
+    const [idle] = Object.values(patient.freeSockets)[0] as Socket[]
+    env.log('idle', idle.timeout)
     idle.on('close', (hadError) => env.log('idle', 'close', hadError))
+    idle.emit('timeout')
     await event(idle, 'close')
     await turns(1)
-    env.log('agent', pool(agent))
-    const own = env.http.get({ host: env.host, port, agent, timeout: 5 }).on('error', () => undefined)
+    env.log('agent', pool(patient))
+    const own = env.http.get({ host: env.host, port, agent: patient, timeout: 5 }).on('error', () => undefined)
     await event(own, 'timeout')
     env.log('own', own.socket?.timeout)
     own.destroy()

@@ -31,6 +31,28 @@ function get(env: ModulesEnv, options: RequestOptions): Promise<[string, Incomin
 const codeOf = (error: unknown): unknown => (error as NodeJS.ErrnoException).code
 
 describe('https, the same as Node', () => {
+  same('who counts as what', async (env) => {
+    const { http, https, tls, net } = env
+    for (const module of [http, https]) {
+      const agent = new module.Agent()
+      const request = module.request({ host: env.host, port: 1, agent }).on('error', () => undefined)
+      env.log('agent', agent instanceof http.Agent, agent instanceof https.Agent, module.globalAgent instanceof http.Agent)
+      env.log('request', request instanceof http.ClientRequest, request instanceof http.OutgoingMessage)
+      request.destroy()
+      await event(request, 'close')
+    }
+    const server = https.createServer(SERVER)
+    env.log(
+      'server',
+      server instanceof https.Server,
+      server instanceof tls.Server,
+      server instanceof net.Server,
+      server instanceof http.Server,
+    )
+    class Own extends http.Agent {}
+    env.log('own', new Own() instanceof Own, new Own() instanceof http.Agent, new http.Agent() instanceof Own)
+  })
+
   same('certificates of clients: asked for, demanded, known and unknown', async (env) => {
     for (const rejectUnauthorized of [false, true]) {
       const server = env.https.createServer(

@@ -206,14 +206,14 @@ describe('requests of http, the same as Node', () => {
   same('time-outs: by option, by setTimeout, on a socket that is there; setNoDelay, setSocketKeepAlive', async (env) => {
     const { server, options } = await bytes(env, () => undefined)
     for (const [side, more] of [
-      ['option', { timeout: 5 }],
+      ['option', { timeout: 60 }],
       ['call', {}],
       ['late', {}],
     ] as const) {
       const request = env.http.get({ ...options, ...more })
       request.setNoDelay(true)
       request.setSocketKeepAlive(true, 1000)
-      if (side === 'call') request.setTimeout(5, () => env.log(side, 'called back'))
+      if (side === 'call') request.setTimeout(60, () => env.log(side, 'called back'))
       const over = watched(env, side, request)
       if (side === 'late') {
         const socket = (await event(request, 'socket')) as Socket

@@ -18,7 +18,7 @@ import { PacketFlag, PcapngWriter } from '../trace/pcapng.ts'
 import { type Command, type Context, integer, text, texts, UsageError, type Values } from './command.ts'
 import { counterLines } from './counter-lines.ts'
 import { DEFAULT_LINK, NETWORK_OPTIONS, openNetwork, stopped } from './network.ts'
-import { outputOf } from './node-network.ts'
+import { forData, outputOf } from './node-network.ts'
 
 export const dump: Command = {
   name: 'dump',
@@ -75,15 +75,10 @@ async function startDump(context: Context, values: Values, words: readonly strin
   const isData = file === '-'
   const written = file === undefined ? null : isData ? new PcapngWriter(new StreamTarget(context)) : openCapture(file)
   try {
-    const dumper = new Dumper(
-      isData ? { ...context, out: (line) => context.err(line) } : context,
-      values,
-      filter,
-      count,
-      written,
-      isData,
-    )
-    return await (read === undefined ? live(context, values, dumper) : fromCapture(context, read, dumper))
+    // What is said must not get between what is written.
+    const around = isData ? forData(context) : context
+    const dumper = new Dumper(around, values, filter, count, written, isData)
+    return await (read === undefined ? live(around, values, dumper) : fromCapture(around, read, dumper))
   } finally {
     written?.end()
   }
@@ -128,7 +123,7 @@ class Dumper {
     private readonly filter: FrameMatcher,
     private readonly count: number,
     private readonly written: PcapngWriter | null,
-    isData: boolean,
+    private readonly isData: boolean,
   ) {
     // As tcpdump: what is written is not shown, too; with --verbose it is.
     this.lines = values.quiet !== true && !isData && (written === null || values.verbose === true)
@@ -170,6 +165,8 @@ class Dumper {
     this.interfaces.set(key, id)
     this.beforeNs = timeNs
     written.packet(id, timeNs, bytes, 0, bytes.length, flags)
+    // Whoever reads standard output sees each frame when it comes; a file is written in larger pieces.
+    if (this.isData) written.flush()
   }
 
   /** As tcpdump says at its end. */

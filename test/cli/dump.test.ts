@@ -2,7 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { clockText, hexLines } from '../../src/cli/dump.ts'
+import { CaptureReader } from '../../src/trace/capture-reader.ts'
 import { CommandLab } from '../support/command-lab.ts'
+import { withCommand } from '../support/node-command.ts'
 import { readPcapng } from '../support/pcapng-reader.ts'
 import { scratchFolder } from '../support/scratch.ts'
 
@@ -67,6 +69,19 @@ describe('tapstack dump', () => {
     expect(read.out[0]).toMatch(/^> IP 10\.0\.0\.2 > 10\.0\.0\.1: ICMP echo reply/)
     expect(read.err).toEqual(['3 packets captured', `${packets.length} packets seen`])
   })
+
+  it('-w -: the capture is all that is on standard output, frame by frame', () =>
+    withCommand(async (peer, begin) => {
+      const dump = begin('dump -v -a 10.0.0.2/24 -w - icmp')
+      await dump.until(/^listening/)
+      for await (const reply of peer.ping('10.0.0.2', { count: 2, intervalMs: 1 })) expect(reply.error).toBeUndefined()
+      let frames = 0
+      new CaptureReader(() => void frames++).push(dump.bytes())
+      expect(frames).toBe(4)
+      expect(await dump.stop()).toBe(0)
+      expect(readPcapng(dump.bytes()).packets.length).toBe(4)
+      expect(dump.errors).toContain('4 packets captured')
+    }))
 
   it.each([
     ['dump -r /nowhere', '/nowhere: there is no such file'],

@@ -20,15 +20,11 @@ import { expectFrames, RecordingSink } from '../support/recording-sink.ts'
 import { scratchFolder } from '../support/scratch.ts'
 import { turns } from '../support/stream-pair.ts'
 import { TEST_CERT, TEST_KEY } from '../support/test-certificate.ts'
+import { until } from '../support/until.ts'
 
 const root = scratchFolder('guests')
 let made = 0
 const path = (): string => join(root, `s${made++}`)
-
-async function until(what: () => boolean): Promise<void> {
-  for (let i = 0; i < 3000 && !what(); i++) await new Promise((resolve) => setImmediate(resolve))
-  expect(what()).toBe(true)
-}
 
 /** A port of this machine that was free a moment ago. */
 async function freePort(): Promise<number> {

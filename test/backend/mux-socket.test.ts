@@ -16,6 +16,7 @@ import { tcpFrame } from '../support/frames.ts'
 import { netifConformance } from '../support/netif-conformance.ts'
 import { RecordingSink } from '../support/recording-sink.ts'
 import { scratchFolder } from '../support/scratch.ts'
+import { until } from '../support/until.ts'
 
 const dir = scratchFolder('mux')
 let paths = 0
@@ -24,13 +25,6 @@ const newPath = (): string => join(dir, `${paths++}.sock`)
 /** Sockets take rounds of the event loop. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 6; i++) await new Promise((resolve) => setImmediate(resolve))
-}
-
-async function until(what: () => boolean): Promise<void> {
-  for (const end = performance.now() + 5000; !what(); ) {
-    if (performance.now() > end) throw new Error(`never: ${what}`)
-    await settle()
-  }
 }
 
 async function served(options: { name?: string; offload?: boolean } = {}) {

@@ -16,6 +16,7 @@ import { expectFrames, RecordingSink } from '../support/recording-sink.ts'
 import { scratchFolder } from '../support/scratch.ts'
 import { turns } from '../support/stream-pair.ts'
 import { TEST_CERT, TEST_KEY } from '../support/test-certificate.ts'
+import { until } from '../support/until.ts'
 
 const HERE = '127.0.0.1'
 
@@ -27,16 +28,6 @@ function portOf(link: StreamLink): number {
 /** A stranger's socket, which does not mind being hung up on. */
 function stranger(port: number): Socket {
   return connect(port, HERE).on('error', () => undefined)
-}
-
-/** Waits for something that the system brings about. */
-async function until(condition: () => boolean, what: string): Promise<void> {
-  for (let i = 0; i < 2000; i++) {
-    if (condition()) return
-    await turns(1)
-    if (i > 100) await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-  throw new Error(`in vain: ${what}`)
 }
 
 async function pair(options: Partial<TunnelOptions> = {}, client: Partial<TunnelOptions> = {}) {

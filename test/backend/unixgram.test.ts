@@ -15,6 +15,7 @@ import { NodeHost } from '../../src/node/host.ts'
 import { plainFrame } from '../support/frames.ts'
 import { netifConformance } from '../support/netif-conformance.ts'
 import { expectFrames, RecordingSink } from '../support/recording-sink.ts'
+import { until } from '../support/until.ts'
 
 const linux = process.platform === 'linux'
 const root = mkdtempSync(join(tmpdir(), 'tapstack-unixgram-'))
@@ -24,11 +25,6 @@ let made = 0
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 const path = (): string => join(root, `s${made++}`)
-
-async function until(what: () => boolean): Promise<void> {
-  for (let i = 0; i < 3000 && !what(); i++) await new Promise((resolve) => setImmediate(resolve))
-  expect(what()).toBe(true)
-}
 
 function attached(link: NetIf): RecordingSink {
   const sink = new RecordingSink(host)

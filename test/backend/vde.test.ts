@@ -15,6 +15,7 @@ import { plainFrame } from '../support/frames.ts'
 import { netifConformance } from '../support/netif-conformance.ts'
 import { expectFrames, RecordingSink } from '../support/recording-sink.ts'
 import { scratchFolder } from '../support/scratch.ts'
+import { until } from '../support/until.ts'
 
 const linux = process.platform === 'linux'
 const root = scratchFolder('vde')
@@ -22,12 +23,6 @@ const host = new NodeHost()
 let made = 0
 
 const directory = (): string => join(root, `sw${made++}`)
-
-/** Resolves when `what` is true; the sockets of the system take their time. */
-async function until(what: () => boolean): Promise<void> {
-  for (let i = 0; i < 2000 && !what(); i++) await new Promise((resolve) => setImmediate(resolve))
-  expect(what()).toBe(true)
-}
 
 async function served(options: VdeServerOptions = {}) {
   const path = directory()

@@ -6,6 +6,7 @@ import { createPipe } from '../../src/link/pipe.ts'
 import type { NetIf } from '../../src/netif/netif.ts'
 import { nodeHost, nodeRandom } from '../../src/node/host.ts'
 import { scratchFolder } from '../support/scratch.ts'
+import { until } from '../support/until.ts'
 
 const dir = scratchFolder('mux-cli')
 
@@ -33,20 +34,21 @@ function command() {
     stop: stop.signal,
   }
   const start = (...args: string[]): Promise<number> => run(['mux', ...args], context, '1')
-  const until = async (line: RegExp): Promise<void> => {
-    for (let i = 0; i < 10_000 && !out.some((said) => line.test(said)); i++) await new Promise(setImmediate)
-    expect(out.filter((said) => line.test(said))).not.toEqual([])
-  }
-  return { out, err, opened, links, stop, start, until }
+  const says = (line: RegExp): Promise<void> =>
+    until(
+      () => out.some((said) => line.test(said)),
+      () => `${line}: ${out}`,
+    )
+  return { out, err, opened, links, stop, start, says }
 }
 
 describe('tapstack mux', () => {
   it('shares its links, tells of clients, and leaves nothing', async () => {
-    const { out, opened, stop, start, until } = command()
+    const { out, opened, stop, start, says } = command()
     const path = join(dir, 'a.sock')
     const macs = ['--device-mac', '52:54:00:12:34:56', '--device-mac', '02:00:00:00:00:07']
     const done = start('-l', 'tap://tap0', '-l', 'tap://tap1', ...macs, '--name', 'shared', '--socket', path, '--verbose')
-    await until(/^ready: shared at \/.*a\.sock$/)
+    await says(/^ready: shared at \/.*a\.sock$/)
     expect(opened).toEqual(['tap://tap0', 'tap://tap1'])
     expect(out.slice(0, 3)).toEqual([
       'lo: loopback, 00:00:00:00:00:00',
@@ -56,7 +58,7 @@ describe('tapstack mux', () => {
     const link = await openMux({ path, device: 'eth1', mac: 'device' })
     await expect(openMux({ path, device: 'eth5' })).rejects.toMatchObject({ code: 'ENODEV' })
     await link.close()
-    await until(/gone/)
+    await says(/gone/)
     expect(out.slice(4)).toEqual([
       'client 0: eth1 02:00:00:00:00:07 (device)',
       'refused: No device eth5: lo, eth0, eth1 can be opened',

@@ -125,11 +125,11 @@ describe('our switch and a bridge of the kernel', () => {
   it('without any: a loop is held down, and the process goes on', async () => {
     await open(false)
     try {
-      await run('exec ping -n -w 1 -c 1 -b 10.0.0.255')
       const began = performance.now()
+      await run('exec ping -n -w 1 -c 1 -b 10.0.0.255')
       await wait(1000)
       const seconds = (performance.now() - began) / 1000
-      expect(seconds).toBeLessThan(3)
+      expect(seconds).toBeLessThan(15)
       expect(heard(sw)).toBeGreaterThan(1000) // there is a loop
       const passed = Object.values(sw.counters()).reduce((sum, n) => sum + (n.ifOutBroadcastPkts ?? 0), 0)
       // Two cables, 10,000 a second and a tenth of that at once, to two other ports; the loop was there some seconds before.

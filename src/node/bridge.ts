@@ -136,6 +136,8 @@ function makeClass(): new (raw: Socket) => Bridge {
       stream.cork()
       for (const chunk of chunks) stream.write(chunk, written)
       stream.uncork()
+      // HTTP/2 goes on as from a kernel that took all: while a write is under way it sends nothing, and forgets what a reset overtakes.
+      if (this.pieces !== null && left > 0 && stream.writableLength === 0 && !stream.destroyed) this.endWrite(handle, 0)
       return 0
     }
 

@@ -3,8 +3,8 @@
  *
  * Theory of operation. Node lets ticks and promises run after each frame that calls back, when the bytes come from a handle of libuv: a server has
  * heard 'stream' before it hears that this stream was reset by the next frame. Bytes that come from JavaScript (`bridge.ts`) are parsed
- * in one go, and the application would be given a stream that is no more. So what takes back or goes on with what the same bytes began
- * waits for a turn of the event loop. Only then: most chunks are handed on whole.
+ * in one go, and the application would be given a stream that is no more, or data before it hears of the response. So what takes back or goes on with
+ * what the same bytes began waits for the ticks and promises of that.
  */
 
 /** The calls of Node's handle that this stands before. */
@@ -32,7 +32,7 @@ export class FrameCutter {
   private begun = false
   private busy = false
 
-  constructor(private readonly isServer: boolean) {
+  constructor(isServer: boolean) {
     this.skip = isServer ? PREFACE : 0
   }
 
@@ -69,9 +69,8 @@ export class FrameCutter {
 
   /** The frame whose header was read begins a piece. */
   private isNew(): boolean {
-    const { type, isServer } = this
-    const cuts =
-      ((type === Type.RST_STREAM || type === Type.GOAWAY) && this.busy) || (type === Type.DATA && isServer && this.begun)
+    const { type } = this
+    const cuts = ((type === Type.RST_STREAM || type === Type.GOAWAY) && this.busy) || (type === Type.DATA && this.begun)
     if (cuts) this.begun = this.busy = false
     if (type === Type.HEADERS) this.begun = this.busy = true
     else if (type === Type.DATA) this.busy = true
@@ -79,7 +78,7 @@ export class FrameCutter {
   }
 }
 
-/** From now on what `handle` is given to read is handed on in pieces, one for each turn of the event loop. */
+/** From now on what `handle` is given to read is handed on in pieces, with ticks and promises between them. */
 export function inPieces(handle: Reader, isServer: boolean): InPieces {
   const pieces = new InPieces(handle.readBuffer.bind(handle), handle.emitEOF.bind(handle), new FrameCutter(isServer))
   handle.readBuffer = (chunk) => pieces.read(chunk)
@@ -90,6 +89,7 @@ export function inPieces(handle: Reader, isServer: boolean): InPieces {
 class InPieces {
   private waiting: Uint8Array[] = []
   private ended = false
+  private readonly later = (): void => this.next()
 
   constructor(
     private readonly readBuffer: (chunk: Uint8Array) => void,
@@ -126,15 +126,9 @@ class InPieces {
       this.readBuffer(piece)
       this.waiting.shift()
     }
-    if (this.waiting.length > 0) setImmediate(next, this)
+    if (this.waiting.length > 0) process.nextTick(queueMicrotask, this.later)
     else if (this.ended) this.emitEOF()
   }
-
-  static next(pieces: InPieces): void {
-    pieces.next()
-  }
 }
-
-const { next } = InPieces
 
 export type { InPieces }

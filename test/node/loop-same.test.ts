@@ -106,6 +106,29 @@ describe('what a peer in the same process answers comes when the event loop has 
   })
 })
 
+describe('frames of HTTP/2 that came together', () => {
+  same('the response, its data and its reset are told one after the other', async (env) => {
+    const server = env.http2.createServer()
+    server.on('stream', (stream) => {
+      stream.on('error', (error) => env.log('server', error))
+      stream.respond()
+      stream.write('hello')
+      stream.destroy(new Error('enough'))
+    })
+    const port = await bound(server, env.host)
+    const client = env.http2.connect(`http://${env.host}:${port}`)
+    await event(client, 'remoteSettings')
+    const request = client.request()
+    request.on('response', (headers) => env.log('client', 'response', headers[':status']))
+    request.on('data', (chunk) => env.log('client', 'data', String(chunk)))
+    request.on('error', (error) => env.log('client', error))
+    await event(request, 'close')
+    env.log('client', 'close', request.rstCode)
+    client.close()
+    await closed(server)
+  })
+})
+
 describe('a connection that waited to be told', () => {
   it('is told in the context of listen, with what broke it meanwhile', async () => {
     const stack = createStack()

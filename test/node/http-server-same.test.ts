@@ -246,8 +246,8 @@ describe('servers of http, the same as Node', () => {
       return [server, await bound(server, env.host)]
     }
     const cases: [object, string][] = [
-      [{ headersTimeout: 5 }, 'GET / HTTP/1.1\r\nHost: h\r\n'],
-      [{ requestTimeout: 5 }, 'PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nonly'],
+      [{ headersTimeout: 60 }, 'GET / HTTP/1.1\r\nHost: h\r\n'],
+      [{ requestTimeout: 60 }, 'PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nonly'],
     ]
     for (const [options, text] of cases) {
       const [server, port] = await serve(options)

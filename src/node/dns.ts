@@ -166,6 +166,9 @@ class Questions implements Owned {
   }
 }
 
+/** How long a resolver of an application's own waits for the first answer: DEFAULT_TIMEOUT of c-ares, where a stack takes glibc's. */
+const ARES_TIMEOUT_MS = 2000
+
 function coreOf(deps: DnsDeps, options: unknown): CoreResolver {
   const { timeout = -1, tries = 4, maxTimeout } = (options ?? {}) as ResolverOptions
   checkInteger(timeout, 'options.timeout', -1, INT32_MAX)
@@ -176,7 +179,7 @@ function coreOf(deps: DnsDeps, options: unknown): CoreResolver {
     ...config,
     cacheEntries: 0,
     attempts: tries,
-    timeoutMs: timeout > 0 ? timeout : config.timeoutMs,
+    timeoutMs: timeout > 0 ? timeout : Math.min(config.timeoutMs, ARES_TIMEOUT_MS),
     timeoutMaxMs: maxTimeout === undefined || maxTimeout === 0 ? config.timeoutMaxMs : maxTimeout,
   }
   return new CoreResolver({ ...deps.resolverDeps, config: own })

@@ -70,7 +70,10 @@ export interface RawConnection {
    * but onClose.
    */
   close(lingerMs?: number): void
-  /** ABORT: RST to the peer, everything queued is dropped. onClose follows with null. */
+  /**
+   * ABORT: RST to the peer; before it goes what was written and the windows let out at once, everything else is dropped. onClose follows
+   * with null.
+   */
   abort(): void
   setNoDelay(on: boolean): void
   /** idleMs, intervalMs, probes: 0 or undefined keeps what is set. */

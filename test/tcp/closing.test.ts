@@ -76,6 +76,18 @@ describe('close', () => {
     expect(lab.stack.pool.inUse).toBe(0)
   })
 
+  it('what was written before such a close leaves before the RST, as far as the windows let it', () => {
+    const lab = new TcpLab().accept('<mss 1000>', 2000)
+    lab.app.reading = false
+    lab.inject('. 1:11(10) ack 1 win 2000')
+    lab.clear()
+    lab.write(2500, false)
+    lab.c.close()
+    lab.run()
+    lab.expect('. 1:1001(1000) ack 11', '. 1001:2001(1000)', 'R. 2001:2001(0) ack 11')
+    expect(lab.stack.pool.inUse).toBe(0)
+  })
+
   it('data after it: RST (RFC 1122 section 4.2.2.13); its FIN alone is fine', () => {
     const lab = new TcpLab().accept()
     lab.c.close()
@@ -134,6 +146,14 @@ describe('close', () => {
 })
 
 describe('linger and abort', () => {
+  it('what was written before an abort leaves before the RST', () => {
+    const lab = new TcpLab().accept()
+    lab.write(10, false)
+    lab.c.abort()
+    lab.run()
+    lab.expect('P. 1:11(10) ack 1', 'R. 11:11(0) ack 1')
+  })
+
   it('linger runs out: RST', () => {
     const lab = new TcpLab().accept()
     lab.write(10)

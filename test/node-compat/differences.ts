@@ -9,8 +9,6 @@ export const DIFFERENCES: Readonly<Record<string, string>> = {
     'counts the questions that the cache of c-ares saves; ours remembers by the rules of RFC 2308 and in other places',
   'test-http-pause-no-dump.js':
     'a parser that is fed by a stream hears of the body and its end at once, as over any Duplex in Node',
-  'test-http-should-keep-alive.js':
-    'a peer in this process answers before the event loop turns: a connection that it ended unannounced is used once more',
   'test-net-perf_hooks.js': 'only Node itself can make entries of performance hooks',
   'test-net-socket-setnodelay.js': 'a socket is not made of a handle',
 }

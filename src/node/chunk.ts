@@ -9,6 +9,8 @@ export type Done = (error?: Error | null) => void
 
 /** The most that one chunk holds; what libuv reads at once. */
 export const CHUNK = 65_536
+/** Bytes that wait to be read from which on they are told within the turn of the event loop that brought them. */
+export const BULK = 131_072
 /** Chunks from this size on get a buffer of their own; smaller ones share one. */
 const OWN = 16_384
 

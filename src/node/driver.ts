@@ -15,7 +15,7 @@
 import type { Task } from '../base/clock.ts'
 import { NetError } from '../base/errors.ts'
 import type { ConnectionHandler, RawConnection } from '../tcp/api.ts'
-import { CHUNK, chunkOf, type Done, type QueuedChunk } from './chunk.ts'
+import { BULK, CHUNK, chunkOf, type Done, type QueuedChunk } from './chunk.ts'
 import type { NetContext } from './deps.ts'
 import { badState, codeOf } from './errors.ts'
 import { countTurns, loop, sends, whenTurned } from './loop.ts'
@@ -127,7 +127,10 @@ export class Driver extends Scope implements ConnectionHandler, Task {
   }
 
   onReadable(connection: RawConnection): void {
-    if (connection === this.connection && this.reading) this.hear(News.READ)
+    if (connection !== this.connection || !this.reading) return
+    // Nobody waits for an end of this much by counting turns, and it is still in the processor's cache.
+    if (connection.readable >= BULK && (this.news & ~News.READ) === 0) this.tell(News.READ)
+    else this.hear(News.READ)
   }
 
   onWritable(connection: RawConnection): void {

@@ -5,7 +5,8 @@
  * asked, nor before the second of two writes. Programs count on that, those of Node's HTTP/2 and TLS as well. A peer in the same process, by the
  * loopback or a pipe, answers within the microtask in which the stack takes its turn. So what a socket is to be told waits for
  * the loop to turn if anything was sent since it turned last: it may be an answer. All else is told at once, as whatever a tap brings to an
- * idle process is, and what is told together in one turn of a stack is told together still.
+ * idle process is, and what is told together in one turn of a stack is told together still. So is a lot of bytes that wait to be read (`BULK`
+ * of chunk.ts): a whole window would otherwise fill first, and be read from memory instead of the processor's cache.
  */
 import type { Task } from '../base/clock.ts'
 

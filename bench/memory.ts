@@ -307,7 +307,22 @@ function requestsNode(seconds: number): Promise<Result> {
   return requests(seconds, server.http, client.http, SERVER)
 }
 
-function bulkWeb(offload: boolean, seconds: number): Promise<Result> {
+/** Reads by chunks as they come, or into one buffer of the reader's own, `byob` bytes long. */
+async function drain(readable: ReadableStream<Uint8Array>, meter: Meter, byob: number): Promise<void> {
+  if (byob === 0) {
+    for await (const chunk of readable) if (meter.add(chunk.length)) return
+    return
+  }
+  const reader = readable.getReader({ mode: 'byob' })
+  let into = new Uint8Array(byob)
+  for (;;) {
+    const { value } = await reader.read(into)
+    if (value === undefined || meter.add(value.length)) return
+    into = new Uint8Array(value.buffer)
+  }
+}
+
+function bulkWeb(offload: boolean, byob: number, seconds: number): Promise<Result> {
   const { client, server } = world(offload)
   const block = new Uint8Array(BLOCK).fill(0x61)
   return new Promise((resolve, reject) => {
@@ -317,9 +332,7 @@ function bulkWeb(offload: boolean, seconds: number): Promise<Result> {
       resolve({ mbit_s: (perSecond * 8) / 1e6, ...time })
     })
     const read = async (): Promise<void> => {
-      for await (const socket of server.tcp.listen({ port: 9 })) {
-        for await (const chunk of socket.readable) if (meter.add(chunk.length)) return
-      }
+      for await (const socket of server.tcp.listen({ port: 9 })) return drain(socket.readable, meter, byob)
     }
     const write = async (): Promise<void> => {
       const writer = client.tcp.connect({ hostname: SERVER, port: 9 }).writable.getWriter()
@@ -342,8 +355,9 @@ const WORKLOADS: Record<string, (seconds: number) => Promise<Result>> = {
   'node.bulk.mtu1500': (s) => bulkNode(false, s),
   'node.pingpong': pingpongNode,
   'node.connect': connectNode,
-  'web.bulk.super': (s) => bulkWeb(true, s),
-  'web.bulk.mtu1500': (s) => bulkWeb(false, s),
+  'web.bulk.super': (s) => bulkWeb(true, 0, s),
+  'web.byob.super': (s) => bulkWeb(true, 262_144, s),
+  'web.bulk.mtu1500': (s) => bulkWeb(false, 0, s),
   'node.http': requestsNode,
   'kernel.http': (s) => requests(s, nodeHttp, nodeHttp, '127.0.0.1'),
 }

@@ -356,7 +356,7 @@ const WORKLOADS: Record<string, (seconds: number) => Promise<Result>> = {
   'node.pingpong': pingpongNode,
   'node.connect': connectNode,
   'web.bulk.super': (s) => bulkWeb(true, 0, s),
-  'web.byob.super': (s) => bulkWeb(true, 262_144, s),
+  'web.bulk.byob': (s) => bulkWeb(true, 262_144, s),
   'web.bulk.mtu1500': (s) => bulkWeb(false, 0, s),
   'node.http': requestsNode,
   'kernel.http': (s) => requests(s, nodeHttp, nodeHttp, '127.0.0.1'),

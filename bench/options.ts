@@ -13,7 +13,7 @@ export const MEMORY_TESTS = [
   'node.pingpong',
   'node.connect',
   'web.bulk.super',
-  'web.byob.super',
+  'web.bulk.byob',
   'web.bulk.mtu1500',
   'node.http',
   'kernel.http',

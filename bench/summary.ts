@@ -156,6 +156,7 @@ const TAP_ROWS: readonly (readonly [test: string, label: string])[] = [
 const MEMORY_ROWS: readonly (readonly [test: string, label: string])[] = [
   ['bulk.mtu1500', 'bulk, MTU 1500, Gbit/s'],
   ['bulk.super', 'bulk, super-segments, Gbit/s'],
+  ['bulk.byob', 'the same into a buffer of the reader, 256 KB, Gbit/s'],
   ['pingpong', '1-byte round trips/s'],
   ['connect', 'connect+close/s'],
   ['http', 'http requests/s'],

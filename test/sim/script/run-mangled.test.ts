@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { SeededRandom } from '../../../src/base/random.ts'
 import { runScript } from '../../../src/sim.ts'
+import { runs } from '../../support/runs.ts'
 
 const ROOT = new URL('../../scripts/', import.meta.url)
 const scripts = readdirSync(ROOT, { recursive: true, encoding: 'utf8' })
@@ -65,7 +66,7 @@ describe('scripts with pieces exchanged', { timeout: 60_000 }, () => {
   it.each([1, 2, 3, 4])('seed %i: all are played to an end, and nothing throws', (seed) => {
     const mangler = new Mangler(seed)
     const results = new Set<string>()
-    for (let i = 0; i < 500; i++) {
+    for (let i = 0; i < runs(500, 125); i++) {
       const text = mangler.next()
       const outcome = runScript(text, { file: 'mangled', profile: i % 4 === 0 ? 'freebsd' : 'linux' })
       results.add(outcome.result)

@@ -38,7 +38,6 @@ class SocketClient extends MuxWire implements RemoteMuxClient {
   readonly macRule: string
   private readonly controls: RemoteControls
   private forgetSignal: (() => void) | null = null
-  private isWanted = false
 
   constructor(welcome: Welcome, mac: Uint8Array, socket: Socket, rest: Uint8Array) {
     super({ name: welcome.name, mac, mtu: welcome.mtu, offload: welcome.offload }, socket, rest)
@@ -47,7 +46,11 @@ class SocketClient extends MuxWire implements RemoteMuxClient {
     this.device = welcome.device
     this.channel = welcome.channel
     this.macRule = welcome.macRule
-    this.controls = new RemoteControls(welcome, (message) => this.control(message))
+    this.controls = new RemoteControls(
+      welcome,
+      (message) => this.control(message),
+      (on) => super.ref(on),
+    )
     this.onControl = (message) => this.controls.heard(message)
     this.onEnd = () => {
       this.forgetSignal?.()
@@ -72,19 +75,11 @@ class SocketClient extends MuxWire implements RemoteMuxClient {
     // The answer comes between frames, and nobody takes those yet.
     if (!this.isAttached)
       return Promise.reject(new NetError('ENOTCONN', { message: `${this.name}: nothing is attached to it yet` }))
-    const answer = this.controls.counters().finally(() => this.hold())
-    this.hold()
-    return answer
+    return this.controls.counters()
   }
 
   override ref(on: boolean): void {
-    this.isWanted = on
-    this.hold()
-  }
-
-  /** A question keeps the process alive until its answer is there. */
-  private hold(): void {
-    super.ref(this.isWanted || this.controls.isWaiting)
+    this.controls.ref(on)
   }
 }
 

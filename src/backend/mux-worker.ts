@@ -88,7 +88,6 @@ class WorkerClient extends RingLink implements RemoteMuxClient {
   readonly channel: number
   readonly macRule: string
   private readonly controls: RemoteControls
-  private isWanted = false
 
   constructor({ plan, welcome, port }: MuxTicket) {
     const bell = new PortBell(port)
@@ -98,10 +97,14 @@ class WorkerClient extends RingLink implements RemoteMuxClient {
     this.device = welcome.device
     this.channel = welcome.channel
     this.macRule = welcome.macRule
-    this.controls = new RemoteControls(welcome, (message) => {
-      bell.post(message)
-      return true
-    })
+    this.controls = new RemoteControls(
+      welcome,
+      (message) => {
+        bell.post(message)
+        return true
+      },
+      (on) => super.ref(on),
+    )
     bell.listen(this, (message) => this.controls.heard(message))
   }
 
@@ -114,19 +117,11 @@ class WorkerClient extends RingLink implements RemoteMuxClient {
   }
 
   remoteCounters(): Promise<Record<string, number>> {
-    const answer = this.controls.counters().finally(() => this.hold())
-    this.hold()
-    return answer
+    return this.controls.counters()
   }
 
   override ref(on: boolean): void {
-    this.isWanted = on
-    this.hold()
-  }
-
-  /** A question keeps the thread alive until its answer is there. */
-  private hold(): void {
-    super.ref(this.isWanted || this.controls.isWaiting)
+    this.controls.ref(on)
   }
 
   override close(): void {

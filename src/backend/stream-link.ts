@@ -184,12 +184,7 @@ export class StreamLink implements NetIf, FrameTaker, StreamOwner, KeepAliveOwne
     const sink = this.sink
     if (sink === null || this.isClosed) return false
     const { queue } = this
-    const n = this.stats.values
-    for (let i = budget; i > 0 && queue.count > 0; i--) {
-      n[C.inFrames]++
-      n[C.inOctets] += queue.nextLength
-      queue.deliver(sink)
-    }
+    queue.drain(sink, budget, this.stats.values, C.inFrames, C.inOctets)
     if (this.isClosed) return false
     if (this.rest !== NONE && queue.low) this.decodeRest()
     this.told = queue.count > 0

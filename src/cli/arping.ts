@@ -15,6 +15,7 @@ import { arpFrame, type EchoWords, EVERYBODY, echoFrame, heardArp, heardEcho, NO
 import { type Command, type Context, integer, seconds, text, UsageError, type Values } from './command.ts'
 import { destinationOf, FAMILY_OPTIONS, hostOf } from './destination.ts'
 import { NETWORK_OPTIONS, type Network, openNetwork } from './network.ts'
+import { RoundTrips } from './round-trips.ts'
 
 /** RFC 5227 section 1.1: PROBE_NUM. */
 const PROBES = 3
@@ -175,10 +176,7 @@ class Arping implements Task {
   /** Answers since the last request. */
   private answers = 0
   private sentUs = 0
-  private minUs = Number.POSITIVE_INFINITY
-  private maxUs = 0
-  private sumUs = 0
-  private squares = 0
+  private readonly roundTrips = new RoundTrips()
   private readonly macs = new Set<string>()
   private readonly ownMac: Uint8Array
   private readonly echo: EchoWords | null
@@ -297,10 +295,7 @@ class Arping implements Task {
   private pong(mac: Uint8Array, from: string, index: string, bytes: number): void {
     const us = this.elapsed()
     this.count(mac)
-    this.sumUs += us
-    this.squares += us * us
-    this.minUs = Math.min(this.minUs, us)
-    this.maxUs = Math.max(this.maxUs, us)
+    this.roundTrips.add(us)
     const who = formatMac(mac)
     if (this.manner.raw) this.say(this.echo === null ? who : from)
     else this.say(`${bytes} bytes from ${who} (${from}): ${index} time=${time(us)}`)
@@ -344,11 +339,7 @@ class Arping implements Task {
     this.say(
       `${sent} packets transmitted, ${received} packets received, ${String(unanswered).padStart(3)}% unanswered (${Math.max(0, received - sent)} extra)`,
     )
-    if (received === 0) return
-    const mean = this.sumUs / received
-    const deviation = Math.sqrt(Math.max(0, this.squares / received - mean * mean))
-    const ms = (us: number): string => (us / 1000).toFixed(3)
-    this.say(`rtt min/avg/max/std-dev = ${ms(this.minUs)}/${ms(mean)}/${ms(this.maxUs)}/${ms(deviation)} ms`)
+    if (received > 0) this.say(this.roundTrips.line('std-dev'))
   }
 }
 

@@ -8,6 +8,7 @@ import { scopedText } from '../ip/zone.ts'
 import { type Command, type Context, integer, seconds, text, UsageError, type Values } from './command.ts'
 import { cannotAsk, destinationOf, FAMILY_OPTIONS, hostOf, sourceOf } from './destination.ts'
 import { NETWORK_OPTIONS, type Network, openNetwork } from './network.ts'
+import { RoundTrips } from './round-trips.ts'
 
 /** ICMP and IP headers: what `56(84) bytes of data` adds. */
 const ICMP_BYTES = 8
@@ -91,10 +92,7 @@ class Pinger implements PingHandler, Task {
   private errors = 0
   /** Replies and errors that end the wait for a request. */
   private settled = 0
-  private minUs = Number.POSITIVE_INFINITY
-  private maxUs = 0
-  private sumUs = 0
-  private squares = 0
+  private readonly roundTrips = new RoundTrips()
   private finish: (code: number) => void = () => undefined
   private fail: (error: unknown) => void = () => undefined
 
@@ -194,10 +192,7 @@ class Pinger implements PingHandler, Task {
     else {
       this.received++
       this.settled++
-      this.sumUs += rttUs
-      this.squares += rttUs * rttUs
-      if (rttUs < this.minUs) this.minUs = rttUs
-      if (rttUs > this.maxUs) this.maxUs = rttUs
+      this.roundTrips.add(rttUs)
     }
     if (!this.quiet) {
       const time = formatMs(rttUs)
@@ -238,12 +233,7 @@ class Pinger implements PingHandler, Task {
     this.say('')
     this.say(`--- ${this.name} ping statistics ---`)
     this.say(`${sent} packets transmitted, ${received} received, ${extra}${loss}% packet loss, time ${time}ms`)
-    if (received > 0) {
-      const mean = this.sumUs / received
-      const deviation = Math.sqrt(Math.max(0, this.squares / received - mean * mean))
-      const ms = (us: number): string => (us / 1000).toFixed(3)
-      this.say(`rtt min/avg/max/mdev = ${ms(this.minUs)}/${ms(mean)}/${ms(this.maxUs)}/${ms(deviation)} ms`)
-    }
+    if (received > 0) this.say(this.roundTrips.line('mdev'))
     this.finish(received > 0 ? 0 : 1)
   }
 }

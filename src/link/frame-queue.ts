@@ -166,6 +166,16 @@ export class FrameQueue {
     if (this.outgrown.length > 0) this.returnOutgrown()
   }
 
+  /** Lends up to `budget` frames, oldest first, and counts them and their bytes in `n[frames]` and `n[octets]`. True: there are more. */
+  drain(sink: FrameSink, budget: number, n: Float64Array, frames: number, octets: number): boolean {
+    for (let i = budget; i > 0 && this.count > 0; i--) {
+      n[frames]++
+      n[octets] += this.nextLength
+      this.deliver(sink)
+    }
+    return this.count > 0
+  }
+
   /** Offers the oldest frame to a taker and forgets it if it was taken. The queue must not be empty. */
   offer(taker: FrameOutlet): boolean {
     const r = this.first

@@ -114,14 +114,7 @@ export class MessageLink implements NetIf, MessageTaker {
   receive(budget: number): boolean {
     const sink = this.sink
     if (sink === null || this.isClosed) return false
-    const { queue } = this
-    const n = this.stats.values
-    for (let i = budget; i > 0 && queue.count > 0; i--) {
-      n[C.inFrames]++
-      n[C.inOctets] += queue.nextLength
-      queue.deliver(sink)
-    }
-    this.told = queue.count > 0
+    this.told = this.queue.drain(sink, budget, this.stats.values, C.inFrames, C.inOctets)
     return this.told
   }
 

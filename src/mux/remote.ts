@@ -73,11 +73,16 @@ export class RemoteControls {
   private readonly waiting: Question[] = []
   private lastNumber = 0
   private hasEnded = false
+  private isWanted = false
 
-  /** @param post sends a message; false: there was no room for it */
+  /**
+   * @param post sends a message; false: there was no room for it
+   * @param hold keeps the process alive by the link, or no longer: while it is wanted to, and while a question waits for its answer
+   */
   constructor(
     welcome: Welcome,
     private readonly post: (message: object) => boolean,
+    private readonly hold: (on: boolean) => void,
   ) {
     this.switches.set(welcome.filter)
   }
@@ -86,9 +91,14 @@ export class RemoteControls {
     return this.switches.switches
   }
 
-  /** A question waits for its answer. */
-  get isWaiting(): boolean {
-    return this.waiting.length > 0
+  /** The link's `ref`. */
+  ref(on: boolean): void {
+    this.isWanted = on
+    this.look()
+  }
+
+  private look(): void {
+    this.hold(this.isWanted || this.waiting.length > 0)
   }
 
   setFilter(changes: MuxSwitches): void {
@@ -108,6 +118,7 @@ export class RemoteControls {
       else {
         this.lastNumber = number
         this.waiting.push({ number, resolve, reject })
+        this.look()
       }
     })
   }
@@ -121,11 +132,14 @@ export class RemoteControls {
     const [answered, ...lost] = waiting.splice(0, at + 1).reverse()
     for (const { reject } of lost) reject(new NetError('ENOBUFS', { message: 'the multiplexer had no room for the answer' }))
     answered.resolve(counters as Record<string, number>)
+    this.look()
   }
 
   ended(): void {
     this.hasEnded = true
-    for (const { reject } of this.waiting.splice(0)) reject(ended())
+    const unanswered = this.waiting.splice(0)
+    for (const { reject } of unanswered) reject(ended())
+    if (unanswered.length > 0) this.look()
   }
 }
 

@@ -16,22 +16,10 @@ import {
 } from '../ethernet/wire.ts'
 import { PROTO_TCP, PROTO_UDP } from '../ip/packet.ts'
 import { IP4, IP4_HEADER, IP4_OFFSET_MASK } from '../ipv4/wire.ts'
-import {
-  IP6,
-  IP6_EXT,
-  IP6_FRAG,
-  IP6_FRAGMENT_HEADER,
-  IP6_HEADER,
-  IP6_OFFSET_MASK,
-  NEXT_DESTINATION,
-  NEXT_FRAGMENT,
-  NEXT_HOP_BY_HOP,
-  NEXT_ROUTING,
-} from '../ipv6/wire.ts'
+import { HeaderChain } from '../ipv6/header-chain.ts'
+import { IP6, IP6_HEADER } from '../ipv6/wire.ts'
 import type { Medium } from '../netif/netif.ts'
 
-/** Extension headers that are passed over at most. */
-const MAX_EXTENSIONS = 16
 export const NONE = -1
 
 /** One frame at a time: `read` forgets the one before. */
@@ -54,6 +42,7 @@ export class FrameHeaders {
   protocol = NONE
   sourcePort = NONE
   destinationPort = NONE
+  private readonly chain = new HeaderChain()
 
   read(buf: Uint8Array, start: number, end: number, medium: Medium, length = end - start): this {
     this.buf = buf
@@ -108,24 +97,10 @@ export class FrameHeaders {
     this.sourceAt = at + IP6.source
     this.destinationAt = at + IP6.destination
     this.addressBytes = 16
-    let next = buf[at + IP6.nextHeader]
-    let off = at + IP6_HEADER
-    for (let i = 0; i < MAX_EXTENSIONS; i++) {
-      if (next === NEXT_FRAGMENT && end - off >= IP6_FRAGMENT_HEADER) {
-        const isFirst = (get16(buf, off + IP6_FRAG.offsetFlags) & IP6_OFFSET_MASK) === 0
-        next = buf[off + IP6_FRAG.nextHeader]
-        off += IP6_FRAGMENT_HEADER
-        if (!isFirst) {
-          this.protocol = next
-          return
-        }
-      } else if ((next === NEXT_HOP_BY_HOP || next === NEXT_ROUTING || next === NEXT_DESTINATION) && end - off >= 8) {
-        next = buf[off + IP6_EXT.nextHeader]
-        off += (buf[off + IP6_EXT.length] + 1) << 3
-      } else break
-    }
-    this.protocol = next
-    this.ports(off, end)
+    const { chain } = this
+    const isWhole = chain.follow(buf, at, end)
+    this.protocol = chain.protocol
+    if (isWhole && !chain.middle) this.ports(chain.off, end)
   }
 
   private ports(at: number, end: number): void {

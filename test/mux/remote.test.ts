@@ -76,9 +76,11 @@ describe('what a client elsewhere and the multiplexer say', () => {
     const world = new MuxWorld()
     const ear = world.open()
     const answers: unknown[] = []
+    const held: boolean[] = []
     const controls = new RemoteControls(
       welcomeOf(world.mux, ear.link),
       (message) => answers.push(obey(ear.link, sent(message))) > 0,
+      (on) => held.push(on),
     )
     controls.setFilter({ broadcast: false })
     expect([controls.filter.broadcast, ear.link.filter.broadcast, controls.filter.unicast]).toEqual([false, false, true])
@@ -88,8 +90,12 @@ describe('what a client elsewhere and the multiplexer say', () => {
     controls.heard(sent(answers.pop()))
     expect(await counters).toMatchObject({ inFrames: 0, inDropFiltered: 1 })
     expect(answers).toEqual([null])
+    expect(held).toEqual([true, false]) // a question keeps the process alive until its answer is there
+    controls.ref(true)
     const never = controls.counters()
+    controls.ref(false)
     controls.ended()
+    expect(held).toEqual([true, false, true, true, true, false])
     await expect(never).rejects.toMatchObject({ code: 'ENETDOWN' })
     await expect(controls.counters()).rejects.toMatchObject({ code: 'ENETDOWN' }) // asked of nobody
   })
@@ -98,7 +104,11 @@ describe('what a client elsewhere and the multiplexer say', () => {
     const { mux } = new MuxWorld()
     const asked: { number: number }[] = []
     let room = true
-    const controls = new RemoteControls(welcomeOf(mux, mux.open()), (message) => room && asked.push(message as never) > 0)
+    const controls = new RemoteControls(
+      welcomeOf(mux, mux.open()),
+      (message) => room && asked.push(message as never) > 0,
+      () => undefined,
+    )
     const promises = Array.from({ length: muxConfig.maxQuestions + 1 }, () => controls.counters().catch(({ code }) => code))
     expect([asked.length, await promises[muxConfig.maxQuestions]]).toEqual([muxConfig.maxQuestions, 'ENOBUFS'])
     const answer = (index: number) => ({ counters: { inFrames: index }, number: asked[index].number })

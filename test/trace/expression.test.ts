@@ -45,8 +45,16 @@ const FRAMES: Record<string, Uint8Array> = {
   icmp4: ethernet(V4, ip4(1, '10.0.0.1', '10.0.0.2', [8, 0, 0, 0])),
   later: ethernet(V4, ip4(17, '10.0.0.2', '10.1.0.53', ports(53, 53), 185)),
   tcp6: ethernet(V6, ip6(6, 'fd00::1', 'fd00::2', ports(40_000, 443))),
-  // Hop-by-hop options and a first fragment before it.
-  udp6: ethernet(V6, ip6(0, 'fd00::1', 'fd01::2', [44, 0, 0, 0, 0, 0, 0, 0, 17, 0, 0, 1, 0, 0, 0, 7, ...ports(53, 53)])),
+  // Hop-by-hop options, a first fragment and an authentication header (RFC 4302: 16 bytes are length 2) before it.
+  udp6: ethernet(
+    V6,
+    ip6(0, 'fd00::1', 'fd01::2', [
+      ...[44, 0, 0, 0, 0, 0, 0, 0],
+      ...[51, 0, 0, 1, 0, 0, 0, 7],
+      ...[17, 2, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0],
+      ...ports(53, 53),
+    ]),
+  ),
   icmp6: ethernet(V6, ip6(58, 'fe80::1', 'ff02::1', [135, 0, 0, 0])),
   arp: ethernet(
     [8, 6],

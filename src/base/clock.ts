@@ -27,6 +27,8 @@ export interface Host {
   release(): void
   /** An application handler threw: report it as the platform reports an uncaught exception, after the turn has ended. */
   uncaught(error: unknown): void
+  /** Bytes in a buffer of their own, perhaps not zeroed: for what is given away, and is all written before. May be left out. */
+  memory?(bytes: number): Uint8Array<ArrayBuffer>
 }
 
 /** The time of the running turn: read once from the host when the turn begins, then the same for everybody. */

@@ -1,4 +1,5 @@
 /** Chunks of streams, and memory for those that sockets give to theirs. */
+import { givesAway } from './bulk-memory.ts'
 
 export interface QueuedChunk {
   chunk: Uint8Array
@@ -16,11 +17,17 @@ const OWN = 16_384
 
 const slab = { buf: Buffer.alloc(0), at: 0 }
 
+/** A buffer of `len` bytes with memory of its own, not zeroed. */
+export function ownChunk(len: number): Buffer<ArrayBuffer> {
+  givesAway(len)
+  return Buffer.allocUnsafeSlow(len)
+}
+
 /** Memory for `len` bytes, not zeroed. */
 export function chunkOf(len: number): Buffer {
-  if (len >= OWN) return Buffer.allocUnsafeSlow(len)
+  if (len >= OWN) return ownChunk(len)
   if (slab.at + len > slab.buf.length) {
-    slab.buf = Buffer.allocUnsafeSlow(CHUNK)
+    slab.buf = ownChunk(CHUNK)
     slab.at = 0
   }
   const at = slab.at

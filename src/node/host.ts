@@ -12,6 +12,7 @@ import { randomFillSync } from 'node:crypto'
 import { performance } from 'node:perf_hooks'
 import type { Host, Task, TimerHandle, WritableClock } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
+import { ownChunk } from './chunk.ts'
 import { loop } from './loop.ts'
 
 /** Rounds of `soon` that may follow each other without a look at the event loop. */
@@ -142,6 +143,10 @@ export class NodeHost implements Host {
 
   release(): void {
     if (this.holders > 0 && --this.holders === 0) this.keeper?.unref()
+  }
+
+  memory(bytes: number): Uint8Array<ArrayBuffer> {
+    return ownChunk(bytes)
   }
 
   uncaught(error: unknown): void {

@@ -50,7 +50,9 @@ export function webDeps(stack: Stack): WebDeps {
     if (found === null) throw stackClosed()
     return found
   }
-  return { host: stack.host, lookup, secure: null }
+  const { host } = stack
+  const memory = (bytes: number): Uint8Array<ArrayBuffer> => host.memory?.(bytes) ?? new Uint8Array(bytes)
+  return { host, lookup, secure: null, memory }
 }
 
 /** What resolvers of a stack are made of. */

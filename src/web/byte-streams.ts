@@ -66,7 +66,11 @@ export class ByteStreams implements ConnectionHandler {
   private shut = false
   private aborted = false
 
-  constructor(private readonly allowHalfOpen: boolean) {
+  constructor(
+    private readonly allowHalfOpen: boolean,
+    /** Makes the chunks of a default reader. */
+    private readonly memory: (bytes: number) => Uint8Array<ArrayBuffer>,
+  ) {
     this.readable = byteReadable({
       start: (controller) => {
         this.input = controller
@@ -187,9 +191,9 @@ export class ByteStreams implements ConnectionHandler {
       const view = request === null ? null : bytesOf(request.view)
       if (view !== null) request!.respond(connection!.read(view, 0, Math.min(ready, view.length)))
       else {
-        const chunk = new Uint8Array(Math.min(ready, webDefaults.chunkBytes))
+        const chunk = this.memory(Math.min(ready, webDefaults.chunkBytes))
         const n = connection!.read(chunk, 0, chunk.length)
-        input.enqueue(n === chunk.length ? chunk : chunk.subarray(0, n))
+        input.enqueue(n === chunk.length ? chunk : chunk.slice(0, n)) // what lies behind it is nobody's
       }
       return true
     }

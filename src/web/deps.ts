@@ -9,4 +9,6 @@ export interface WebDeps {
   lookup(hostname: string): Promise<Address[]>
   /** TLS of the platform; null: there is none. */
   secure: SecureConnect | null
+  /** Makes chunks, whose memory may be what it was before: all of it is written. */
+  memory(bytes: number): Uint8Array<ArrayBuffer>
 }

@@ -43,6 +43,7 @@ export class TcpListener implements AsyncIterableIterator<TcpSocket>, ListenerHa
     listen: (handler: ListenerHandler) => RawListener,
     private readonly options: WebListenOptions,
     private readonly endpoint: (c: RawConnection, remote: boolean) => string,
+    private readonly memory: (bytes: number) => Uint8Array<ArrayBuffer>,
     private readonly forget: (listener: TcpListener) => void,
   ) {
     this.closed = this.end.promise
@@ -119,7 +120,7 @@ export class TcpListener implements AsyncIterableIterator<TcpSocket>, ListenerHa
   private accepted(connection: RawConnection): Result {
     const { allowHalfOpen = false } = this.options
     const opened = openedOf(connection, this.endpoint)
-    const settings = { allowHalfOpen, secureTransport: 'off', hostname: '', secure: null } as const
+    const settings = { allowHalfOpen, secureTransport: 'off', hostname: '', secure: null, memory: this.memory } as const
     const value = new TcpSocket(settings, (awaiting) => {
       awaiting.opened(opened)
       return nothing

@@ -41,6 +41,8 @@ export interface SocketSettings {
   readonly secureTransport: SecureTransport
   readonly hostname: string
   readonly secure: SecureConnect | null
+  /** Makes the chunks of `readable`; all of them is written. */
+  readonly memory: (bytes: number) => Uint8Array<ArrayBuffer>
   readonly signal?: AbortLike
 }
 
@@ -84,7 +86,7 @@ export class TcpSocket {
     this.secureTransport = settings.secureTransport
     this.opened = this.open.promise
     this.closed = this.end.promise
-    this.streams = new ByteStreams(settings.allowHalfOpen)
+    this.streams = new ByteStreams(settings.allowHalfOpen, settings.memory)
     this.readable = this.streams.readable
     this.writable = this.streams.writable
     // A writable may be aborted before there is a connection.

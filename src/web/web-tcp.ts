@@ -58,7 +58,8 @@ export class WebTcp extends Tcp {
     if (typeof hostname !== 'string' || hostname === '') throw wrongArgument('an address needs a hostname')
     const remotePort = portOf(port, 1)
     const { secureTransport = 'off', allowHalfOpen = false, signal, sni, alpn, tls, ...open } = options
-    const settings: SocketSettings = { secureTransport, allowHalfOpen, signal, hostname, secure: this.web.secure }
+    const { secure: tlsOf, memory } = this.web
+    const settings: SocketSettings = { secureTransport, allowHalfOpen, signal, hostname, secure: tlsOf, memory }
     if (secureTransport !== 'off' && secureTransport !== 'on' && secureTransport !== 'starttls') {
       throw wrongArgument(`secureTransport is off, on or starttls, not ${String(secureTransport)}`)
     }
@@ -93,7 +94,8 @@ export class WebTcp extends Tcp {
     if (handler !== undefined) return super.listen(options as ListenOptions, handler)
     const { hostname, allowHalfOpen, signal, ...raw } = options as WebListenOptions
     const open = (h: ListenerHandler): RawListener => super.listen({ ...raw, address: hostname, port: portOf(raw.port, 0) }, h)
-    const listener = new TcpListener(open, { ...raw, allowHalfOpen, signal }, this.endpoint, (l) => this.iterated.delete(l))
+    const forget = (l: TcpListener): boolean => this.iterated.delete(l)
+    const listener = new TcpListener(open, { ...raw, allowHalfOpen, signal }, this.endpoint, this.web.memory, forget)
     this.iterated.add(listener)
     return listener
   }

@@ -23,7 +23,7 @@ async function tried(addresses: readonly string[], refused: readonly string[] = 
   }
   const lookup = async (): Promise<Address[]> => addresses.map((a) => address(a))
   const opening = new Opening(
-    { host, lookup, secure: null },
+    { host, lookup, secure: null, memory: (n) => new Uint8Array(n) },
     'name',
     { remotePort: 80 },
     open,

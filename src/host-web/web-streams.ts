@@ -3,6 +3,7 @@
  * here, and the streams that applications get are of the platform's own type wherever it declares one.
  */
 import type { AbortLike } from '../base/abort.ts'
+import { promised } from '../base/promised.ts'
 import { webDefaults } from '../base/web-config.ts'
 
 type Maybe<T> = T | undefined
@@ -150,14 +151,24 @@ export function bytesOf(chunk: unknown): Uint8Array | null {
 /** A promise whose rejection nobody has to look at, as with `reader.closed`. */
 export class Settled<T> {
   readonly promise: Promise<T>
-  resolve!: (value: T) => void
-  reject!: (reason: unknown) => void
+  private accept!: (value: T) => void
+  private refuse!: (reason: unknown) => void
 
   constructor() {
     this.promise = new Promise<T>((resolve, reject) => {
-      this.resolve = resolve
-      this.reject = reject
+      this.accept = resolve
+      this.refuse = reject
     })
     this.promise.catch(() => undefined)
+  }
+
+  resolve(value: T): void {
+    promised.settled = true
+    this.accept(value)
+  }
+
+  reject(reason: unknown): void {
+    promised.settled = true
+    this.refuse(reason)
   }
 }

@@ -1,5 +1,5 @@
 /** Chunks of streams, and memory for those that sockets give to theirs. */
-import { givesAway } from './bulk-memory.ts'
+import { BulkMemory } from './bulk-memory.ts'
 
 export interface QueuedChunk {
   chunk: Uint8Array
@@ -15,11 +15,12 @@ export const BULK = 131_072
 /** Chunks from this size on get a buffer of their own; smaller ones share one. */
 const OWN = 16_384
 
+const bulk = new BulkMemory()
 const slab = { buf: Buffer.alloc(0), at: 0 }
 
 /** A buffer of `len` bytes with memory of its own, not zeroed. */
 export function ownChunk(len: number): Buffer<ArrayBuffer> {
-  givesAway(len)
+  bulk.gives(len)
   return Buffer.allocUnsafeSlow(len)
 }
 

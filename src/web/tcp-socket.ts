@@ -139,7 +139,10 @@ export class TcpSocket {
       opening.then(awaiting.opened, awaiting.failed)
       return this.cancel
     })
-    upgraded.closed.then(this.end.resolve, this.end.reject)
+    upgraded.closed.then(
+      () => this.end.resolve(),
+      (reason) => this.end.reject(reason),
+    )
     return upgraded
   }
 

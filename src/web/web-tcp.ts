@@ -3,6 +3,7 @@
  */
 
 import type { AbortLike } from '../base/abort.ts'
+import { webDefaults } from '../base/web-config.ts'
 import type { Packet } from '../ip/packet.ts'
 import { endpointText } from '../ip/zone.ts'
 import type { ListenerHandler, ListenOptions, OpenOptions, RawConnection, RawListener } from '../tcp/api.ts'
@@ -75,7 +76,7 @@ export class WebTcp extends Tcp {
       const opening = new Opening(
         this.web,
         hostname,
-        { ...open, remotePort },
+        { notSentLowatBytes, ...open, remotePort },
         (o, handler) => this.open(o, handler),
         plain,
         failed,
@@ -93,7 +94,8 @@ export class WebTcp extends Tcp {
   override listen(options: ListenOptions | WebListenOptions, handler?: ListenerHandler): RawListener | TcpListener {
     if (handler !== undefined) return super.listen(options as ListenOptions, handler)
     const { hostname, allowHalfOpen, signal, ...raw } = options as WebListenOptions
-    const open = (h: ListenerHandler): RawListener => super.listen({ ...raw, address: hostname, port: portOf(raw.port, 0) }, h)
+    const open = (h: ListenerHandler): RawListener =>
+      super.listen({ notSentLowatBytes, ...raw, address: hostname, port: portOf(raw.port, 0) }, h)
     const forget = (l: TcpListener): boolean => this.iterated.delete(l)
     const listener = new TcpListener(open, { ...raw, allowHalfOpen, signal }, this.endpoint, this.web.memory, forget)
     this.iterated.add(listener)
@@ -109,6 +111,8 @@ export class WebTcp extends Tcp {
     return remote ? endpointText(this.ip, c.remoteAddress, c.remotePort) : endpointText(this.ip, c.localAddress, c.localPort)
   }
 }
+
+const { notSentLowatBytes } = webDefaults
 
 /** `10.0.0.2:80`, `name:80`, `[fd00::2]:80`. */
 function parse(text: string): SocketAddress {

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import type { Task } from '../../src/base/clock.ts'
+import { Settled } from '../../src/host-web/web-streams.ts'
 import { NodeHost, nodeRandom } from '../../src/node/host.ts'
 
 const hostModule = new URL('../../src/node/host.ts', import.meta.url).href
@@ -36,6 +37,23 @@ describe('NodeHost', () => {
       setImmediate(resolve)
     })
     expect(log).toEqual(['inner', 'immediate'])
+  })
+
+  it('lets promises that were settled for the application come before its next round', async () => {
+    const host = new NodeHost()
+    const log: string[] = []
+    const reader = new Settled<void>()
+    const read = (async () => {
+      await reader.promise
+      for (let i = 0; i < 5; i++) await undefined
+      log.push('read')
+    })()
+    const next: Task = { run: () => log.push('next') }
+    host.soon({ run: () => (reader.resolve(), host.soon(next)) })
+    await read
+    expect(log).toEqual(['read'])
+    await new Promise<void>((resolve) => setImmediate(resolve))
+    expect(log).toEqual(['read', 'next'])
   })
 
   it('never starves the event loop, however long the chain of tasks', async () => {

@@ -18,6 +18,11 @@ async function connected(
   return [socket, accepted.value!]
 }
 
+/** As many turns as microtasks make, some times over. */
+const turns = async (): Promise<void> => {
+  for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve))
+}
+
 const failing = async (promise: Promise<unknown>): Promise<SocketError> => {
   const error = await promise.then(
     () => null,
@@ -154,6 +159,39 @@ describe('reading', () => {
     }
     await writing
     expect([at, taken]).toEqual([total, total])
+  })
+
+  it('gives what waits in chunks of 256 KiB at most, each with memory of its own', async () => {
+    await using pair = webPair()
+    const [client, server] = await connected(pair, {}, { receiveBufferBytes: 1 << 20 })
+    const sent = Uint8Array.from({ length: 600_000 }, (_, i) => (i * 7) & 0xff)
+    const writer = client.writable.getWriter()
+    writer.write(sent).then(() => writer.close())
+    await turns()
+    const chunks: Uint8Array[] = []
+    for await (const chunk of server.readable) chunks.push(chunk)
+    expect(chunks.map((c) => c.length)).toEqual([262_144, 262_144, 75_712])
+    expect(chunks.map((c) => c.buffer.byteLength)).toEqual([262_144, 262_144, 75_712])
+    expect(Buffer.compare(Buffer.concat(chunks), sent)).toBe(0)
+  })
+
+  it('leaves with the application what TCP would not send yet, unless the socket says otherwise', async () => {
+    await using pair = webPair()
+    const taken = async (options: { notSentLowatBytes?: number }): Promise<number> => {
+      const [client] = await connected(pair, { sendBufferBytes: 1 << 20, ...options }, { receiveBufferBytes: 8192 })
+      const writer = client.writable.getWriter()
+      let done = 0
+      for (let i = 0; i < 64; i++) {
+        const count = (): number => (done += 16_384)
+        writer.write(new Uint8Array(16_384)).then(count, () => undefined)
+      }
+      await turns()
+      return done
+    }
+    const held = await taken({})
+    expect(held).toBeGreaterThan(200_000)
+    expect(held).toBeLessThan(300_000)
+    expect(await taken({ notSentLowatBytes: 0 })).toBeGreaterThan(900_000)
   })
 
   it('cancel throws away what comes, and writing goes on', async () => {

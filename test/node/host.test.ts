@@ -49,7 +49,12 @@ describe('NodeHost', () => {
       log.push('read')
     })()
     const next: Task = { run: () => log.push('next') }
-    host.soon({ run: () => (reader.resolve(), host.soon(next)) })
+    host.soon({
+      run() {
+        reader.resolve()
+        host.soon(next)
+      },
+    })
     await read
     expect(log).toEqual(['read'])
     await new Promise<void>((resolve) => setImmediate(resolve))

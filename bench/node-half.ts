@@ -63,7 +63,10 @@ async function once(lab: Lab, test: NodeTest, kernel: boolean, seconds: number):
   return { test, ok: true, per_s: said.perSecond, mbit_s: (said.perSecond * BULK_BYTES * 8) / 1e6 }
 }
 
-/** Measures all that is wanted. V8 takes seconds to compile what a server needs: every test is run once before it counts. */
+/**
+ * Measures all that is wanted. V8 takes seconds to compile what a server needs: every test is run once before it counts. Each has processes of its
+ * own, as those in memory: how V8 collects depends on all that a process did before.
+ */
 export async function measureNode(options: Options, put: (s: Sample) => void): Promise<void> {
   const seconds = options.quick ? 1 : 4
   const warm = options.quick ? 1 : 3
@@ -72,11 +75,9 @@ export async function measureNode(options: Options, put: (s: Sample) => void): P
     { name: 'kernel', lab: labOf('kernel', options) },
   ]
   try {
-    for (const { lab } of sides) {
-      lab.up()
-      await lab.start()
-    }
+    for (const { lab } of sides) lab.up()
     for (const test of NODE_TESTS) {
+      for (const { lab } of sides) await lab.start()
       for (const { name, lab } of sides) await once(lab, test, name === 'kernel', warm)
       for (let run = 0; run < options.runs; run++) {
         for (const { name, lab } of sides) {
@@ -84,6 +85,7 @@ export async function measureNode(options: Options, put: (s: Sample) => void): P
           if (sample !== null) put({ ...sample, peer: name, run } as Sample)
         }
       }
+      for (const { lab } of sides) await lab.stop()
     }
   } finally {
     for (const { lab } of sides) await lab.down()
